@@ -1,0 +1,1 @@
+//! From cgroup paths to containers, and from runtimes to their names.

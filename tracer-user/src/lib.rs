@@ -1,0 +1,17 @@
+//! tracer: what the kernel did with your container's stop signal.
+//!
+//! One stream, one fold, many views: everything the tool knows enters as an [`event::Event`], the
+//! [`model::Node`] folds events into processes, terminations and verdicts, and the views only read it.
+//!
+//! Dependencies point one way: `commands` → {`probe`, `container`, `stream`, `output`, `tui`} → `model` →
+//! `event` → `tracer-common`.
+
+pub mod commands;
+pub mod container;
+pub mod event;
+pub mod model;
+pub mod output;
+pub mod printable;
+pub mod probe;
+pub mod signal;
+pub mod stream;

@@ -1,0 +1,1 @@
+//! Plain views: text and JSON lines.

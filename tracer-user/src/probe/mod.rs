@@ -1,0 +1,1 @@
+//! Loading the kernel programs, and turning their records into events.
