@@ -3,9 +3,10 @@
 //! On pure cgroup v2 there is one. On a v1 or hybrid host a task has one cgroup a hierarchy, and runtimes put a
 //! container below the same path in every hierarchy with controllers; one of them is enough to tell containers apart.
 //! The kernel program reaches it as `task->cgroups->subsys[i]->cgroup`, where `i` is the value of the enumerator
-//! [`V1::enum_name`] in the running kernel's BTF: the order depends on the kernel's configuration, and `/proc/cgroups`
-//! leaves subsystems out (<https://github.com/torvalds/linux/blob/v6.12/kernel/cgroup/cgroup-v1.c#L675>), so lines must
-//! not be counted. A named hierarchy (`name=systemd`) has no subsystem and cannot be reached that way.
+//! [`V1::enum_name`] in the running kernel's BTF. Counting lines of `/proc/cgroups` would not do: newer kernels leave
+//! out the subsystems that v1 lacks (`proc_cgroupstats_show`,
+//! <https://github.com/torvalds/linux/blob/v6.15/kernel/cgroup/cgroup-v1.c>). A named hierarchy (`name=systemd`) has no
+//! subsystem and cannot be reached that way.
 
 use std::fs;
 use std::io;
@@ -17,7 +18,7 @@ const ROOT_INODE: u64 = 1;
 
 /// v1 controllers by how surely every runtime uses them, with the name of the kernel's enumerator. `blkio` is the v1
 /// name of the `io` subsystem. Those that only tools other than runtimes mount (`net_cls` of a VPN, `perf_event`) come
-/// after the bar and count only where there is no v2.
+/// last and count only where there is no v2.
 const CONTROLLERS: [(&str, &str); 13] = [
     ("pids", "pids_cgrp_id"),
     ("memory", "memory_cgrp_id"),
@@ -140,16 +141,25 @@ impl Mount {
         }))
     }
 
-    /// The directory of a cgroup, given its path from the root of this mount. `None` when it tries to leave it.
+    /// The directory of a cgroup, given its path from the root of the hierarchy, as the kernel's records and
+    /// [`super::scan`] have it. `None` when it is not below this mount, or tries to leave it.
     #[must_use]
     pub fn below(&self, path: &str) -> Option<PathBuf> {
         let (up, down) = climb(path);
-        (up == 0).then(|| down.iter().fold(self.point.clone(), |directory, name| directory.join(name)))
+        let below = down.strip_prefix(self.prefix().as_slice())?;
+        (up == 0).then(|| below.iter().fold(self.point.clone(), |directory, name| directory.join(name)))
+    }
+
+    /// What to put before a path below the mount to have it from the root of the hierarchy, where that is known: from
+    /// inside a cgroup namespace without the host's mount it is not, and paths begin at the namespace's root.
+    #[must_use]
+    pub fn prefix(&self) -> Vec<&str> {
+        if self.whole { Vec::new() } else { climb(&self.root).1 }
     }
 }
 
 /// How often a path climbs, and the names that follow. A `..` after a name is a name that is taken back.
-fn climb(path: &str) -> (usize, Vec<&str>) {
+pub(super) fn climb(path: &str) -> (usize, Vec<&str>) {
     let mut up = 0;
     let mut down = Vec::new();
     for name in path.split('/') {

@@ -2,3 +2,4 @@
 
 pub mod hierarchy;
 pub mod path;
+pub mod scan;

@@ -129,4 +129,7 @@ fn nothing_leaves_the_mount() {
     assert_eq!(mount.below("../etc"), None);
     assert_eq!(mount.below("a//b/./c/.."), Some("/cg/a/b".into()));
     assert_eq!(mount.below(""), Some("/cg".into()));
+    let part = Mount { point: "/cg".into(), root: "/docker/a".to_owned(), whole: false };
+    assert_eq!(part.below("/docker/a/b"), Some("/cg/b".into()));
+    assert_eq!(part.below("/docker/b"), None);
 }
