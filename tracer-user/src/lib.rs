@@ -8,6 +8,8 @@
 
 pub mod commands;
 pub mod container;
+pub mod demo;
+pub mod doctor;
 pub mod event;
 pub mod model;
 pub mod output;
