@@ -11,6 +11,7 @@ pub mod container;
 pub mod demo;
 pub mod doctor;
 pub mod event;
+pub mod live;
 pub mod model;
 pub mod output;
 pub mod printable;

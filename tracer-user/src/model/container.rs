@@ -16,8 +16,8 @@ use super::process::{Process, Receipt};
 pub struct Container {
     /// Id, name, pod: shared with everything that was said about it.
     pub name: ContainerRef,
-    /// Its own cgroup; the last one, for a container that was restarted.
-    pub cgroup: CgroupId,
+    /// Its own cgroups, of v2 and of v1: on a hybrid host it has both, and 0 stands for none.
+    pub cgroups: [CgroupId; 2],
     /// Path of that cgroup.
     pub path: String,
     /// Runtime, as the path or the runtime itself says.
@@ -82,7 +82,7 @@ impl Container {
     pub(super) fn new(id: &str) -> Self {
         Self {
             name: Arc::new(ContainerName { id: id.to_owned(), name: None, pod: None }),
-            cgroup: CgroupId(0),
+            cgroups: [CgroupId(0); 2],
             path: String::new(),
             runtime: String::new(),
             pod_uid: None,
@@ -118,6 +118,12 @@ impl Container {
         fresh.described = described.take().map(|described| Described { pid: None, ..described });
         fresh.signals = *signals;
         *self = fresh;
+    }
+
+    /// Its own cgroup: that of v2 where it has both.
+    #[must_use]
+    pub const fn cgroup(&self) -> CgroupId {
+        if self.cgroups[0].0 == 0 { self.cgroups[1] } else { self.cgroups[0] }
     }
 
     /// Configured stop signal, if a runtime told it.

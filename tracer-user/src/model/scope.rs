@@ -22,13 +22,14 @@ impl Node {
             self.cgroups.insert(found.cgroup, (key, found.own));
         }
         let mut again = false;
-        if found.own && container.cgroup != found.cgroup {
-            again = container.cgroup != CgroupId(0) || container.gone.is_some();
+        let slot = usize::from(found.cgroup.0 & tracer_common::CGROUP_V1 != 0);
+        if found.own && container.cgroups[slot] != found.cgroup {
+            again = container.cgroups[slot] != CgroupId(0) || container.gone.is_some();
             if again {
                 self.gone.retain(|gone| *gone != key);
                 container.restart();
             }
-            container.cgroup = found.cgroup;
+            container.cgroups[slot] = found.cgroup;
             container.path.clone_from(&found.path);
         }
         if container.runtime.is_empty() {
@@ -103,7 +104,7 @@ impl Node {
             return;
         }
         let Some(container) = self.containers.get_mut(&key) else { return };
-        if container.cgroup != cgroup || container.gone.is_some() {
+        if !container.cgroups.contains(&cgroup) || container.gone.is_some() {
             return;
         }
         // a removed cgroup holds no live process: exits that are missing were lost

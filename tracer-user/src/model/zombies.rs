@@ -27,8 +27,8 @@ impl Node {
         self.tell_zombie(due, key, false);
         self.remind(exited.plus_ms(limits::ZOMBIE_OLD_MS), Timer::OldZombie(key));
         if let Some(container) = self.containers.get(&owner) {
-            let cgroup = container.cgroup;
-            self.want(Want::Figures(cgroup));
+            let cgroups = container.cgroups;
+            cgroups.into_iter().filter(|cgroup| cgroup.0 != 0).for_each(|cgroup| self.want(Want::Figures(cgroup)));
         }
         self.judge_zombies(due, owner);
     }
