@@ -6,6 +6,7 @@
 mod clock;
 mod json;
 mod si_code;
+mod text;
 
 #[cfg(test)]
 mod fixtures;
@@ -16,6 +17,7 @@ use crate::model::Change;
 
 pub use clock::Clock;
 pub use json::JsonLines;
+pub use text::{Style, Text};
 
 /// Something that shows changes as they become known.
 pub trait View {
