@@ -3,7 +3,7 @@
 //! `TRACER_BIN` names the binary to run, for machines on which it was not built.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -338,7 +338,7 @@ async fn demo_to_be_killed() {
     let container = start(&stage, "not-forwarded").await;
     let mut pids = everyone(&container);
     pids.push(status(container.pid, "PPid").expect("a shim").parse().expect("a pid"));
-    eprintln!("DEMO {} {pids:?}", stage.dir().display());
+    writeln!(std::io::stderr(), "DEMO {} {pids:?}", stage.dir().display()).expect("a reader");
     tokio::time::sleep(DEADLINE).await;
     drop(container);
 }
