@@ -166,7 +166,7 @@ fn unmatched(session: &Session) -> Option<String> {
 }
 
 /// Errors of start-up have exit codes of their own.
-fn unsuitable(error: anyhow::Error) -> anyhow::Error {
+pub(super) fn unsuitable(error: anyhow::Error) -> anyhow::Error {
     if let Some(NoSuchProcess(pid)) = error.downcast_ref() {
         return Failure::new(NO_MATCH, format!("no process has the pid {pid}")).into();
     }

@@ -87,7 +87,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         None => live::run(&cli.live),
         Some(Command::Demo(args)) => demo::run(args),
         Some(Command::Replay(args)) => replay::run(args),
-        Some(Command::Doctor(args)) => doctor::run(args),
+        Some(Command::Doctor(args)) => doctor::run(args, &mut std::io::stdout().lock()),
         Some(Command::Completions(args)) => completions::run(args, &mut Cli::command()),
         Some(Command::Man) => man::run(Cli::command()),
     };
