@@ -1,3 +1,61 @@
-//! Everything a contributor runs: `cargo xtask help` lists it.
+//! Everything a contributor runs. `cargo xtask help` lists it; each task is one file.
 
-fn main() {}
+mod build;
+mod cargo;
+mod demo;
+mod dist;
+mod elf;
+mod lint;
+mod paths;
+mod setup;
+mod sh;
+mod test;
+mod ui;
+mod vm;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Set up, build, test and package tracer.
+///
+/// On a fresh Debian 12 machine with rustup (stable and nightly): `cargo xtask setup`, then `cargo xtask test`.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Install what is missing on this machine, saying what and why; quick when nothing is
+    Setup(setup::Args),
+    /// Build the `tracer` binary and print where it is
+    Build(build::Args),
+    /// Run `tracer demo`: small containers that stop well and badly, traced live
+    Demo(demo::Args),
+    /// Formatting, clippy for the host and for the kernel programs, rustdoc; warnings are errors
+    Lint,
+    /// All tests: without root, with root on this kernel, and on other kernels in virtual machines
+    Test(test::Args),
+    /// Static binaries for x86-64 and arm64, man page, completions and checksums, in target/dist
+    Dist,
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().task {
+        Task::Setup(args) => setup::run(&args),
+        Task::Build(args) => build::run(&args),
+        Task::Demo(args) => demo::run(&args),
+        Task::Lint => lint::run(),
+        Task::Test(args) => test::run(&args),
+        Task::Dist => dist::run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            ui::error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}

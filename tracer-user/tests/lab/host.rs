@@ -1,0 +1,38 @@
+//! What this machine lends to the containers: its programs, read-only.
+
+use std::path::{Path, PathBuf};
+
+/// Where a distribution's programs and libraries are. Mounted into every container, if they exist.
+const LENT: [&str; 7] = ["/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc", "/opt"];
+
+/// Where programs are looked for: the distribution's first, since those need nothing from elsewhere.
+const BIN: [&str; 6] = ["/usr/bin", "/usr/sbin", "/bin", "/sbin", "/usr/local/bin", "/usr/local/sbin"];
+
+/// A program of that name; those of the distribution are preferred to what else is in `PATH`.
+pub(crate) fn program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let dirs = BIN.iter().map(PathBuf::from).chain(std::env::split_paths(&path));
+    dirs.map(|dir| dir.join(name)).find(|file| file.is_file())
+}
+
+/// The directories to mount into a container, under the same names.
+///
+/// Not /sbin where it is only another name for /usr/sbin: Docker puts its own init there (`--init`).
+///
+/// A program outside of the usual places (a node of nvm's, in /root) is reached by mounting its own tree as well:
+/// the directory above the `bin` it really is in.
+pub(crate) fn mounts(programs: &[&str]) -> Vec<PathBuf> {
+    let mut dirs: Vec<PathBuf> = LENT.iter().map(PathBuf::from).filter(|dir| lent(dir)).collect();
+    for name in programs {
+        let Some(file) = program(name).and_then(|file| file.canonicalize().ok()) else { continue };
+        let tree = file.ancestors().nth(2).unwrap_or(Path::new("/"));
+        if !dirs.iter().any(|dir| file.starts_with(dir)) && tree != Path::new("/") {
+            dirs.push(tree.to_owned());
+        }
+    }
+    dirs
+}
+
+fn lent(dir: &Path) -> bool {
+    dir.is_dir() && !(dir.ends_with("sbin") && dir.is_symlink())
+}

@@ -1,0 +1,45 @@
+//! `cargo xtask build`: the `tracer` binary.
+
+use crate::{cargo, setup, sh, ui};
+use anyhow::{Context, Result};
+use std::path::PathBuf;
+
+/// The options of `build`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Optimised, as it is shipped
+    #[arg(long)]
+    release: bool,
+    /// For this target instead of the host, e.g. x86_64-unknown-linux-musl
+    #[arg(long, value_name = "TRIPLE")]
+    target: Option<String>,
+}
+
+/// Builds it and prints its path, alone, on stdout.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    setup::ensure(&[setup::Group::Build])?;
+    let stage = ui::Stage::start("build tracer");
+    let binary = tracer(args.release, args.target.as_deref())?;
+    stage.end("built");
+    ui::result(binary.display().to_string());
+    Ok(())
+}
+
+/// Builds the `tracer` binary and says where it is.
+pub(crate) fn tracer(release: bool, target: Option<&str>) -> Result<PathBuf> {
+    let mut command = sh::cargo(None);
+    command.args(["build", "--package", "tracer-user", "--bin", "tracer"]);
+    if release {
+        command.arg("--release");
+    }
+    if let Some(triple) = target {
+        command.args(["--target", triple]);
+        // Rust's own linker and start-up objects are enough for musl: no C cross compiler is needed.
+        if triple == "aarch64-unknown-linux-musl" {
+            command.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER", "rust-lld");
+        }
+    }
+    let built = cargo::executables(&mut command)?;
+    let binary = built.into_iter().find(|artifact| artifact.name == "tracer");
+    Ok(binary.context("cargo built no executable named tracer: has tracer-user lost its [[bin]]?")?.executable)
+}

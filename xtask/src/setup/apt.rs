@@ -1,0 +1,84 @@
+//! Debian's package tools.
+
+use crate::{paths, sh, ui};
+use anyhow::{Context, Result, bail};
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, SystemTime};
+
+/// Package lists older than this name versions that the mirrors no longer have.
+const LISTS_AGE_MAX: Duration = Duration::from_hours(24);
+
+/// Installs the packages, as root, without questions and without what is merely recommended.
+pub(super) fn install(packages: &[&str]) -> Result<()> {
+    refresh()?;
+    if let Err(first) = sh::run(apt_get()?.args(["install", "--yes", "--no-install-recommends"]).args(packages)) {
+        // Lists can be older than a mirror although they were fetched a minute ago: once more, with new ones.
+        ui::note(format!("{first:#}; trying once more with fresh package lists"));
+        update()?;
+        sh::run(apt_get()?.args(["install", "--yes", "--no-install-recommends"]).args(packages))
+            .with_context(|| format!("cannot install {}: {}", packages.join(" "), by_hand(packages)))?;
+    }
+    Ok(())
+}
+
+/// Downloads a package into `dir` without installing it.
+pub(super) fn download(package: &str, dir: &Path) -> Result<()> {
+    // As root, apt would download as its own user, who may not write here.
+    let options = ["--quiet=2", "-o", "APT::Sandbox::User=root"];
+    sh::run(sh::cmd("apt-get").args(["download"]).args(options).arg(package).current_dir(dir))
+}
+
+/// The names of all known packages that start with `prefix`.
+pub(super) fn names(prefix: &str) -> Result<Vec<String>> {
+    let names = sh::read(sh::cmd("apt-cache").args(["pkgnames", prefix]))?;
+    Ok(names.lines().map(str::to_owned).collect())
+}
+
+/// Whether the lists have a version of the package to offer.
+pub(super) fn offers(package: &str) -> Result<bool> {
+    let policy = sh::read(sh::cmd("apt-cache").args(["policy", package]))?;
+    Ok(policy.lines().any(|line| line.trim().starts_with("Candidate:") && !line.contains("(none)")))
+}
+
+/// Fetches the package lists when there are none or they are old.
+pub(super) fn refresh() -> Result<()> {
+    if paths::which("apt-get").is_none() {
+        bail!("there is no apt-get here: set-up knows Debian only; CONTRIBUTING.md lists what to install by hand");
+    }
+    let age = newest(Path::new("/var/lib/apt/lists")).and_then(|time| SystemTime::now().duration_since(time).ok());
+    if age.is_some_and(|age| age < LISTS_AGE_MAX) { Ok(()) } else { update() }
+}
+
+/// `apt-get update`. One dead third-party source must not keep the others from being used.
+fn update() -> Result<()> {
+    if let Err(error) = sh::run(apt_get()?.args(["update", "--quiet"])) {
+        ui::note(format!("{error:#}; going on with the lists there are"));
+    }
+    Ok(())
+}
+
+fn apt_get() -> Result<Command> {
+    // `env` because sudo drops variables that are set in front of it. needrestart would restart services or ask.
+    let mut command = sh::root_cmd("env")?;
+    command.args(["DEBIAN_FRONTEND=noninteractive", "NEEDRESTART_SUSPEND=1", "apt-get", "--quiet"]);
+    Ok(command)
+}
+
+fn by_hand(packages: &[&str]) -> String {
+    format!("see apt's message above; by hand: apt-get install {}", packages.join(" "))
+}
+
+/// When the directory or a list in it last changed. A list carries the mirror's date, the directory that of the fetch.
+fn newest(dir: &Path) -> Option<SystemTime> {
+    let lists = std::fs::read_dir(dir).ok()?.flatten();
+    let mut found = lists
+        .filter(|entry| {
+            entry.file_name().to_string_lossy().ends_with("Packages.lz4")
+                || entry.file_name().to_string_lossy().ends_with("_Packages")
+        })
+        .peekable();
+    found.peek()?;
+    let times = found.filter_map(|entry| entry.metadata().ok()?.modified().ok());
+    times.chain(std::fs::metadata(dir).ok()?.modified().ok()).max()
+}

@@ -1,0 +1,73 @@
+//! `cargo xtask setup`: installs what is missing, says what and why, and is quick when nothing is.
+
+mod apt;
+pub(crate) mod kernels;
+mod linker;
+mod packages;
+mod rust;
+
+use crate::ui;
+use anyhow::Result;
+use std::time::Instant;
+
+/// What a machine is set up for. Each task asks for the groups it needs, so building never pulls in Docker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Group {
+    /// To compile tracer and its kernel programs
+    Build,
+    /// To run the tests with real containers
+    Containers,
+    /// To run the tests on other kernels
+    Vm,
+}
+
+impl Group {
+    const ALL: [Self; 3] = [Self::Build, Self::Containers, Self::Vm];
+
+    fn purpose(self) -> &'static str {
+        match self {
+            Self::Build => "to compile tracer and its kernel programs",
+            Self::Containers => "for the tests with real containers",
+            Self::Vm => "for the tests on other kernels",
+        }
+    }
+}
+
+/// The options of `setup`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Only these (default: all)
+    #[arg(value_enum, value_name = "GROUP")]
+    groups: Vec<Group>,
+}
+
+/// Sets this machine up for the groups named, or for all of them.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    ensure(if args.groups.is_empty() { &Group::ALL } else { &args.groups })
+}
+
+/// Installs what these groups need and this machine lacks.
+pub(crate) fn ensure(groups: &[Group]) -> Result<()> {
+    let started = Instant::now();
+    let mut did = false;
+    for &group in groups {
+        did |= packages::ensure(group)?;
+        match group {
+            Group::Build => {
+                did |= rust::ensure()?;
+                did |= linker::ensure()?;
+            }
+            Group::Containers => {}
+            Group::Vm => did |= kernels::ensure()?,
+        }
+    }
+    let names: Vec<_> = groups.iter().map(|group| format!("{group:?}").to_lowercase()).collect();
+    let state = if did { "done" } else { "nothing to do" };
+    ui::note(format!("setup ({}): {state} ({})", names.join(", "), ui::seconds(started.elapsed())));
+    Ok(())
+}
+
+/// The toolchain that compiles the kernel programs. `TRACER_NIGHTLY` names another, e.g. one of a fixed date.
+pub(crate) fn nightly() -> String {
+    std::env::var("TRACER_NIGHTLY").unwrap_or_else(|_| "nightly".to_owned())
+}

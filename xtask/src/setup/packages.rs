@@ -1,0 +1,73 @@
+//! The programs that Debian packages bring, as one table. A new need is a new row.
+//!
+//! Rows ask for a command, not for a package: a machine may have node, java or docker from elsewhere,
+//! and those do as well.
+
+use super::{Group, apt};
+use crate::{paths, ui};
+use anyhow::Result;
+
+/// A program that a group of tasks runs.
+struct Need {
+    group: Group,
+    command: &'static str,
+    packages: &'static [&'static str],
+    why: &'static str,
+}
+
+const fn need(group: Group, command: &'static str, packages: &'static [&'static str], why: &'static str) -> Need {
+    Need { group, command, packages, why }
+}
+
+const NEEDS: &[Need] = &[
+    need(Group::Build, "cc", &["gcc", "libc6-dev"], "rustc links with it"),
+    need(Group::Build, "protoc", &["protobuf-compiler"], "the CRI client is generated from its protocol"),
+    need(Group::Containers, "dockerd", &["docker.io"], "the tests start a Docker daemon of their own"),
+    need(Group::Containers, "docker", &["docker.io"], "its client"),
+    need(Group::Containers, "containerd", &["containerd"], "Docker's and CRI's runtime"),
+    need(Group::Containers, "runc", &["runc"], "what really sends the stop signal"),
+    need(Group::Containers, "unshare", &["util-linux"], "private mount namespaces"),
+    need(Group::Containers, "tini", &["tini"], "an init that waits with sigtimedwait"),
+    need(Group::Containers, "dumb-init", &["dumb-init"], "an init that waits with sigwait"),
+    need(Group::Containers, "catatonit", &["catatonit"], "an init that waits with signalfd"),
+    need(Group::Containers, "bash", &["bash"], "a shell whose trap is deferred"),
+    need(Group::Containers, "python3", &["python3"], "a PID 1 with no handler; workers for the scenarios"),
+    need(Group::Containers, "node", &["nodejs"], "a PID 1 that re-raises the signal"),
+    need(Group::Containers, "java", &["default-jre-headless"], "a PID 1 that exits 143 in order"),
+    need(Group::Containers, "nginx", &["nginx-light"], "a stop signal that is not SIGTERM"),
+    need(Group::Containers, "busybox", &["busybox-static"], "a shell and an init without libraries"),
+    need(Group::Containers, "stress-ng", &["stress-ng"], "signal and fork storms"),
+    need(Group::Containers, "strace", &["strace"], "a PID 1 that is being ptraced"),
+    need(Group::Containers, "tmux", &["tmux"], "a terminal for the live screen"),
+    need(Group::Vm, "qemu-system-x86_64", &["qemu-system-x86"], "boots the other kernels"),
+];
+
+/// Installs what the group lacks. Says whether anything was.
+pub(super) fn ensure(group: Group) -> Result<bool> {
+    let missing: Vec<&Need> =
+        NEEDS.iter().filter(|need| need.group == group && paths::which(need.command).is_none()).collect();
+    if missing.is_empty() {
+        return Ok(false);
+    }
+    let stage = ui::Stage::start(format!("install packages {}", group.purpose()));
+    let mut packages: Vec<&str> = Vec::new();
+    for need in &missing {
+        ui::note(format!("{}: {}", need.packages.join(" "), need.why));
+        packages.extend(need.packages.iter().filter(|name| !packages.contains(name)).collect::<Vec<_>>());
+    }
+    apt::install(&packages)?;
+    stage.end("installed");
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::NEEDS;
+
+    #[test]
+    fn every_need_names_a_package_and_a_reason() {
+        for need in NEEDS {
+            assert!(!need.packages.is_empty() && !need.why.is_empty());
+        }
+    }
+}

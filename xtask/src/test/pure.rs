@@ -1,0 +1,27 @@
+//! The tests that need no root.
+
+use super::Tally;
+use crate::{sh, ui};
+use anyhow::Result;
+
+/// Runs `cargo test --workspace`. Tests that are ignored here count as skipped, unless the next tier runs them.
+pub(super) fn run(filters: &[String], ignored_run_later: bool) -> Result<Tally> {
+    let mut command = sh::cargo(None);
+    command.args(["test", "--workspace", "--no-fail-fast", "--"]).args(filters);
+    let mut tally = Tally::default();
+    let status = sh::lines(&mut command, |line| {
+        ui::through(line);
+        if let Some(of_binary) = Tally::of_line(line) {
+            tally += of_binary;
+        }
+    })?;
+    if ignored_run_later {
+        tally.skipped = 0;
+    }
+    // No failed test and yet a failure: something did not compile, or a test binary died.
+    if !status.success() && tally.failed == 0 {
+        ui::note(format!("cargo test ended with {status} and no failed test: see above"));
+        tally.failed = 1;
+    }
+    Ok(tally)
+}
