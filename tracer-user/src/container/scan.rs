@@ -83,6 +83,13 @@ impl Classifier {
         })
     }
 
+    /// Whether a cgroup is one that `--cgroup` names, or below it.
+    #[must_use]
+    pub fn is_named(&self, id: CgroupId, path: &str) -> bool {
+        let v1 = id.0 & CGROUP_V1 != 0;
+        self.named.iter().any(|named| named.v1.is_none_or(|only| only == v1) && named.holds(path))
+    }
+
     /// The same for a cgroup that was just made and whose path did not fit into its record: what is left of it, without
     /// the component that was cut.
     #[must_use]
