@@ -1,7 +1,7 @@
 //! Built-in stand-ins for the programs that run in containers. Each does with signals and children exactly what its
 //! archetype does, and nothing else.
 //!
-//! An actor writes [`READY`](super::sandbox::READY) to its standard output once its handlers are in place and its
+//! An actor writes [`READY`] to its standard output once its handlers are in place and its
 //! children are ready; children write theirs to a pipe that their parent reads.
 
 use std::convert::Infallible;
