@@ -28,7 +28,7 @@ use super::{cgroup, sys};
 /// The hidden subcommand.
 pub const COMMAND: &str = "demo-init";
 /// What the process is called that sends a container its signals.
-pub const SHIM_NAME: &str = "tracer-shim";
+pub const SHIM_NAME: &str = crate::model::DEMO_SHIM;
 /// What an entrypoint writes to its standard output once it can be stopped.
 pub const READY: &str = "ready";
 const SHIM: &str = "shim";
