@@ -6,6 +6,8 @@ mod docker_lab;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use docker_lab::{Daemon, IMAGE, Layout, inside};
@@ -42,6 +44,55 @@ fn names_from_a_daemon() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(names());
     });
+}
+
+/// In a container with a cgroup namespace that sees the host's hierarchy, paths in `/proc` begin at that namespace's
+/// root, and those of the hierarchy do not.
+#[test]
+#[ignore = "needs root: cargo xtask test runs it"]
+fn from_inside_a_cgroup_namespace() {
+    const BASE: &str = "TRACER_TEST_BASE";
+    let name = "from_inside_a_cgroup_namespace";
+    inside(name, Layout::PureV2, || {
+        if let Some(base) = std::env::var_os(BASE) {
+            return seen_from_home(Path::new(&base));
+        }
+        let base = Path::new("/sys/fs/cgroup").join(format!("tracer-test-{}", std::process::id()));
+        fs::create_dir_all(base.join("home")).unwrap();
+        fs::create_dir_all(base.join("docker").join(ELSEWHERE)).unwrap();
+        let script = "echo $$ > $0/home/cgroup.procs && exec unshare --cgroup --mount sh -c \
+                      'mkdir /run/own && mount -t cgroup2 none /run/own && exec \"$@\"' sh \"$@\"";
+        let mut again = Command::new("sh");
+        again.arg("-c").arg(script).arg(&base).arg(std::env::current_exe().unwrap());
+        again.args(["--exact", name, "--include-ignored", "--nocapture"]).env(BASE, &base);
+        let status = again.status().unwrap();
+        for directory in [&format!("docker/{ELSEWHERE}"), "docker", "home", ""] {
+            fs::remove_dir(base.join(directory)).unwrap();
+        }
+        assert!(status.success(), "it failed inside; see above");
+    });
+}
+
+/// A container that is not the one we are in.
+const ELSEWHERE: &str = "6ea1b4602822bd02403ad7e666867f81a739cc7c8cb95bbb56e484ec54908a1e";
+
+fn seen_from_home(base: &Path) {
+    let inode = |path: &str| fs::metadata(base.join(path)).unwrap().ino();
+    let name = base.file_name().unwrap().to_str().unwrap();
+    let hierarchies = Hierarchies::discover().unwrap();
+    let v2 = hierarchies.v2.as_ref().unwrap();
+    assert_eq!((v2.root.as_str(), v2.whole, v2.home.join("/")), ("/../..", true, format!("{name}/home")));
+
+    let scan = Classifier::default().scan(&hierarchies);
+    let found = own(&scan.found, ELSEWHERE, false).unwrap();
+    assert_eq!(found.path, format!("/{name}/docker/{ELSEWHERE}"));
+    assert_eq!(found.cgroup.0, inode(&format!("docker/{ELSEWHERE}")));
+    let me = &cgroups_of(&hierarchies, std::process::id()).unwrap()[0];
+    assert_eq!((me.path.as_str(), me.id.unwrap().0), ("/", inode("home")));
+    // the one outside that put us here
+    let parent = std::os::unix::process::parent_id();
+    let outside = &cgroups_of(&hierarchies, parent).unwrap()[0];
+    assert!(outside.path.starts_with("/../..") && outside.id.is_some(), "{outside:?}");
 }
 
 fn own<'a>(found: &'a [CgroupFound], id: &str, v1: bool) -> Option<&'a CgroupFound> {

@@ -97,7 +97,10 @@ struct Daemon {
 
 impl Names {
     /// Starts a task for each socket. What they find out goes to `out`; when that is full they wait, and when it is
-    /// closed they end. Must be called within a tokio runtime with I/O and time.
+    /// closed they end.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime with I/O and time.
     #[must_use]
     pub fn start(sockets: Vec<PathBuf>, out: &mpsc::Sender<Described>) -> Self {
         let daemons = sockets.into_iter().map(|socket| {

@@ -22,6 +22,8 @@ pub(crate) enum Layout {
 
 /// Set in a process that runs in a mount namespace made by [`inside`].
 const INSIDE: &str = "TRACER_TEST_INSIDE";
+/// For setpriv: who is started so ends with the test, however that ends.
+const TIED: [&str; 1] = ["--pdeathsig=TERM"];
 /// What a daemon may take to come up or to go down.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// The name of the image that [`Daemon::start`] makes.
@@ -71,7 +73,7 @@ impl Daemon {
     /// # Panics
     /// When something is missing, or they do not come up.
     pub(crate) fn start() -> Self {
-        for tool in ["dockerd", "containerd", "runc"] {
+        for tool in ["setpriv", "dockerd", "containerd", "runc"] {
             let there = Command::new("sh").args(["-c", &format!("command -v {tool}")]).output();
             assert!(
                 there.is_ok_and(|there| there.status.success()),
@@ -87,8 +89,9 @@ impl Daemon {
             at.display()
         );
         fs::write(at.join("containerd.toml"), config).expect("a file");
-        let containerd = Command::new("containerd")
-            .arg("--config")
+        let containerd = Command::new("setpriv")
+            .args(TIED)
+            .args(["containerd", "--config"])
             .arg(at.join("containerd.toml"))
             .stdout(Stdio::null())
             .stderr(log(at, "containerd.log"))
@@ -109,8 +112,10 @@ impl Daemon {
     pub(crate) fn start_dockerd(&mut self) {
         let at = self.directory.path();
         let path = |name: &str| at.join(name).into_os_string();
-        let child = Command::new("dockerd")
+        let child = Command::new("setpriv")
+            .args(TIED)
             .args([
+                "dockerd",
                 "--bridge=none",
                 "--iptables=false",
                 "--ip-forward=false",
