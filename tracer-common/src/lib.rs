@@ -7,8 +7,10 @@
 //! Units: every time is nanoseconds of `CLOCK_BOOTTIME`; every pid is the host's unless its name says `ns_`.
 #![no_std]
 
+pub mod offsets;
 pub mod record;
 pub mod settings;
 
+pub use offsets::Offsets;
 pub use record::*;
 pub use settings::*;

@@ -24,17 +24,44 @@ pub mod tracked {
     pub const ON_TRIAL: u32 = 1 << 1;
 }
 
-/// Values of the wake-up word: when the kernel rings the doorbell for records nobody waits for.
+const _: () = assert!(size_of::<TrackedCgroup>() == 32);
+
+/// Room in the map of tracked cgroups.
+pub const TRACKED_CGROUPS: u32 = 16_384;
+/// Room in the map of followed processes.
+pub const FOLLOWED_PIDS: u32 = 16_384;
+/// Size of the ring unless user space asks for another, bytes.
+pub const RING_BYTES: u32 = 4 << 20;
+
+/// Names of the maps, as both sides spell them.
+pub mod map {
+    /// Ring buffer of records.
+    pub const RING: &str = "RING";
+    /// One word, see [`super::wake`].
+    pub const WAKE: &str = "WAKE";
+    /// Per-CPU counters of lost records, indexed by [`crate::loss`].
+    pub const LOST: &str = "LOST";
+    /// Cgroup number to [`super::TrackedCgroup`].
+    pub const TRACKED: &str = "TRACKED";
+    /// Host pid (tgid) to anything: followed processes.
+    pub const PIDS: &str = "PIDS";
+    /// The read-only [`crate::Offsets`].
+    pub const OFFSETS: &str = "OFFSETS";
+}
+
+/// Values of the wake-up word: when the kernel rings the doorbell. It sets the word back to [`wake::NEVER`] as it
+/// rings, so that one arming causes one wake-up; user space arms it again before it drains the ring, so that nothing
+/// committed afterwards goes unheard.
 pub mod wake {
-    /// Not at all: user space is draining.
+    /// Not at all: user space was rung and has not come yet.
     pub const NEVER: u64 = 0;
     /// At the next record: user space sleeps.
     pub const NEXT: u64 = 1;
-    /// When the ring is half full: user space drains on a timer.
+    /// When the ring is more than half full, or at a record a person waits for: user space drains on a timer.
     pub const HALF_FULL: u64 = 2;
 }
 
-/// Bits of [`Offsets::features`] and of the other switches set before load.
+/// Bits of [`crate::Offsets::features`]: switches set before load.
 pub mod features {
     /// Stream every signal, also those that are only counted otherwise.
     pub const ALL_SIGNALS: u64 = 1;

@@ -492,6 +492,24 @@ impl Lost {
         let Self { signal, deliver, exit, fork, exec, reaped, cgroup, joined, oom, untracked, undecodable } = *self;
         signal + deliver + exit + fork + exec + reaped + cgroup + joined + oom + untracked + undecodable
     }
+
+    /// Both together.
+    #[must_use]
+    pub const fn plus(&self, other: &Self) -> Self {
+        Self {
+            signal: self.signal + other.signal,
+            deliver: self.deliver + other.deliver,
+            exit: self.exit + other.exit,
+            fork: self.fork + other.fork,
+            exec: self.exec + other.exec,
+            reaped: self.reaped + other.reaped,
+            cgroup: self.cgroup + other.cgroup,
+            joined: self.joined + other.joined,
+            oom: self.oom + other.oom,
+            untracked: self.untracked + other.untracked,
+            undecodable: self.undecodable + other.undecodable,
+        }
+    }
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {

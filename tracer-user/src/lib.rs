@@ -8,7 +8,10 @@
 
 pub mod commands;
 pub mod container;
+pub mod demo;
+pub mod doctor;
 pub mod event;
+pub mod live;
 pub mod model;
 pub mod output;
 pub mod printable;

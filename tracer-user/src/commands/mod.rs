@@ -1,1 +1,108 @@
-//! One file per subcommand.
+//! The command line: one file per subcommand. `main` only calls [`run`].
+
+mod completions;
+mod demo;
+mod doctor;
+mod live;
+mod man;
+mod options;
+mod replay;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+pub use options::{Filters, Format, View, note};
+
+/// Nothing found, but what was asked for was done.
+pub const DONE: u8 = 0;
+/// The command line is wrong.
+pub const USAGE: u8 = 2;
+/// Not permitted, or the kernel is unsuitable.
+pub const UNSUITABLE: u8 = 3;
+/// The filter matched nothing.
+pub const NO_MATCH: u8 = 4;
+
+/// See what the kernel did with your container's stop signal.
+///
+/// Without a command it traces the containers of this node, live, and says why each one ended the way it did: who sent
+/// SIGTERM, whether it was dropped, caught, ignored or blocked, who got it forwarded and who did not, how the grace
+/// period was used, and what to change.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tracer",
+    version,
+    max_term_width = 100,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    after_help = EXAMPLES,
+    disable_help_subcommand = true
+)]
+pub struct Cli {
+    #[command(flatten)]
+    live: live::Args,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  sudo tracer                              every container of this node
+  sudo tracer --container web              one, by name or by the beginning of its id; waits for it if need be
+  sudo tracer --container web --until-exit one, until it has ended
+  sudo tracer --record stop.rec            keep what happened, to look at it again: tracer replay stop.rec
+  sudo tracer --output json | jq .verdict  for programs
+  sudo tracer demo                         small containers of its own that stop well and badly
+
+Exit codes: 0 done, 2 wrong usage, 3 not permitted or kernel unsuitable, 4 the filter matched nothing.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start small real containers that stop well and badly, and trace them
+    Demo(demo::Args),
+    /// Show a recording again; needs no root
+    Replay(replay::Args),
+    /// Tell what this kernel, these privileges and these sockets allow, and how to mend what is missing
+    Doctor(doctor::Args),
+    /// Print a completion script for a shell
+    Completions(completions::Args),
+    /// Print the man page
+    Man,
+}
+
+/// Runs the command line `args`, the program's name first.
+#[must_use]
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // help and version are no errors: clap knows which stream and which code
+            let code = u8::try_from(error.exit_code()).unwrap_or(USAGE);
+            error.print().unwrap_or_default();
+            return ExitCode::from(code);
+        }
+    };
+    let result = match &cli.command {
+        None => live::run(&cli.live),
+        Some(Command::Demo(args)) => demo::run(args),
+        Some(Command::Replay(args)) => replay::run(args),
+        Some(Command::Doctor(args)) => doctor::run(args, &mut std::io::stdout().lock()),
+        Some(Command::Completions(args)) => completions::run(args, &mut Cli::command()),
+        Some(Command::Man) => man::run(Cli::command()),
+    };
+    result.unwrap_or_else(|error| report(&error))
+}
+
+/// One line for an error, and the exit code that fits it.
+fn report(error: &anyhow::Error) -> ExitCode {
+    if let Some(io) = error.root_cause().downcast_ref::<std::io::Error>()
+        && crate::output::is_broken_pipe(io)
+    {
+        // whoever read our output has seen enough
+        return ExitCode::from(DONE);
+    }
+    let failure = error.downcast_ref::<options::Failure>();
+    options::complain(&format!("{error:#}"));
+    ExitCode::from(failure.map_or(1, |failure| failure.code))
+}

@@ -1,9 +1,30 @@
 //! The model: a pure fold from events to processes, terminations, zombies, conditions and verdicts.
 //!
-//! Architecture invariant: no clock, no I/O, no globals. Time comes from events and from [`Node::tick`].
+//! Architecture invariant: no clock, no I/O, no globals. Time comes from events and from [`Node::tick`]; the same
+//! events always lead to the same state and the same news.
 
 mod change;
+mod conditions;
+mod container;
+mod explain;
+mod lifecycle;
+pub mod limits;
 mod names;
+mod node;
+mod outcome;
+mod process;
+mod program;
+mod scope;
+mod signals;
+mod stopping;
+mod termination;
+mod verdict;
+mod words;
+mod zombies;
 
 pub use change::*;
+pub use container::{Container, Stop};
 pub use names::*;
+pub use node::{Node, Want};
+pub use outcome::outcome;
+pub use process::{ContainerKey, Place, Process, Processes, Receipt};

@@ -1,1 +1,21 @@
 //! Loading the kernel programs, and turning their records into events.
+//!
+//! [`Probe::load`] attaches; [`Probe::open_ring`] gives the [`Ring`] the records come through; [`Probe::snapshot`]
+//! tells what was there before. Attach first, then take the snapshot, then merge by `(pid, start)`: nothing is missed.
+
+mod btf;
+mod decode;
+mod error;
+mod load;
+mod offsets;
+mod pod;
+mod ring;
+mod settings;
+
+pub use btf::BtfError;
+pub use decode::{CgroupMade, DecodeError, Record, TaskSeen};
+pub use error::ProbeError;
+pub use load::{Info, Probe};
+pub use offsets::KernelMismatch;
+pub use ring::{Drained, Ring};
+pub use settings::{CgroupV1, DRAIN_INTERVAL_AGENT, DRAIN_INTERVAL_LIVE, Settings};

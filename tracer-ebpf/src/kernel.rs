@@ -1,0 +1,130 @@
+#![expect(unsafe_code, reason = "the only place that reads kernel memory and the constants set before load")]
+//! Reading the kernel's memory: every read may fail, none may fault.
+
+use core::ptr;
+
+use aya_ebpf::{
+    Global,
+    helpers::{bpf_get_current_task, bpf_probe_read_kernel, generated},
+};
+use tracer_common::Offsets;
+
+#[unsafe(no_mangle)]
+// SAFETY: `Offsets` is made of integers.
+static OFFSETS: Global<Offsets> = Global::new(unsafe { core::mem::zeroed() });
+
+/// One member of the [`Offsets`]: a constant for the verifier, since the map behind it is frozen.
+#[inline(always)]
+pub(crate) fn offset<T: Plain + 'static>(of: impl FnOnce(&'static Offsets) -> &'static T) -> T {
+    // Loading the whole structure would put it on the 512-byte stack at every use, so load the one member.
+    // SAFETY: `Global` is transparent over `MaybeUninit<Offsets>` and always initialised.
+    let offsets: &'static Offsets = unsafe { &*(&raw const OFFSETS).cast() };
+    // SAFETY: a valid reference; volatile because user space replaces the value behind the compiler's back.
+    unsafe { ptr::read_volatile(of(offsets)) }
+}
+
+/// Value of one member of the [`Offsets`].
+macro_rules! at {
+    ($member:ident) => {
+        $crate::kernel::offset(|offsets| &offsets.$member)
+    };
+}
+pub(crate) use at;
+
+/// Whether a bit of [`tracer_common::features`] is set. Constant for the verifier.
+#[inline(always)]
+pub(crate) fn enabled(feature: u64) -> bool {
+    at!(features) & feature != 0
+}
+
+/// Types of which every bit pattern is a value.
+///
+/// # Safety
+/// Only for integers and arrays and `repr(C)` structures of them.
+pub(crate) unsafe trait Plain: Copy {}
+// SAFETY: integers, and arrays of them.
+unsafe impl Plain for u8 {}
+// SAFETY: as above.
+unsafe impl Plain for i32 {}
+// SAFETY: as above.
+unsafe impl Plain for u32 {}
+// SAFETY: as above.
+unsafe impl Plain for u64 {}
+// SAFETY: as above.
+unsafe impl<T: Plain, const N: usize> Plain for [T; N] {}
+
+/// Adds one to a counter in a map, whoever else does so at the same moment.
+///
+/// # Safety
+/// `counter` points at a counter that other programs reach in the same way only, aligned to 8.
+#[inline(always)]
+pub(crate) unsafe fn count_one(counter: *mut u64) {
+    // SAFETY: by contract; the instruction is BPF_XADD, in every kernel with BPF.
+    unsafe { core::arch::asm!("lock *(u64 *)({counter} + 0) += {one}", counter = in(reg) counter, one = in(reg) 1_u64) }
+}
+
+/// An address in the kernel, from wherever: null and garbage make reads fail and nothing worse.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Addr(u64);
+
+impl Addr {
+    /// A tracepoint's pointer argument.
+    pub(crate) const fn new(address: u64) -> Self {
+        Self(address)
+    }
+
+    /// The `task_struct` that runs now.
+    #[inline(always)]
+    pub(crate) fn current() -> Self {
+        // SAFETY: takes nothing and returns the pointer as a number.
+        Self(unsafe { bpf_get_current_task() })
+    }
+
+    /// The address as a number, for values that are no addresses (`SEND_SIG_PRIV`).
+    pub(crate) const fn number(self) -> u64 {
+        self.0
+    }
+
+    /// The address of a member.
+    #[inline(always)]
+    pub(crate) const fn plus(self, offset: u32) -> Self {
+        Self(self.0.wrapping_add(offset as u64))
+    }
+
+    /// The value of a member.
+    #[inline(always)]
+    pub(crate) fn get<T: Plain>(self, offset: u32) -> Option<T> {
+        // SAFETY: the helper checks the address, and any bytes are a `T`.
+        unsafe { bpf_probe_read_kernel(self.plus(offset).0 as *const T) }.ok()
+    }
+
+    /// The value of a member that is a pointer, unless it is null.
+    #[inline(always)]
+    pub(crate) fn follow(self, offset: u32) -> Option<Self> {
+        match self.get::<u64>(offset) {
+            Some(0) | None => None,
+            Some(address) => Some(Self(address)),
+        }
+    }
+
+    /// Copies a member to where it is to stay; all zero and false if that fails.
+    #[inline(always)]
+    pub(crate) fn copy<T: Plain>(self, offset: u32, to: &mut T) -> bool {
+        let from = self.plus(offset).0 as *const _;
+        // SAFETY: `to` is writable and may hold any bytes; the helper checks the source and zeroes `to` if it fails.
+        #[expect(clippy::cast_possible_truncation, reason = "at most a few KiB")]
+        let failed = unsafe { generated::bpf_probe_read_kernel(ptr::from_mut(to).cast(), size_of::<T>() as u32, from) };
+        failed == 0
+    }
+
+    /// Copies a string; its length with the NUL, always within 1..=N.
+    #[inline(always)]
+    pub(crate) fn copy_string<const N: usize>(self, to: &mut [u8; N]) -> Option<u32> {
+        let from = self.0 as *const _;
+        // SAFETY: as in `copy`.
+        #[expect(clippy::cast_possible_truncation, reason = "arrays here are at most a few KiB")]
+        let len = unsafe { generated::bpf_probe_read_kernel_str(to.as_mut_ptr().cast(), N as u32, from) };
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most N where it is positive")]
+        if len > 0 { Some(len as u32) } else { None }
+    }
+}

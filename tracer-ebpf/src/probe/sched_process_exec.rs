@@ -1,0 +1,36 @@
+//! A process runs a new program. Runs in its context, after the other threads are gone.
+//!
+//! ```c
+//! TP_PROTO(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)
+//! ```
+//! <https://github.com/torvalds/linux/blob/v6.18/include/trace/events/sched.h#L437-L440>
+
+use tracer_common::{ExecRecord, kind};
+
+use crate::{
+    cgroup::{Place, is_wanted},
+    kernel::{Addr, at},
+    output::{Urgency, emit},
+    probe::raw_tracepoint,
+    task,
+};
+
+raw_tracepoint! {
+    /// `sched_process_exec`
+    sched_process_exec(ctx) {
+        let execing = Addr::new(ctx.arg(0));
+        let place = Place::of(execing);
+        if !is_wanted(execing, &place) {
+            return;
+        }
+        emit(kind::EXEC, |record: &mut ExecRecord| {
+            task::describe(execing, place.key, &mut record.task);
+            task::describe_parent(execing, &mut record.parent);
+            if let Some(filename) = Addr::new(ctx.arg(2)).follow(at!(bprm_filename)) {
+                // a name that cannot be read stays empty, and user space shows comm alone
+                let _: Option<u32> = filename.copy_string(&mut record.filename);
+            }
+            Urgency::Later
+        });
+    }
+}

@@ -1,0 +1,79 @@
+//! What a process does with a signal: its `sighand_struct`.
+
+use tracer_common::handler;
+
+use crate::kernel::{Addr, at};
+
+pub(crate) const SIGKILL: u32 = 9;
+pub(crate) const SIGCHLD: u32 = 17;
+pub(crate) const SIGCONT: u32 = 18;
+pub(crate) const SIGURG: u32 = 23;
+pub(crate) const SIGWINCH: u32 = 28;
+pub(crate) const SIGRT_LAST: u32 = 64;
+
+/// `SEND_SIG_NOINFO` and `SEND_SIG_PRIV` stand where a siginfo's address would:
+/// <https://github.com/torvalds/linux/blob/v6.18/include/linux/sched/signal.h#L147-L149>
+const SEND_SIG_NOINFO: u64 = 0;
+const SEND_SIG_PRIV: u64 = 1;
+const SI_USER: i32 = 0;
+const SI_KERNEL: i32 = 0x80;
+
+/// A `k_sigaction`.
+#[derive(Clone, Copy)]
+pub(crate) struct Action {
+    /// One of [`handler`].
+    pub(crate) handler: u8,
+    /// `sa_flags`, low 32 bits.
+    pub(crate) flags: u32,
+}
+
+impl Action {
+    /// Reads a `k_sigaction`.
+    #[inline(always)]
+    pub(crate) fn read(action: Addr) -> Self {
+        let handler = match action.get::<u64>(at!(action_handler)) {
+            Some(0) => handler::DEFAULT,
+            Some(1) => handler::IGNORE,
+            Some(_) => handler::FUNCTION,
+            None => handler::UNKNOWN,
+        };
+        // an unsigned long on every 64-bit machine; the flags that exist fit into its low half
+        let flags = action.get::<u32>(at!(action_flags)).unwrap_or(0);
+        Self { handler, flags }
+    }
+
+    /// The action of a task for a signal, 1 to 64.
+    #[inline(always)]
+    pub(crate) fn of(task: Addr, signal: u32) -> Self {
+        let unknown = Self { handler: handler::UNKNOWN, flags: 0 };
+        if !(1..=SIGRT_LAST).contains(&signal) {
+            return unknown;
+        }
+        match task.follow(at!(task_sighand)) {
+            Some(sighand) => Self::read(sighand.plus(at!(sighand_action) + (signal - 1) * at!(action_size))),
+            None => unknown,
+        }
+    }
+}
+
+/// `si_code`, and whether there was a siginfo.
+#[inline(always)]
+pub(crate) fn si_code(info: Addr) -> (i32, bool) {
+    match info.number() {
+        SEND_SIG_NOINFO => (SI_USER, false),
+        SEND_SIG_PRIV => (SI_KERNEL, false),
+        _ => (info.get(at!(siginfo_code)).unwrap_or(0), true),
+    }
+}
+
+/// Whether a signal's default action is to be ignored: `SIG_KERNEL_IGNORE_MASK`.
+#[inline(always)]
+pub(crate) const fn default_is_ignore(signal: u32) -> bool {
+    matches!(signal, SIGCHLD | SIGCONT | SIGURG | SIGWINCH)
+}
+
+/// Whether a signal is sent all the time and says nothing, whoever handles it.
+#[inline(always)]
+pub(crate) const fn is_chatter(signal: u32) -> bool {
+    matches!(signal, SIGCHLD | SIGURG)
+}

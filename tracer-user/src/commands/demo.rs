@@ -1,0 +1,127 @@
+//! `tracer demo`: small real containers of its own, stopped as kubelet would, and traced.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::time::sleep;
+
+use crate::container::filter::Filters;
+use crate::demo::{SCENARIOS, Scenario, Stage};
+use crate::event::Described;
+use crate::live::sink::Buffer;
+use crate::live::{End, Options, Pipeline, Request, Session};
+use crate::output::Clock;
+
+use super::options::{Failure, Format, View};
+use super::{DONE, UNSUITABLE, USAGE};
+
+/// The last events of a scenario may take this long to come.
+const LAST_EVENTS: Duration = Duration::from_secs(5);
+
+/// Options of `tracer demo`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Scenarios to show; all of them when none is named
+    #[arg(value_name = "SCENARIO")]
+    scenarios: Vec<String>,
+    /// Tell which scenarios there are
+    #[arg(long)]
+    list: bool,
+    #[command(flatten)]
+    view: View,
+    #[command(flatten)]
+    capture: super::live::Capture,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if args.list {
+        let width = SCENARIOS.iter().map(|scenario| scenario.name.len()).max().unwrap_or_default();
+        let list: String =
+            SCENARIOS.iter().map(|scenario| format!("{:width$}  {}\n", scenario.name, scenario.title)).collect();
+        std::io::stdout().write_all(list.as_bytes())?;
+        return Ok(ExitCode::from(DONE));
+    }
+    let chosen = choose(&args.scenarios)?;
+    crate::doctor::preflight().map_err(|unsuitable| Failure::new(UNSUITABLE, unsuitable.to_string()))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let result = runtime.block_on(show(args, &chosen));
+    runtime.shutdown_background();
+    result
+}
+
+fn choose(names: &[String]) -> anyhow::Result<Vec<&'static Scenario>> {
+    if names.is_empty() {
+        return Ok(SCENARIOS.iter().filter(|scenario| scenario.is_available()).collect());
+    }
+    let unknown = |name: &String| {
+        Failure::new(USAGE, format!("no scenario is called {name}; tracer demo --list tells which there are"))
+    };
+    names.iter().map(|name| Scenario::named(name).ok_or_else(|| unknown(name).into())).collect()
+}
+
+async fn show(args: &Args, scenarios: &[&'static Scenario]) -> anyhow::Result<ExitCode> {
+    let stage = Stage::open().context("cannot make containers for the demo")?;
+    let root = stage.hierarchy().path_of(stage.dir());
+    let path = |scenario: &Scenario| format!("{root}/{}", scenario.name);
+    let request = Request {
+        filters: Filters { cgroups: scenarios.iter().map(|scenario| path(scenario)).collect(), ..Filters::default() },
+        options: Options { ..args.capture.options() },
+        record: args.capture.record.clone(),
+        command: std::env::args().skip(1).collect(),
+        docker: None,
+    };
+    let mut buffer = Buffer::default();
+    let mut session = Session::start(&request, |out, clock: Clock| {
+        buffer = out.clone();
+        args.view.open(out, clock)
+    })
+    .map_err(super::live::unsuitable)?;
+    let mut interrupted = false;
+    for (index, scenario) in scenarios.iter().enumerate() {
+        if args.view.output == Format::Text {
+            let title = format!("\n({}/{}) {}: {}\n", index + 1, scenarios.len(), scenario.name, scenario.title);
+            buffer.write_all(title.as_bytes())?;
+        }
+        if play(&mut session, &stage, scenario, &path(scenario)).await? == End::Interrupted {
+            interrupted = true;
+            break;
+        }
+    }
+    drop(stage);
+    session.finish().await?;
+    Ok(ExitCode::from(if interrupted { 130 } else { DONE }))
+}
+
+/// One scenario, from its cgroup to its last event.
+async fn play(
+    session: &mut Session,
+    stage: &Stage,
+    scenario: &'static Scenario,
+    id: &str,
+) -> anyhow::Result<End<()>> {
+    let before = session.pipeline.ended();
+    let prepared = stage.prepare(scenario)?;
+    session.describe(Described {
+        id: id.to_owned(),
+        name: Some(scenario.name.to_owned()),
+        runtime: Some("demo".to_owned()),
+        stop_signal: scenario.stop.map(|stop| stop.signal),
+        grace_ms: scenario.stop.and_then(|stop| u64::try_from(stop.grace.as_millis()).ok()),
+        grace_source: scenario.stop.map(|_| "demo".to_owned()),
+        ..Described::default()
+    });
+    let life = async {
+        let mut container = prepared.start().await?;
+        container.watch().await?;
+        container.stop().await?;
+        container.finish().await
+    };
+    match session.run_until(life, |_| None).await? {
+        End::Interrupted => return Ok(End::Interrupted),
+        End::Done(result) => result?,
+    }
+    let over = |pipeline: &Pipeline| (pipeline.ended() > before).then_some(());
+    session.run_until(sleep(LAST_EVENTS), over).await
+}

@@ -1,0 +1,128 @@
+//! Options that several commands share.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use clap::{Args, ValueEnum};
+
+use crate::container::filter;
+use crate::live::sink::Buffer;
+use crate::output::{self, Clock};
+use crate::signal::Signal;
+
+/// Which containers and signals are shown.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Filters (each may repeat)")]
+pub struct Filters {
+    /// Container by name, or by the beginning of its id; waited for if it is not there yet
+    #[arg(short, long = "container", value_name = "ID|NAME")]
+    containers: Vec<String>,
+    /// Everything in this cgroup and below, for example /system.slice/nginx.service
+    #[arg(long = "cgroup", value_name = "PATH")]
+    cgroups: Vec<String>,
+    /// The container this process is in; outside of containers, the process and its descendants
+    #[arg(short, long = "pid", value_name = "PID")]
+    pids: Vec<u32>,
+    /// Show only these signals: TERM, SIGKILL, RTMIN+3, 15; verdicts take all into account
+    #[arg(short, long = "signal", value_name = "SIGNAL", value_delimiter = ',')]
+    signals: Vec<Signal>,
+}
+
+impl Filters {
+    /// As the library wants them.
+    #[must_use]
+    pub fn build(&self) -> filter::Filters {
+        filter::Filters {
+            containers: self.containers.clone(),
+            cgroups: self.cgroups.clone(),
+            pids: self.pids.clone(),
+            signals: self.signals.clone(),
+        }
+    }
+}
+
+/// How to show it.
+#[derive(Clone, Debug, Args)]
+pub struct View {
+    /// How to show it
+    #[arg(short, long, value_enum, default_value_t = Format::Text)]
+    pub output: Format,
+    /// No colours; the environment variable `NO_COLOR` does the same
+    #[arg(long)]
+    no_color: bool,
+}
+
+/// Form of the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people: a line an event, a picture for each container that ended
+    Text,
+    /// For programs: one JSON object a line
+    Json,
+}
+
+impl View {
+    /// The view, writing to `out`.
+    #[must_use]
+    pub fn open(&self, out: Buffer, clock: Clock) -> Box<dyn output::View> {
+        match self.output {
+            Format::Json => Box::new(output::JsonLines::new(out, clock)),
+            Format::Text => Box::new(output::Text::new(out, clock, self.style(), terminal_width())),
+        }
+    }
+
+    /// Colours only where a terminal shows them and nobody minds.
+    fn style(&self) -> output::Style {
+        let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+        let color = std::io::stdout().is_terminal() && !self.no_color && !set("NO_COLOR") && !dumb;
+        output::Style { color, ascii: !speaks_utf8() }
+    }
+}
+
+/// Whether the locale is one of UTF-8; where none is set we assume so, as services and containers often set none.
+fn speaks_utf8() -> bool {
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    set("LC_ALL").or_else(|| set("LC_CTYPE")).or_else(|| set("LANG")).is_none_or(|locale| {
+        let locale = locale.to_ascii_lowercase();
+        locale.contains("utf-8") || locale.contains("utf8")
+    })
+}
+
+/// Columns of the terminal; 100 where there is none.
+fn terminal_width() -> usize {
+    rustix_width().or_else(|| std::env::var("COLUMNS").ok()?.parse().ok()).unwrap_or(100)
+}
+
+fn rustix_width() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
+    (size.ws_col > 0).then(|| usize::from(size.ws_col))
+}
+
+/// An error that has an exit code of its own.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    /// Exit code.
+    pub code: u8,
+    /// What happened, to which object, and what to do.
+    pub message: String,
+}
+
+impl Failure {
+    /// With an exit code.
+    pub fn new(code: u8, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+/// Says something on standard error, so that standard output stays what it is for.
+pub fn note(text: &str) {
+    let text = crate::printable::text(text).into_owned();
+    writeln!(std::io::stderr(), "tracer: {text}").unwrap_or_default();
+}
+
+/// Says what went wrong.
+pub fn complain(text: &str) {
+    let lines: Vec<_> = text.lines().map(crate::printable::text).collect();
+    writeln!(std::io::stderr(), "tracer: error: {}", lines.join("\n")).unwrap_or_default();
+}

@@ -1,0 +1,179 @@
+//! Names from the Docker Engine API, which Podman serves as well.
+//!
+//! One background task for each socket follows the daemon's event stream and sends a [`Described`] for every container
+//! that runs, that starts, or that is asked for. Nothing waits for it: a daemon that is absent, restarts, hangs or
+//! answers nonsense costs names, and nothing else. While a daemon is there and nothing happens, no timer runs.
+
+use std::collections::VecDeque;
+use std::env;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use crate::event::Described;
+
+mod describe;
+mod session;
+mod transport;
+
+use session::{Job, Session};
+
+/// Back-off between attempts to reach a daemon that is not there.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
+/// A connection that lasted this long was a good one.
+const GOOD_SESSION: Duration = Duration::from_secs(30);
+/// Look-ups that wait; more than that at once means that somebody makes containers faster than they can be named.
+const MAX_WANTS: usize = 1024;
+
+/// Where the daemons listen unless told otherwise: Docker's and Podman's sockets of the system, those of the user's own
+/// daemons, and what `DOCKER_HOST` names. They need not exist. Each place is listed once.
+///
+/// Other users' daemons (`/run/user/*`) are left out on purpose: whoever owns a daemon can say anything about any
+/// container. Name such a socket explicitly to trust it.
+#[must_use]
+pub fn usual_sockets() -> Vec<PathBuf> {
+    let host = env::var("DOCKER_HOST").ok();
+    let user = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    // the directory, because the socket may be still to come
+    let resolve = |socket: &Path| match (socket.parent().map(Path::canonicalize), socket.file_name()) {
+        (Some(Ok(directory)), Some(name)) => directory.join(name),
+        _ => socket.to_owned(),
+    };
+    candidates(host.as_deref(), user.as_deref(), resolve)
+}
+
+/// The same without looking at the environment. `resolve` follows links: `/var/run` is one to `/run`.
+fn candidates(host: Option<&str>, user: Option<&Path>, resolve: impl Fn(&Path) -> PathBuf) -> Vec<PathBuf> {
+    let host = host.and_then(|host| host.strip_prefix("unix://")).map(PathBuf::from);
+    let system = ["/run/docker.sock", "/var/run/docker.sock", "/run/podman/podman.sock"].map(PathBuf::from);
+    let user = user.into_iter().flat_map(|user| [user.join("docker.sock"), user.join("podman/podman.sock")]);
+    let mut sockets: Vec<PathBuf> = Vec::new();
+    for socket in host.into_iter().chain(system).chain(user).filter(|socket| socket.is_absolute()) {
+        if !sockets.iter().any(|known| resolve(known) == resolve(&socket)) {
+            sockets.push(socket);
+        }
+    }
+    sockets
+}
+
+/// How it stands with one daemon.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum State {
+    /// Not tried yet.
+    #[default]
+    Connecting,
+    /// It answers and its events are followed.
+    Connected {
+        /// `docker` or `podman`.
+        runtime: String,
+        /// Its version, as it says; from a stranger.
+        version: String,
+    },
+    /// Nothing listens at the socket, or it does not exist.
+    Absent,
+    /// It does not answer in time. It is asked again, ever more rarely.
+    Hanging,
+    /// It answers, but nothing that can be used; or we may not ask. What went wrong, safe for a terminal.
+    Failing(String),
+}
+
+/// The background tasks. Dropping it ends them.
+#[derive(Debug)]
+pub struct Names {
+    daemons: Vec<Daemon>,
+}
+
+#[derive(Debug)]
+struct Daemon {
+    socket: PathBuf,
+    wants: mpsc::Sender<String>,
+    state: watch::Receiver<State>,
+    task: AbortHandle,
+}
+
+impl Names {
+    /// Starts a task for each socket. What they find out goes to `out`; when that is full they wait, and when it is
+    /// closed they end. Must be called within a tokio runtime with I/O and time.
+    #[must_use]
+    pub fn start(sockets: Vec<PathBuf>, out: &mpsc::Sender<Described>) -> Self {
+        let daemons = sockets.into_iter().map(|socket| {
+            let (wants, wanted) = mpsc::channel(MAX_WANTS);
+            let (told, state) = watch::channel(State::default());
+            let task = tokio::spawn(run(socket.clone(), wanted, out.clone(), told)).abort_handle();
+            Daemon { socket, wants, state, task }
+        });
+        Self { daemons: daemons.collect() }
+    }
+
+    /// Asks every daemon for the container with this id, ahead of everything else; who knows it sends a [`Described`],
+    /// even if that was sent before. A daemon that is absent is tried again within a second. Ids that no Engine makes (they are
+    /// hexadecimal) are passed over. False when too many wait already.
+    #[must_use]
+    pub fn want(&self, id: &str) -> bool {
+        !describe::is_id(id) || self.daemons.iter().all(|daemon| daemon.wants.try_send(id.to_owned()).is_ok())
+    }
+
+    /// How it stands with each daemon.
+    pub fn states(&self) -> impl Iterator<Item = (&Path, State)> {
+        self.daemons.iter().map(|daemon| (daemon.socket.as_path(), daemon.state.borrow().clone()))
+    }
+}
+
+impl Drop for Names {
+    fn drop(&mut self) {
+        for daemon in &self.daemons {
+            daemon.task.abort();
+        }
+    }
+}
+
+/// One daemon, from session to session.
+async fn run(
+    socket: PathBuf,
+    mut wanted: mpsc::Receiver<String>,
+    out: mpsc::Sender<Described>,
+    state: watch::Sender<State>,
+) {
+    let mut queue = VecDeque::new();
+    let mut wait = FIRST_WAIT;
+    loop {
+        let begun = Instant::now();
+        let mut session = Session { socket: &socket, wanted: &mut wanted, out: &out, state: &state, queue: &mut queue };
+        match session.run().await {
+            // the state is for people to see; without a reader it is set all the same
+            Some(ended) => drop(state.send_replace(ended)),
+            None => return,
+        }
+        if begun.elapsed() >= GOOD_SESSION {
+            wait = FIRST_WAIT;
+        }
+        let again = Instant::now() + wait;
+        wait = (wait * 2).min(LONGEST_WAIT);
+        tokio::select! {
+            () = sleep_until(again) => {}
+            // A container that looks like this daemon's own appeared, so it may be back.
+            id = wanted.recv() => match id {
+                Some(id) => {
+                    session::enqueue(&mut queue, Job::wanted(id));
+                    gather(&mut wanted, &mut queue, again.min(Instant::now() + FIRST_WAIT)).await;
+                    wait = FIRST_WAIT;
+                }
+                None => return,
+            },
+        }
+    }
+}
+
+/// Collects more wants until `until`: containers come in crowds.
+async fn gather(wanted: &mut mpsc::Receiver<String>, queue: &mut VecDeque<Job>, until: Instant) {
+    while let Ok(Some(id)) = timeout_at(until, wanted.recv()).await {
+        session::enqueue(queue, Job::wanted(id));
+    }
+}
+
+#[cfg(test)]
+mod tests;

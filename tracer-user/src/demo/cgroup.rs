@@ -1,0 +1,205 @@
+//! Cgroups for the demo: where to make them, and how to leave none behind.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::{DirEntryExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::doctor::mounts::Mount;
+use crate::event::CgroupId;
+
+/// What the names of our directories begin with; the demo's pid follows.
+const PREFIX: &str = "tracer-demo-";
+/// Processes that were killed are gone within milliseconds, unless the kernel itself hangs.
+const PATIENCE: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// A mounted cgroup hierarchy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hierarchy {
+    /// Where it is mounted.
+    pub point: PathBuf,
+    /// It is one of cgroup v1.
+    pub v1: bool,
+}
+
+impl Hierarchy {
+    /// The hierarchy to use: cgroup v2 where it is mounted, else the v1 controller that container runtimes always use.
+    #[must_use]
+    pub fn choose(mounts: &[Mount]) -> Option<Self> {
+        let v2 = mounts.iter().find(|mount| mount.kind == "cgroup2");
+        let v1 = || {
+            ["pids", "memory", "name=systemd"]
+                .iter()
+                .find_map(|controller| mounts.iter().find(|mount| mount.kind == "cgroup" && mount.has(controller)))
+        };
+        let chosen = v2.or_else(v1)?;
+        Some(Self { point: chosen.point.clone(), v1: chosen.kind == "cgroup" })
+    }
+
+    /// The hierarchy to use on this machine.
+    ///
+    /// # Errors
+    /// When none is mounted, or `/proc` is not.
+    pub fn find() -> anyhow::Result<Self> {
+        let text = fs::read_to_string("/proc/self/mountinfo").context("cannot read /proc/self/mountinfo")?;
+        Self::choose(&Mount::parse(&text))
+            .context("no cgroup hierarchy is mounted: mount one with `mount -t cgroup2 none /sys/fs/cgroup`")
+    }
+
+    /// The id that the kernel knows a directory of this hierarchy by.
+    ///
+    /// # Errors
+    /// When the directory is gone.
+    pub fn id(&self, dir: &Path) -> io::Result<CgroupId> {
+        let inode = fs::metadata(dir)?.ino();
+        Ok(CgroupId(if self.v1 { inode | tracer_common::CGROUP_V1 } else { inode }))
+    }
+
+    /// The directory's path as `/proc/PID/cgroup` shows it.
+    #[must_use]
+    pub fn path_of(&self, dir: &Path) -> String {
+        Path::new("/").join(dir.strip_prefix(&self.point).unwrap_or(dir)).to_string_lossy().into_owned()
+    }
+}
+
+/// The demo's own cgroup, parent of its containers'. It is removed when dropped; a lock on the directory tells other
+/// demos that its owner lives.
+#[derive(Debug)]
+pub(super) struct Root {
+    pub(super) dir: PathBuf,
+    _lock: File,
+}
+
+impl Root {
+    /// Makes it, after removing what demos left that were killed.
+    pub(super) fn make(hierarchy: &Hierarchy) -> anyhow::Result<Self> {
+        remove_leftovers(&hierarchy.point);
+        let pid = std::process::id();
+        for attempt in 1..=64 {
+            let name = if attempt == 1 { format!("{PREFIX}{pid}") } else { format!("{PREFIX}{pid}-{attempt}") };
+            let dir = hierarchy.point.join(name);
+            match fs::create_dir(&dir) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                Err(error) => return Err(cannot_make(&dir, error)),
+            }
+            // Another demo may take the directory for a leftover before it is locked; then the next name is tried.
+            if let Some(lock) = File::open(&dir).ok().filter(|lock| lock.try_lock().is_ok())
+                && dir.exists()
+            {
+                return Ok(Self { dir, _lock: lock });
+            }
+        }
+        bail!("cannot make a cgroup in {}: every name is taken", hierarchy.point.display())
+    }
+
+    /// Makes a container's cgroup in it.
+    pub(super) fn make_child(&self, name: &str) -> anyhow::Result<PathBuf> {
+        let dir = self.dir.join(name);
+        fs::create_dir(&dir).map_err(|error| cannot_make(&dir, error))?;
+        Ok(dir)
+    }
+}
+
+impl Drop for Root {
+    fn drop(&mut self) {
+        // A container that outlives its stage keeps it; the next demo removes it.
+        fs::remove_dir(&self.dir).unwrap_or_default();
+    }
+}
+
+fn cannot_make(dir: &Path, error: io::Error) -> anyhow::Error {
+    let advice = match error.kind() {
+        io::ErrorKind::PermissionDenied => ": run the demo as root",
+        io::ErrorKind::ReadOnlyFilesystem => ": it is mounted read-only here; run the demo on the host",
+        _ => "",
+    };
+    anyhow::Error::new(error).context(format!("cannot make the cgroup {}{advice}", dir.display()))
+}
+
+/// Removes the cgroups of demos that were killed, with everything that still runs in them. What cannot be removed
+/// stays: it must not keep a new demo from starting.
+fn remove_leftovers(point: &Path) {
+    let Ok(entries) = fs::read_dir(point) else { return };
+    for entry in entries.flatten().filter(|entry| is_ours(&entry.file_name())) {
+        let dir = entry.path();
+        let Ok(lock) = File::open(&dir) else { continue };
+        let same = |lock: &File| lock.metadata().is_ok_and(|found| found.ino() == entry.ino());
+        if lock.try_lock().is_ok() && same(&lock) {
+            for child in fs::read_dir(&dir).into_iter().flatten().flatten().filter(|child| child.path().is_dir()) {
+                remove(&child.path()).unwrap_or_default();
+            }
+            remove(&dir).unwrap_or_default();
+        }
+    }
+}
+
+fn is_ours(name: &OsStr) -> bool {
+    let digits = |rest: &str| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+    name.to_str().and_then(|name| name.strip_prefix(PREFIX)).is_some_and(digits)
+}
+
+/// The processes of a cgroup.
+///
+/// # Errors
+/// When the cgroup is gone.
+pub fn processes(dir: &Path) -> io::Result<Vec<u32>> {
+    let text = fs::read_to_string(dir.join("cgroup.procs"))?;
+    Ok(text.lines().filter_map(|line| line.parse().ok()).collect())
+}
+
+/// Kills what runs in a cgroup and removes it. That it is gone already is fine.
+pub(super) fn remove(dir: &Path) -> io::Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        kill_all(dir);
+        match fs::remove_dir(dir) {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if Instant::now() >= deadline => return Err(error),
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => sleep(PAUSE),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn kill_all(dir: &Path) {
+    for pid in processes(dir).unwrap_or_default() {
+        // 0 stands for a process of another pid namespace; as an argument of kill(2) it would mean ourselves. That a
+        // process is gone by now is what we want.
+        if let Some(pid) = i32::try_from(pid).ok().filter(|&pid| pid > 0) {
+            kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap_or_default();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const V2: &str = "1 0 0:1 / /sys/fs/cgroup rw - cgroup2 none rw\n";
+    const V1: &str = "2 0 0:2 / /cg/memory rw - cgroup none rw,memory\n3 0 0:3 / /cg/pids rw - cgroup none rw,pids\n";
+
+    #[test]
+    fn v2_where_there_is_one_else_the_best_of_v1() {
+        let point = |text: &str| Hierarchy::choose(&Mount::parse(text)).map(|found| (found.point, found.v1));
+        assert_eq!(point(&format!("{V1}{V2}")), Some(("/sys/fs/cgroup".into(), false)));
+        assert_eq!(point(V1), Some(("/cg/pids".into(), true)));
+        assert_eq!(point("3 0 0:3 / /cg/cpu rw - cgroup none rw,cpu\n"), None);
+    }
+
+    #[test]
+    fn only_our_own_directories_are_leftovers() {
+        assert!(is_ours(OsStr::new("tracer-demo-12")) && is_ours(OsStr::new("tracer-demo-12-2")));
+        assert!(!is_ours(OsStr::new("tracer-demo-")) && !is_ours(OsStr::new("tracer-demo-ns")));
+        assert!(!is_ours(OsStr::new("system.slice")));
+    }
+}

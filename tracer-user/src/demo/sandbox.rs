@@ -1,0 +1,272 @@
+//! The two hidden programs that make a container: the shim outside of it, and its first process on the way to the
+//! entrypoint.
+//!
+//! The shim talks to the demo in lines. It is told `signal NUMBER` and `leave`; it reports `ready PID`,
+//! `error MESSAGE` and `exit WAIT-STATUS`.
+
+use std::convert::Infallible;
+use std::fs;
+use std::io::{self, Read, Write as _};
+use std::os::fd::AsFd;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
+
+use anyhow::{Context as _, bail};
+use nix::mount::{MsFlags, mount};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::prctl;
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::unistd::{Pid, sethostname};
+use serde::{Deserialize, Serialize};
+
+use super::{cgroup, sys};
+
+/// The hidden subcommand.
+pub const COMMAND: &str = "demo-init";
+/// What the process is called that sends a container its signals.
+pub const SHIM_NAME: &str = "tracer-shim";
+/// What an entrypoint writes to its standard output once it can be stopped.
+pub const READY: &str = "ready";
+const SHIM: &str = "shim";
+const ENTER: &str = "enter";
+
+/// A container to make.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spec {
+    /// Directory of its cgroup, which exists.
+    pub cgroup: PathBuf,
+    /// Its host name.
+    pub hostname: String,
+    /// No pid namespace of its own, as in a pod with `hostPID` or `shareProcessNamespace`.
+    pub share_pid: bool,
+    /// Entrypoint and arguments.
+    pub command: Vec<String>,
+}
+
+/// This program, to be run again. Its real path is preferred to `/proc/self/exe`, whose last part the kernel would
+/// make the process's name until the actor sets a better one.
+pub(super) fn own_binary() -> PathBuf {
+    let by_link = PathBuf::from("/proc/self/exe");
+    std::env::current_exe().ok().filter(|path| path.exists()).unwrap_or(by_link)
+}
+
+/// The command that starts a shim; the caller adds the pipes.
+pub(super) fn shim_command(binary: &Path, spec: &Spec) -> anyhow::Result<Command> {
+    let mut command = Command::new(binary);
+    // A process group of its own: Ctrl-C is for the demo, which then stops its containers in order.
+    command.args([COMMAND, SHIM, &serde_json::to_string(spec)?]).process_group(0);
+    Ok(command)
+}
+
+/// Runs the hidden subcommand.
+pub(super) fn run(role: &str, spec: &str) -> ExitCode {
+    let result = serde_json::from_str(spec).context("the specification cannot be read").and_then(|spec| match role {
+        SHIM => shim(&spec),
+        ENTER => enter(&spec).map(|never| match never {}),
+        _ => bail!("{role:?} is no role"),
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nobody may be there to read it any more.
+            say(&format!("error {error:#}")).unwrap_or_default();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn say(line: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{}", line.replace('\n', " "))?;
+    out.flush()
+}
+
+/// Becomes the container's first process: runs in its pid namespace already, and is replaced by the entrypoint.
+fn enter(spec: &Spec) -> anyhow::Result<Infallible> {
+    sys::reset().context("cannot reset the signals")?;
+    // Should the shim be killed, nothing may be left behind; the namespace ends with its first process.
+    prctl::set_pdeathsig(Signal::SIGKILL).context("cannot ask to be killed with the shim")?;
+    fs::write(spec.cgroup.join("cgroup.procs"), "0").context("cannot join the container's cgroup")?;
+    unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWUTS).context("cannot unshare mounts and host name")?;
+    let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+    mount(None::<&str>, "/", None::<&str>, private, None::<&str>).context("cannot make the mounts private")?;
+    if !spec.share_pid {
+        let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+        mount(Some("proc"), "/proc", Some("proc"), flags, None::<&str>).context("cannot mount /proc")?;
+    }
+    sethostname(&spec.hostname).context("cannot set the host name")?;
+    let (program, args) = spec.command.split_first().context("there is no entrypoint")?;
+    let error = Command::new(program).args(args).current_dir("/").exec();
+    Err(error).with_context(|| format!("cannot run {program}"))
+}
+
+/// Stays outside: starts the container, passes signals to it, reports its end, and leaves nothing of it behind.
+fn shim(spec: &Spec) -> anyhow::Result<()> {
+    sys::reset().context("cannot reset the signals")?;
+    prctl::set_name(&std::ffi::CString::new(SHIM_NAME)?)?;
+    let end = match supervise(spec) {
+        Ok(end) => end,
+        Err(error) => {
+            cgroup::remove(&spec.cgroup).unwrap_or_default();
+            return Err(error);
+        }
+    };
+    cgroup::remove(&spec.cgroup).with_context(|| format!("cannot remove {}", spec.cgroup.display()))?;
+    // A demo that vanished cannot remove its own directory. The last of its shims succeeds.
+    if let (End::DemoGone, Some(root)) = (end, spec.cgroup.parent()) {
+        fs::remove_dir(root).unwrap_or_default();
+    }
+    Ok(())
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// The demo said `leave`.
+    Asked,
+    /// The demo closed the pipe without a word: it was killed.
+    DemoGone,
+}
+
+fn supervise(spec: &Spec) -> anyhow::Result<End> {
+    let mut children = SigSet::empty();
+    children.add(Signal::SIGCHLD);
+    children.thread_block().context("cannot block SIGCHLD")?;
+    let exits = SignalFd::with_flags(&children, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+    let mut first = First::start(spec)?;
+    let mut orders = Lines::new(io::stdin().lock());
+    let end = loop {
+        let mut watched = vec![PollFd::new(orders.from.as_fd(), PollFlags::POLLIN)];
+        watched.push(PollFd::new(exits.as_fd(), PollFlags::POLLIN));
+        if let Some(output) = &first.output {
+            watched.push(PollFd::new(output.from.as_fd(), PollFlags::POLLIN));
+        }
+        match poll(&mut watched, PollTimeout::NONE) {
+            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+            Err(error) => return Err(error).context("cannot wait for the container"),
+        }
+        let due: Vec<bool> = watched.iter().map(|fd| fd.any().unwrap_or_default()).collect();
+        // The order matters: an entrypoint that is ready and ends at once is reported as ready first.
+        if due.get(2) == Some(&true) {
+            first.hear()?;
+        }
+        if due[1] {
+            while exits.read_signal()?.is_some() {}
+            first.reap()?;
+        }
+        if due[0] {
+            let Some(lines) = orders.read() else { break End::DemoGone };
+            if lines.iter().any(|line| line == "leave") {
+                break End::Asked;
+            }
+            for number in lines.iter().filter_map(|line| line.strip_prefix("signal ")) {
+                first.signal(Signal::try_from(number.parse::<i32>()?)?)?;
+            }
+        }
+    };
+    first.end()?;
+    Ok(end)
+}
+
+/// The container's first process, from outside.
+struct First {
+    process: Child,
+    pid: u32,
+    running: bool,
+    /// Its standard output, until it has said what we wait for.
+    output: Option<Lines<ChildStdout>>,
+}
+
+impl First {
+    fn start(spec: &Spec) -> anyhow::Result<Self> {
+        if !spec.share_pid {
+            unshare(CloneFlags::CLONE_NEWPID).context("cannot make a pid namespace")?;
+        }
+        let mut command = Command::new(own_binary());
+        command.args([COMMAND, ENTER, &serde_json::to_string(spec)?]).process_group(0);
+        let mut process = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+        let output = process.stdout.take().map(Lines::new);
+        Ok(Self { pid: process.id(), process, running: true, output })
+    }
+
+    /// Passes on the first thing that the entrypoint says.
+    fn hear(&mut self) -> io::Result<()> {
+        let Some(output) = &mut self.output else { return Ok(()) };
+        let said = output.read();
+        match said.as_ref().map(|lines| lines.first()) {
+            Some(None) => return Ok(()),
+            Some(Some(line)) if line == READY => say(&format!("ready {}", self.pid))?,
+            Some(Some(line)) => say(line)?,
+            None => say("error the entrypoint ended before it was ready")?,
+        }
+        self.output = None;
+        Ok(())
+    }
+
+    fn reap(&mut self) -> io::Result<()> {
+        if let Some(status) = self.process.try_wait()?.filter(|_| self.running) {
+            self.running = false;
+            say(&format!("exit {}", status.into_raw()))?;
+        }
+        Ok(())
+    }
+
+    /// Sends a signal. The pid cannot be another's: only this process reaps it.
+    fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        if self.running {
+            kill(Pid::from_raw(self.pid.try_into()?), signal)?;
+        }
+        Ok(())
+    }
+
+    /// Ends it. As the init of a namespace it takes all others along.
+    fn end(&mut self) -> io::Result<()> {
+        if self.running {
+            self.process.kill()?;
+            self.process.wait()?;
+        }
+        Ok(())
+    }
+}
+
+/// Lines from a pipe that is read only when poll(2) says so.
+struct Lines<R> {
+    from: R,
+    partial: Vec<u8>,
+}
+
+impl<R: Read> Lines<R> {
+    fn new(from: R) -> Self {
+        Self { from, partial: Vec::new() }
+    }
+
+    /// What is there, without waiting; `None` at the end.
+    fn read(&mut self) -> Option<Vec<String>> {
+        let mut chunk = [0; 512];
+        match self.from.read(&mut chunk) {
+            Ok(length) if length > 0 => self.partial.extend_from_slice(&chunk[..length]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Ok(_) | Err(_) => return None,
+        }
+        let complete = self.partial.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+        let lines: Vec<u8> = self.partial.drain(..complete).collect();
+        Some(String::from_utf8_lossy(&lines).lines().map(str::to_owned).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_arrive_in_pieces() {
+        let mut lines = Lines::new(&b"signal 15\nlea"[..]);
+        assert_eq!(lines.read(), Some(vec!["signal 15".to_owned()]));
+        lines.from = b"ve\n";
+        assert_eq!(lines.read(), Some(vec!["leave".to_owned()]));
+        assert_eq!(lines.read(), None);
+    }
+}

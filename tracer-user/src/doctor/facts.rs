@@ -1,0 +1,104 @@
+//! What was found on this machine: plain data, so that a test can make any machine up.
+
+use std::path::PathBuf;
+
+use super::mounts::Mount;
+
+/// Inode of the first pid namespace (`PROC_PID_INIT_INO`, `include/linux/proc_ns.h`).
+pub const HOST_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
+/// Inode of the first user namespace (`PROC_USER_INIT_INO`).
+pub const HOST_USER_NAMESPACE: u64 = 0xEFFF_FFFD;
+/// Inode of the first cgroup namespace (`PROC_CGROUP_INIT_INO`).
+pub const HOST_CGROUP_NAMESPACE: u64 = 0xEFFF_FFFB;
+
+/// What was found on this machine. `None` is "could not be read".
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// Kernel release, as `uname -r` tells it.
+    pub release: Option<String>,
+    /// Type information of the running kernel.
+    pub btf: Btf,
+    /// A ring buffer that we tried to make.
+    pub ring_buffer: Probe,
+    /// A raw tracepoint program that we tried to load.
+    pub raw_tracepoint: Probe,
+    /// Effective capabilities, as in `/proc/self/status`.
+    pub capabilities: Option<u64>,
+    /// Inode of our user namespace.
+    pub user_namespace: Option<u64>,
+    /// Inode of our pid namespace.
+    pub pid_namespace: Option<u64>,
+    /// Inode of our cgroup namespace.
+    pub cgroup_namespace: Option<u64>,
+    /// Kernel lockdown.
+    pub lockdown: Lockdown,
+    /// `/proc/self` names the pid that we know ourselves by.
+    pub proc_knows_us: bool,
+    /// Mounts.
+    pub mounts: Vec<Mount>,
+    /// Limit of locked memory in bytes, `u64::MAX` for none.
+    pub memlock: Option<u64>,
+    /// Sockets of container runtimes that exist.
+    pub sockets: Vec<Socket>,
+}
+
+/// `/sys/kernel/btf/vmlinux`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Btf {
+    /// There and readable.
+    Readable,
+    /// Not there.
+    Missing,
+    /// There, and why it cannot be read.
+    Unreadable(String),
+}
+
+/// Something that was tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// It works.
+    Works,
+    /// The kernel does not have it.
+    Missing,
+    /// `EPERM`.
+    NotPermitted,
+    /// Another error.
+    Failed(String),
+}
+
+/// `/sys/kernel/security/lockdown`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lockdown {
+    /// Not built in, or securityfs is not mounted.
+    Unknown,
+    /// Off.
+    Off,
+    /// The kernel may not be changed; it may be read.
+    Integrity,
+    /// It may not be read either.
+    Confidentiality,
+}
+
+impl Lockdown {
+    /// Reads `none [integrity] confidentiality`: the brackets mark what is set.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        match text.split_once('[').and_then(|(_, rest)| rest.split_once(']')) {
+            Some(("none", _)) => Self::Off,
+            Some(("integrity", _)) => Self::Integrity,
+            Some(("confidentiality", _)) => Self::Confidentiality,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// A socket of a container runtime.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Socket {
+    /// `docker`, `containerd`, `cri-o`, `podman`.
+    pub runtime: &'static str,
+    /// Where.
+    pub path: PathBuf,
+    /// Why it cannot be connected to, if so.
+    pub trouble: Option<String>,
+}

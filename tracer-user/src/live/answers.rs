@@ -1,0 +1,75 @@
+//! What the model asks and `/proc` knows: was a blocked signal taken, where is a process stuck.
+
+use procfs::process::Process;
+
+use crate::event::{PendingSeen, StateSeen, TaskKey};
+use crate::signal::SignalSet;
+
+/// Functions of a kernel stack that are told.
+const STACK: usize = 8;
+/// `USER_HZ`: what `/proc` counts starts in, on every architecture we support.
+const NS_PER_TICK: u64 = 10_000_000;
+
+/// Which signals are pending for a process. `None` when it is gone.
+#[must_use]
+pub fn pending(task: TaskKey) -> Option<PendingSeen> {
+    let status = find(task)?.status().ok()?;
+    Some(PendingSeen { task, pending: SignalSet(status.shdpnd | status.sigpnd) })
+}
+
+/// In which state a process is, and where in the kernel. `None` when it is gone.
+#[must_use]
+pub fn state(task: TaskKey) -> Option<StateSeen> {
+    let process = find(task)?;
+    let state = process.stat().ok()?.state;
+    // needs CAP_SYS_ADMIN, and a kernel with CONFIG_STACKTRACE
+    let stack = std::fs::read_to_string(format!("/proc/{}/stack", task.pid)).unwrap_or_default();
+    Some(StateSeen { task, state, stack: functions(&stack) })
+}
+
+/// The executable of a process, as it sees it itself.
+#[must_use]
+pub fn executable(pid: u32) -> Option<String> {
+    let path = std::fs::read_link(format!("/proc/{pid}/exe")).ok()?;
+    Some(path.to_string_lossy().into_owned())
+}
+
+/// The process, unless its pid belongs to another one by now.
+fn find(task: TaskKey) -> Option<Process> {
+    let process = Process::new(i32::try_from(task.pid).ok()?).ok()?;
+    let ticks = process.stat().ok()?.starttime;
+    (ticks == task.start / NS_PER_TICK).then_some(process)
+}
+
+/// Names from lines such as `[<0>] do_nanosleep+0x62/0x130`.
+fn functions(stack: &str) -> Vec<String> {
+    stack
+        .lines()
+        .filter_map(|line| line.split_whitespace().nth(1))
+        .filter_map(|place| place.split('+').next())
+        .take(STACK)
+        .map(str::to_owned)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stack_becomes_names() {
+        let stack = "[<0>] hrtimer_nanosleep+0xaa/0x150\n[<0>] do_syscall_64+0x5e/0x90\n\ngarbage\n";
+        assert_eq!(functions(stack), ["hrtimer_nanosleep", "do_syscall_64"]);
+    }
+
+    #[test]
+    fn our_own_process_is_found_by_its_start_only() {
+        let own = Process::myself().expect("/proc").stat().expect("/proc/self/stat");
+        let pid = std::process::id();
+        let task = TaskKey { pid, start: own.starttime * NS_PER_TICK + 1 };
+        assert_eq!(pending(task).map(|seen| seen.task), Some(task));
+        assert_eq!(state(task).map(|seen| seen.state), Some('R'));
+        assert_eq!(pending(TaskKey { pid, start: task.start + NS_PER_TICK }), None);
+        assert_eq!(pending(TaskKey { pid: 0, start: 0 }), None);
+    }
+}

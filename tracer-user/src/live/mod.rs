@@ -1,0 +1,309 @@
+//! Live tracing: the kernel's events, what runtimes say and what `/proc` knows go into one [`Pipeline`].
+//!
+//! One loop, one thread: [`Session::run_until`] waits for whatever comes first, takes it in, and hands over what there
+//! is to show. Only this loop does I/O; the output has a thread of its own so that a slow reader cannot hold it up.
+
+mod answers;
+mod gate;
+mod pipeline;
+pub mod sink;
+mod tracker;
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::signal::unix::{Signal as Incoming, SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::container::docker::Names;
+use crate::container::filter::Filters;
+use crate::container::hierarchy::Hierarchies;
+use crate::event::{BootNs, Described, Event};
+use crate::model::Want;
+use crate::output::{Clock, View};
+use crate::stream::{self, Cgroups, FORMAT, Start};
+
+pub use gate::Gate;
+pub use pipeline::Pipeline;
+pub use tracker::{Options, Tracker};
+
+use sink::{Buffer, Sink};
+
+/// A reader that stalls may keep us from ending for this long.
+const CLOSE: Duration = Duration::from_millis(700);
+/// After a loss the model is set right by a snapshot, at most this often.
+const SNAPSHOT_EVERY: Duration = Duration::from_secs(1);
+/// Descriptions of containers that may wait to be taken in.
+const DESCRIPTIONS: usize = 256;
+
+/// `--pid` names nobody.
+#[derive(Debug, thiserror::Error)]
+#[error("no process has the pid {0}")]
+pub struct NoSuchProcess(pub u32);
+
+/// Nanoseconds since boot, suspend included: the time of events.
+#[must_use]
+pub fn boot_now() -> BootNs {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    BootNs(nanoseconds(now))
+}
+
+/// From time since boot to the time on the wall, as it is now.
+#[must_use]
+pub fn wall_clock() -> Clock {
+    let wall = nanoseconds(rustix::time::clock_gettime(rustix::time::ClockId::Realtime));
+    let offset = i128::from(wall) - i128::from(boot_now().0);
+    Clock { boot_to_wall_ns: i64::try_from(offset).unwrap_or(0) }
+}
+
+fn nanoseconds(time: rustix::time::Timespec) -> u64 {
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    seconds.saturating_mul(1_000_000_000).saturating_add(u64::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// What to trace, and how.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// Which containers and signals are shown.
+    pub filters: Filters,
+    /// What is fixed at load.
+    pub options: Options,
+    /// Where to keep a recording.
+    pub record: Option<PathBuf>,
+    /// The command line, for the recording.
+    pub command: Vec<String>,
+    /// Sockets of Docker and alike; `None` for none at all.
+    pub docker: Option<Vec<PathBuf>>,
+}
+
+/// Why [`Session::run_until`] came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End<T> {
+    /// What was waited for has come.
+    Done(T),
+    /// SIGINT, SIGTERM or SIGHUP.
+    Interrupted,
+}
+
+/// Tracing that goes on.
+pub struct Session {
+    tracker: Tracker,
+    /// From events to what is shown.
+    pub pipeline: Pipeline,
+    sink: Sink,
+    names: Option<Names>,
+    descriptions: mpsc::Receiver<Described>,
+    interrupt: Interrupt,
+    events: Vec<Event>,
+    /// When a snapshot is due, and when the last one was.
+    snapshot: (Option<Instant>, Option<Instant>),
+    lost_recording: bool,
+}
+
+impl Session {
+    /// Attaches and takes in what runs. Needs a tokio runtime with I/O and time.
+    ///
+    /// # Errors
+    /// When the kernel does not let us, a filter names what cannot be, or the recording cannot be made.
+    pub fn start(request: &Request, view: impl FnOnce(Buffer, Clock) -> Box<dyn View>) -> anyhow::Result<Self> {
+        // from the first moment on, Ctrl-C ends in order
+        let interrupt = Interrupt::new().context("cannot listen for signals")?;
+        let clock = wall_clock();
+        let mut events = Vec::new();
+        let drain = crate::probe::DRAIN_INTERVAL_LIVE;
+        let tracker = Tracker::start(&request.filters, request.options, drain, &mut events)?;
+        let recorder = match &request.record {
+            Some(path) => Some(stream::create(path, &start_record(&tracker, request, clock))?),
+            None => None,
+        };
+        let sink = Sink::new(io::stdout()).context("cannot start the thread that writes the output")?;
+        let view = view(sink.buffer(), clock);
+        let (sender, descriptions) = mpsc::channel(DESCRIPTIONS);
+        let names = request.docker.clone().map(|sockets| Names::start(sockets, &sender));
+        let pipeline = Pipeline::new(request.filters.clone(), view, recorder);
+        Ok(Self {
+            tracker,
+            pipeline,
+            sink,
+            names,
+            descriptions,
+            interrupt,
+            events,
+            snapshot: (None, None),
+            lost_recording: false,
+        })
+    }
+
+    /// The kernel's side.
+    #[must_use]
+    pub const fn tracker(&self) -> &Tracker {
+        &self.tracker
+    }
+
+    /// Says of a container what a runtime would say.
+    pub fn describe(&mut self, described: Described) {
+        self.tracker.described(described, &mut self.events);
+    }
+
+    /// Traces until `end` comes, or `over` says so of the pipeline, which is asked after each batch of events.
+    ///
+    /// # Errors
+    /// When the kernel's side or the output fails; a broken pipe among others.
+    pub async fn run_until<T>(
+        &mut self,
+        end: impl Future<Output = T>,
+        mut over: impl FnMut(&Pipeline) -> Option<T>,
+    ) -> anyhow::Result<End<T>> {
+        tokio::pin!(end);
+        loop {
+            if self.settle().await?.is_none() {
+                return Ok(End::Interrupted);
+            }
+            if let Some(value) = over(&self.pipeline) {
+                return Ok(End::Done(value));
+            }
+            let due = self.due();
+            tokio::select! {
+                biased;
+                () = self.interrupt.wait() => return Ok(End::Interrupted),
+                value = &mut end => {
+                    // what led to it may still be in the ring
+                    self.drain_all()?;
+                    self.settle().await?;
+                    return Ok(End::Done(value));
+                }
+                Some(described) = self.descriptions.recv() => self.tracker.described(described, &mut self.events),
+                readable = self.tracker.readable() => {
+                    readable?;
+                    self.tracker.drain(&mut self.events)?;
+                }
+                () = sleep_until(due), if due.is_some() => {}
+            }
+        }
+    }
+
+    /// When something is due even if nothing comes.
+    fn due(&self) -> Option<Instant> {
+        let tick = self.pipeline.node.next_tick().map(|at| Instant::now() + Duration::from_nanos(at.since(boot_now())));
+        [tick, self.snapshot.0].into_iter().flatten().min()
+    }
+
+    /// Takes in what has come, asks what the model wants to know, and shows what there is. `None` when interrupted.
+    async fn settle(&mut self) -> anyhow::Result<Option<()>> {
+        if self.snapshot.0.is_some_and(|due| due <= Instant::now()) {
+            self.snapshot = (None, Some(Instant::now()));
+            self.tracker.snapshot(&mut self.events)?;
+        }
+        loop {
+            let events = std::mem::take(&mut self.events);
+            self.pipeline.take(&events)?;
+            self.pipeline.tick(boot_now())?;
+            for want in self.pipeline.wants() {
+                self.answer(want)?;
+            }
+            if self.events.is_empty() {
+                break;
+            }
+        }
+        for container in self.pipeline.gate.take_unwanted() {
+            self.tracker.untrack(&container)?;
+        }
+        if let Some(names) = &self.names {
+            self.tracker.ask_names(|id| names.want(id));
+        }
+        if let Some(trouble) = self.pipeline.take_trouble() {
+            self.lost_recording = true;
+            crate::commands::note(&format!("the recording ends here, tracing goes on: {trouble}"));
+        }
+        self.pipeline.flush()?;
+        tokio::select! {
+            biased;
+            () = self.interrupt.wait() => Ok(None),
+            delivered = self.sink.deliver() => Ok(Some(delivered?)),
+        }
+    }
+
+    fn answer(&mut self, want: Want) -> anyhow::Result<()> {
+        if want != Want::Snapshot {
+            return self.tracker.answer(want, &mut self.events);
+        }
+        let (due, last) = &mut self.snapshot;
+        let earliest = last.map_or_else(Instant::now, |last| last + SNAPSHOT_EVERY);
+        due.get_or_insert(earliest);
+        Ok(())
+    }
+
+    fn drain_all(&mut self) -> anyhow::Result<()> {
+        while self.tracker.drain(&mut self.events)? {}
+        Ok(())
+    }
+
+    /// Ends: takes in the rest, completes the recording, writes what is left to write.
+    ///
+    /// # Errors
+    /// When the output or the end of the recording cannot be written.
+    pub async fn finish(mut self) -> anyhow::Result<()> {
+        self.drain_all()?;
+        self.tracker.counted(&mut self.events);
+        let events = std::mem::take(&mut self.events);
+        self.pipeline.take(&events)?;
+        self.pipeline.tick(boot_now())?;
+        self.pipeline.flush()?;
+        let recorded = self.pipeline.finish_recording();
+        self.sink.close(CLOSE).await?;
+        recorded.context("cannot complete the recording")?;
+        anyhow::ensure!(!self.lost_recording, "the recording is not complete");
+        Ok(())
+    }
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The signals that ask us to end.
+struct Interrupt([Incoming; 3]);
+
+impl Interrupt {
+    fn new() -> io::Result<Self> {
+        let [int, term, hup] = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal);
+        Ok(Self([int?, term?, hup?]))
+    }
+
+    /// Safe to cancel.
+    async fn wait(&mut self) {
+        let [int, term, hup] = &mut self.0;
+        tokio::select! {
+            _ = int.recv() => {}
+            _ = term.recv() => {}
+            _ = hup.recv() => {}
+        }
+    }
+}
+
+fn start_record(tracker: &Tracker, request: &Request, clock: Clock) -> Start {
+    let info = tracker.probe().info();
+    let read = |path: &str| std::fs::read_to_string(path).map_or_else(|_| String::new(), |text| text.trim().to_owned());
+    let cgroups = match tracker.hierarchies() {
+        Hierarchies { v2: Some(_), v1: Some(_) } => Cgroups::Hybrid,
+        Hierarchies { v1: Some(_), .. } => Cgroups::V1,
+        Hierarchies { .. } => Cgroups::V2,
+    };
+    Start {
+        format: FORMAT,
+        tool: env!("CARGO_PKG_VERSION").to_owned(),
+        kernel: info.kernel.clone(),
+        arch: std::env::consts::ARCH.to_owned(),
+        boot_id: read("/proc/sys/kernel/random/boot_id"),
+        boot_to_wall_ns: clock.boot_to_wall_ns,
+        attached: info.programs.iter().map(|&name| name.to_owned()).collect(),
+        cgroups,
+        command: request.command.clone(),
+    }
+}

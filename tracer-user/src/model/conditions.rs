@@ -1,0 +1,246 @@
+//! Conditions: what is wrong without being the end of a container.
+
+use std::collections::VecDeque;
+
+use crate::event::{BootNs, Comm, StateSeen, Task, TaskKey};
+use crate::signal::Signal;
+
+use super::change::{Condition, Figure, News};
+use super::limits;
+use super::names::{ConditionKind, Role};
+use super::node::{Node, Timer, Want};
+use super::process::{ContainerKey, Place, Receipt};
+use super::program::Program;
+use super::words::{count, seconds};
+
+/// Failing children of a first process, the last few.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Respawn {
+    failures: VecDeque<(BootNs, Comm, u32)>,
+    reported: usize,
+}
+
+/// Children of a PID 1 that ended by themselves at once.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Orphans {
+    exits: Vec<(Comm, u32, u64)>,
+    last_fork: BootNs,
+    reported: bool,
+}
+
+impl Node {
+    /// A signal was dropped at a first process and no stop is going on.
+    pub(super) fn dropped_outside_a_stop(&mut self, at: BootNs, owner: ContainerKey, receipt: &Receipt) {
+        let Some(container) = self.containers.get(&owner) else { return };
+        let Some(first) = container.first.and_then(|first| self.processes.get(first)) else { return };
+        let (signal, comm, sender) = (receipt.signal, first.comm(), &receipt.sender);
+        let inside = receipt.role == Role::Inside;
+        let who = match (inside, sender.ns_pid) {
+            (true, Some(ns_pid)) => format!("{} (pid {ns_pid} in the container)", sender.comm),
+            _ => format!("{} (pid {})", sender.comm, sender.pid),
+        };
+        let (explanation, fix) = if matches!(signal, Signal::KILL | Signal::STOP) {
+            (
+                format!(
+                    "{who} sent {signal} to {comm}, PID 1 of its own pid namespace, and the kernel dropped it: from inside, not even {signal} reaches an init."
+                ),
+                "Stop the container from outside (docker stop, kubectl delete pod), or let PID 1 end by itself."
+                    .to_owned(),
+            )
+        } else {
+            (
+                format!(
+                    "{who} sent {signal} to {comm} (PID 1), which has no handler for it, so the kernel dropped it. It will do the same with {signal} when the container is stopped."
+                ),
+                format!("Handle {signal} in {comm}, or put an init before it (docker run --init, tini, dumb-init)."),
+            )
+        };
+        let condition = Condition {
+            kind: ConditionKind::DroppedSignal,
+            container: Some(container.name.clone()),
+            explanation,
+            fix: Some(fix),
+            figures: vec![
+                ("signal", Figure::Text(signal.to_string())),
+                ("sender_pid", Figure::Number(u64::from(sender.pid))),
+                ("sender_comm", Figure::Text(sender.comm.to_string())),
+                ("target_pid", Figure::Number(u64::from(first.task.pid))),
+            ],
+        };
+        self.news(at, News::Condition(Box::new(condition)));
+    }
+
+    /// A process should be gone by now. Where it is stuck comes as an event, and with it the condition.
+    pub(super) fn stuck_due(&mut self, key: TaskKey) {
+        if self.processes.get(key).is_some_and(|process| process.is_live() && !process.stuck_told) {
+            self.want(Want::State(key));
+        }
+    }
+
+    pub(super) fn on_state(&mut self, at: BootNs, seen: &StateSeen) {
+        let Some(process) = self.processes.get_mut(seen.task) else { return };
+        let kill = process.received.iter().find(|receipt| receipt.signal == Signal::KILL).map(|receipt| receipt.at);
+        let (Some(kill), true, false) = (kill, process.is_live(), process.stuck_told) else { return };
+        process.stuck_told = true;
+        let (comm, pid) = (process.comm(), process.task.pid);
+        let container = process.container.and_then(|key| self.containers.get(&key)).map(|c| c.name.clone());
+        let state = match seen.state {
+            'D' => {
+                "in uninterruptible sleep (D): it waits inside the kernel, often for storage or a network file system"
+            }
+            'T' => "stopped (T)",
+            't' => "stopped by a tracer (t)",
+            'Z' => "a zombie already (Z): its parent has not reaped it",
+            'R' => "running (R): the kernel has not let it see the signal yet",
+            _ => "not gone",
+        };
+        let place = seen.stack.first().map_or_else(String::new, |function| format!(", in {function}"));
+        let condition = Condition {
+            kind: ConditionKind::Stuck,
+            container,
+            explanation: format!("SIGKILL was sent to {comm} (pid {pid}) {} ago and it is {state}{place}.", seconds(at.ms_since(kill))),
+            fix: Some("No signal ends it; what it waits for must. Look at the kernel stack, the volumes mounted and the kernel log; a frozen cgroup must be thawed.".to_owned()),
+            figures: vec![
+                ("pid", Figure::Number(u64::from(pid))),
+                ("state", Figure::Text(seen.state.to_string())),
+                ("since_ms", Figure::Number(at.ms_since(kill))),
+                ("stack", Figure::Text(seen.stack.join(" < "))),
+            ],
+        };
+        self.news(at, News::Condition(Box::new(condition)));
+    }
+
+    /// A process was created: perhaps to replace one that failed.
+    pub(super) fn replaced_child(&mut self, at: BootNs, owner: ContainerKey, child: &Task) {
+        let is_child_of_first = self
+            .processes
+            .get(child.key())
+            .is_some_and(|process| process.place == Place::Below(1) && process.joined.is_none());
+        if is_child_of_first && let Some(container) = self.containers.get_mut(&owner) {
+            container.orphans.last_fork = at;
+        }
+    }
+
+    /// A process ended: one of many that fail?
+    pub(super) fn child_ended(&mut self, at: BootNs, owner: ContainerKey, key: TaskKey) {
+        let Some(container) = self.containers.get(&owner) else { return };
+        let Some(first) = container.first.and_then(|first| self.processes.get(first)) else { return };
+        let Some(process) = self.processes.get(key) else { return };
+        let Some((_, status)) = process.exit else { return };
+        let is_child = process.parent.key() == first.key() && process.joined.is_none();
+        let asked = process.received.iter().any(|receipt| receipt.signal != Signal::CHLD);
+        let failed = status.raw != 0;
+        if !is_child || !failed || container.stop.is_some() || !first.is_live() {
+            return;
+        }
+        let shell = Program::of(first.comm().as_str(), first.exe.as_deref()).is_shell();
+        let life = process.life_ms().unwrap_or(u64::MAX);
+        let looks_at_parent = first.task.ns_pid == 1
+            && process.comm() == first.comm()
+            && !asked
+            && status.code().is_some()
+            && life <= limits::ORPHAN_EXIT_LIFE_MS;
+        let (comm, raw) = (process.comm(), status.raw);
+        let mut begins = false;
+        if let Some(container) = self.containers.get_mut(&owner) {
+            if looks_at_parent {
+                begins = container.orphans.exits.is_empty();
+                container.orphans.exits.push((comm, raw, life));
+            }
+            container.respawn.failures.push_back((at, comm, raw));
+        }
+        if begins {
+            self.remind(at.plus_ms(limits::ORPHAN_EXIT_DECIDE_MS), Timer::Orphans(owner));
+        }
+        self.judge_respawn(at, owner, comm, shell);
+    }
+
+    fn judge_respawn(&mut self, at: BootNs, owner: ContainerKey, comm: Comm, shell: bool) {
+        let Some(container) = self.containers.get_mut(&owner) else { return };
+        let respawn = &mut container.respawn;
+        while respawn.failures.front().is_some_and(|(then, ..)| at.ms_since(*then) > limits::RESPAWN_WINDOW_MS)
+            || respawn.failures.len() > limits::DEPARTED_KEPT
+        {
+            respawn.failures.pop_front();
+        }
+        let same: Vec<_> = respawn.failures.iter().filter(|(_, name, _)| *name == comm).collect();
+        let enough = if shell { limits::RESPAWN_COUNT_SHELL } else { limits::RESPAWN_COUNT };
+        if same.len() < enough {
+            respawn.reported = 0;
+            return;
+        }
+        // being replaced means that there were forks between the deaths, not one batch before them
+        let first_failure = same.first().map_or(at, |(then, ..)| *then);
+        if container.orphans.last_fork < first_failure || same.len() < respawn.reported * 2 {
+            return;
+        }
+        respawn.reported = same.len();
+        let window = at.ms_since(first_failure);
+        let last = same.last().map_or(0, |(_, _, raw)| *raw);
+        let how = super::change::ExitStatus { raw: last };
+        let end = match (how.code(), how.signal()) {
+            (Some(code), _) => format!("exit code {code}"),
+            (None, Some(signal)) => signal.to_string(),
+            (None, None) => "a failure".to_owned(),
+        };
+        let (deaths, name) = (same.len(), container.name.clone());
+        let first = container.first.and_then(|first| self.processes.get(first));
+        let (first_comm, first_pid) = first.map_or((Comm::default(), 0), |first| (first.comm(), first.task.pid));
+        let condition = Condition {
+            kind: ConditionKind::RespawnLoop,
+            container: Some(name),
+            explanation: format!(
+                "{comm} died {} in {} (last with {end}) and {first_comm}, the first process, started it again each time: the container looks healthy while its workers fail.",
+                count(deaths, "time", "times"),
+                seconds(window)
+            ),
+            fix: Some(format!(
+                "Look at the log of {comm} for the reason; let {first_comm} exit when its workers keep failing, so that Kubernetes sees it and restarts the container with back-off."
+            )),
+            figures: vec![
+                ("deaths", Figure::Number(deaths as u64)),
+                ("window_ms", Figure::Number(window)),
+                ("comm", Figure::Text(comm.to_string())),
+                ("exit_code", how.code().map_or(Figure::Unknown, |code| Figure::Number(u64::from(code)))),
+                ("exit_signal", how.signal().map_or(Figure::Unknown, |signal| Figure::Text(signal.to_string()))),
+                ("supervisor_pid", Figure::Number(u64::from(first_pid))),
+            ],
+        };
+        self.news(at, News::Condition(Box::new(condition)));
+    }
+
+    pub(super) fn orphans_due(&mut self, due: BootNs, owner: ContainerKey) {
+        let Some(container) = self.containers.get_mut(&owner) else { return };
+        let exits = std::mem::take(&mut container.orphans.exits);
+        let replaced = due.ms_since(container.orphans.last_fork) < limits::ORPHAN_EXIT_QUIET_MS;
+        if exits.len() < limits::ORPHAN_EXIT_COUNT || replaced || container.orphans.reported {
+            return;
+        }
+        let Some(&(comm, raw, _)) = exits.first() else { return };
+        if exits.iter().any(|&(_, other, _)| other != raw) {
+            return;
+        }
+        container.orphans.reported = true;
+        let longest = exits.iter().map(|(_, _, life)| *life).max().unwrap_or(0);
+        let code = super::change::ExitStatus { raw }.code().unwrap_or(0);
+        let condition = Condition {
+            kind: ConditionKind::OrphanExit,
+            container: Some(container.name.clone()),
+            explanation: format!(
+                "{} of {comm}, all children of PID 1, exited with code {code} within {} of their start, without any signal: programs that fork workers often take a parent with pid 1 to mean that their master has died.",
+                count(exits.len(), "process", "processes"),
+                seconds(longest)
+            ),
+            fix: Some(format!(
+                "Put an init before it, so that {comm} is not PID 1 (docker run --init, tini, dumb-init), or switch the check of getppid() off."
+            )),
+            figures: vec![
+                ("exits", Figure::Number(exits.len() as u64)),
+                ("exit_code", Figure::Number(u64::from(code))),
+                ("longest_life_ms", Figure::Number(longest)),
+                ("comm", Figure::Text(comm.to_string())),
+            ],
+        };
+        self.news(due, News::Condition(Box::new(condition)));
+    }
+}

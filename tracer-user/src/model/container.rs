@@ -1,0 +1,161 @@
+//! Containers: what is known of each, and the state of its stop.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::event::{BootNs, CgroupFigures, CgroupId, Described, TaskKey};
+
+use crate::signal::SignalSet;
+
+use super::change::{ContainerName, ContainerNews, ContainerRef, Kill, PreStop, Sender};
+use super::names::ContainerState;
+use super::process::{Process, Receipt};
+
+/// A container.
+#[derive(Clone, Debug)]
+pub struct Container {
+    /// Id, name, pod: shared with everything that was said about it.
+    pub name: ContainerRef,
+    /// Its own cgroups, of v2 and of v1: on a hybrid host it has both, and 0 stands for none.
+    pub cgroups: [CgroupId; 2],
+    /// Path of that cgroup.
+    pub path: String,
+    /// Runtime, as the path or the runtime itself says.
+    pub runtime: String,
+    /// UID of the pod, where the path tells it.
+    pub pod_uid: Option<String>,
+    /// What a runtime said.
+    pub described: Option<Described>,
+    /// The first process: PID 1 of most containers.
+    pub first: Option<TaskKey>,
+    /// The first process is decided and does not change any more.
+    pub(super) settled: bool,
+    /// Its cgroup is gone.
+    pub gone: Option<BootNs>,
+    /// The stop that goes on.
+    pub stop: Option<Stop>,
+    /// The last signal that may turn out to be the reason of an end.
+    pub(super) candidate: Option<Receipt>,
+    pub(super) candidate_sender: Option<Sender>,
+    /// The candidate's handler raised it again, and that was dropped.
+    pub(super) candidate_reraised: bool,
+    /// Who sent the stop signal of the stop that goes on, or the SIGKILL without one.
+    pub(super) sender: Option<Sender>,
+    /// Signals the first process has handlers for, as last read by the kernel programs.
+    pub caught: Option<SignalSet>,
+    /// Processes that are gone, kept while a stop goes on or may begin.
+    pub(super) departed: VecDeque<Process>,
+    /// Execs from outside, the last few.
+    pub(super) execs: VecDeque<PreStop>,
+    /// Last loss of events that may concern it.
+    pub(super) loss: Option<BootNs>,
+    /// Figures of its cgroup.
+    pub figures: CgroupFigures,
+    /// Signals to it so far, counted-only ones included.
+    pub signals: u64,
+    /// Zombies told so far that were adopted by the first process.
+    pub(super) zombies_reported: usize,
+    pub(super) respawn: super::conditions::Respawn,
+    pub(super) orphans: super::conditions::Orphans,
+}
+
+/// A stop that goes on: all that the verdict will need.
+#[derive(Clone, Debug)]
+pub struct Stop {
+    /// First sign.
+    pub started: BootNs,
+    /// The stop signal.
+    pub signal: Option<Receipt>,
+    /// Its handler raised it again.
+    pub reraised: bool,
+    /// SIGKILL to the first process.
+    pub kill: Option<Kill>,
+    /// preStop hook.
+    pub pre_stop: Option<PreStop>,
+    /// The first process as it exited.
+    pub exit: Option<(BootNs, super::change::ExitStatus)>,
+    /// Live processes when the stop signal came, that the first process was waiting for: direct children.
+    pub children: Vec<TaskKey>,
+}
+
+impl Container {
+    pub(super) fn new(id: &str) -> Self {
+        Self {
+            name: Arc::new(ContainerName { id: id.to_owned(), name: None, pod: None }),
+            cgroups: [CgroupId(0); 2],
+            path: String::new(),
+            runtime: String::new(),
+            pod_uid: None,
+            described: None,
+            first: None,
+            settled: false,
+            gone: None,
+            stop: None,
+            candidate: None,
+            candidate_sender: None,
+            candidate_reraised: false,
+            sender: None,
+            caught: None,
+            departed: VecDeque::new(),
+            execs: VecDeque::new(),
+            loss: None,
+            figures: CgroupFigures::default(),
+            signals: 0,
+            zombies_reported: 0,
+            respawn: super::conditions::Respawn::default(),
+            orphans: super::conditions::Orphans::default(),
+        }
+    }
+
+    /// A new life under the same id: a runtime restarted it.
+    pub(super) fn restart(&mut self) {
+        let Self { name, path, runtime, pod_uid, described, signals, .. } = self;
+        let mut fresh = Self::new("");
+        std::mem::swap(&mut fresh.name, name);
+        std::mem::swap(&mut fresh.path, path);
+        std::mem::swap(&mut fresh.runtime, runtime);
+        std::mem::swap(&mut fresh.pod_uid, pod_uid);
+        fresh.described = described.take().map(|described| Described { pid: None, ..described });
+        fresh.signals = *signals;
+        *self = fresh;
+    }
+
+    /// Its own cgroup: that of v2 where it has both.
+    #[must_use]
+    pub const fn cgroup(&self) -> CgroupId {
+        if self.cgroups[0].0 == 0 { self.cgroups[1] } else { self.cgroups[0] }
+    }
+
+    /// Configured stop signal, if a runtime told it.
+    #[must_use]
+    pub fn stop_signal(&self) -> Option<crate::signal::Signal> {
+        self.described.as_ref().and_then(|described| described.stop_signal)
+    }
+
+    /// Configured grace period, ms.
+    #[must_use]
+    pub fn grace_ms(&self) -> Option<u64> {
+        self.described.as_ref().and_then(|described| described.grace_ms)
+    }
+
+    /// Whether it is a pod's pause container.
+    #[must_use]
+    pub fn is_sandbox(&self) -> bool {
+        self.described.as_ref().is_some_and(|described| described.sandbox)
+    }
+
+    pub(super) fn news(&self, state: ContainerState) -> ContainerNews {
+        let described = self.described.as_ref();
+        ContainerNews {
+            state,
+            name: self.name.clone(),
+            image: described.and_then(|described| described.image.clone()),
+            runtime: described
+                .and_then(|described| described.runtime.clone())
+                .or_else(|| (!self.runtime.is_empty()).then(|| self.runtime.clone())),
+            pid: self.first.map(|first| first.pid).or_else(|| described.and_then(|described| described.pid)),
+            stop_signal: self.stop_signal(),
+            grace_ms: self.grace_ms(),
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! Processes begin, run other programs, end, are reaped.
+
+use crate::event::{BootNs, Comm, Execed, Exited, Forked, OomVictim, ProcessSeen, Task, TaskKey};
+
+use super::change::{ExitNews, ExitStatus, News, PreStop, ProcessNews};
+use super::limits;
+use super::names::Outcome;
+use super::node::Node;
+use super::process::{ContainerKey, Place, Process};
+
+/// Names that runtimes give to their own set-up code before it becomes the container's program.
+fn is_setup(comm: Comm) -> bool {
+    let name = comm.as_str();
+    name.starts_with("runc:[") || matches!(name, "runc" | "crun" | "youki" | "exe" | "conmon")
+}
+
+impl Node {
+    pub(super) fn on_process(&mut self, at: BootNs, seen: &ProcessSeen) {
+        let task = &seen.task;
+        let key = task.key();
+        self.meet(task, &seen.parent);
+        let Some(process) = self.processes.get_mut(key) else { return };
+        if !process.is_live() {
+            return;
+        }
+        process.reaper = seen.parent;
+        process.task.comm = task.comm;
+        if process.exe.is_none() {
+            process.exe.clone_from(&seen.exe);
+        }
+        if process.joined.is_none() && !is_setup(task.comm) {
+            process.started_program = true;
+        }
+        if let Some(status) = seen.zombie {
+            process.exit = Some((at, ExitStatus { raw: status }));
+            self.became_zombie(at, key);
+        } else if !process.received.is_empty() {
+            self.settle_blocked(key, seen.pending);
+        }
+        if let Some(container) = self.processes.get(key).and_then(|process| process.container) {
+            self.consider_first(container, key);
+        }
+    }
+
+    /// Makes sure that a task is known; returns whether it was not.
+    pub(super) fn meet(&mut self, task: &Task, parent: &Task) -> bool {
+        let key = task.key();
+        if let Some(process) = self.processes.get_mut(key) {
+            process.refresh(task);
+            if process.container.is_none() {
+                let container = self.attribute_again(task);
+                if let Some(process) = self.processes.get_mut(key) {
+                    process.container = container;
+                }
+            }
+            return false;
+        }
+        let container = self.attribute(task, Some(parent));
+        if container.is_none() || self.processes.len() >= limits::PROCESSES_KEPT {
+            return false;
+        }
+        let known = *parent;
+        let parent_process = self.processes.get(known.key());
+        let mut process = Process::new(*task, known, container);
+        let inside = parent_process.is_some_and(|parent| parent.container == container);
+        if inside && let Some(parent) = parent_process {
+            let first = container.and_then(|key| self.containers.get(&key)).and_then(|container| container.first);
+            process.place = match parent.place {
+                _ if first == Some(parent.key()) => Place::Below(1),
+                Place::Below(depth) => Place::Below(depth + 1),
+                other => other,
+            };
+            process.started_program = parent.started_program;
+        }
+        if let Some(ghost) = self.processes.insert(process) {
+            // its pid was given to somebody else: it must have been reaped while nobody told
+            self.depart(ghost);
+        }
+        true
+    }
+
+    fn attribute_again(&self, task: &Task) -> Option<ContainerKey> {
+        self.cgroups.get(&task.cgroup).map(|(key, _)| *key)
+    }
+
+    /// The same for an event that tells nothing of the parent.
+    pub(super) fn meet_alone(&mut self, task: &Task) {
+        self.meet(
+            task,
+            &Task { pid: 0, tid: 0, ns_pid: 0, start: 0, cgroup: task.cgroup, comm: Comm::default(), flags: 0 },
+        );
+    }
+
+    pub(super) fn on_fork(&mut self, at: BootNs, forked: &Forked) {
+        let Forked { child, parent } = forked;
+        if self.processes.get(child.key()).is_none_or(|known| known.container.is_none()) {
+            let inside = self.processes.get(parent.key()).and_then(|parent| parent.container);
+            if self.meet(child, parent)
+                && let Some(container) = self.processes.get(child.key()).and_then(|process| process.container)
+            {
+                let joined = inside != Some(container);
+                self.entered(at, child.key(), container, joined);
+                self.replaced_child(at, container, child);
+            }
+        }
+        let joined = self.processes.get(child.key()).is_some_and(|process| process.joined.is_some());
+        self.tell_process(at, child, joined);
+    }
+
+    pub(super) fn on_joined(&mut self, at: BootNs, task: &Task, parent: &Task) {
+        let key = task.key();
+        let target = self.cgroups.get(&task.cgroup).map(|(container, _)| *container);
+        let before = self.processes.get(key).and_then(|process| process.container);
+        if before.is_some() && before == target {
+            // moved between cgroups of one container
+            if let Some(process) = self.processes.get_mut(key) {
+                process.refresh(task);
+            }
+            return;
+        }
+        self.processes.remove(key);
+        if self.meet(task, parent)
+            && let Some(container) = target
+        {
+            self.entered(at, key, container, true);
+        }
+        self.tell_process(at, task, true);
+    }
+
+    /// A process is new in a container.
+    fn entered(&mut self, at: BootNs, key: TaskKey, container: ContainerKey, joined: bool) {
+        let Some(process) = self.processes.get_mut(key) else { return };
+        if joined {
+            process.joined = Some(at);
+            process.place = Place::Outside;
+            process.started_program = false;
+            let party = self.processes.get(key).map(|process| self.process_party(process));
+            if let (Some(party), Some(container)) = (party, self.containers.get_mut(&container)) {
+                if container.execs.len() == limits::JOINED_KEPT {
+                    container.execs.pop_front();
+                }
+                container.execs.push_back(PreStop { process: party, started: at, ended: None, exit: None });
+            }
+        }
+        self.consider_first(container, key);
+    }
+
+    fn tell_process(&mut self, at: BootNs, task: &Task, joined: bool) {
+        let Some(process) = self.processes.get(task.key()) else { return };
+        let container = process.container.and_then(|key| self.containers.get(&key)).map(|c| c.name.clone());
+        let news = ProcessNews { process: self.process_party(process), joined, filename: None, container };
+        self.news(at, News::Fork(news));
+    }
+
+    pub(super) fn on_exec(&mut self, at: BootNs, execed: &Execed) {
+        let key = execed.task.key();
+        if self.meet(&execed.task, &execed.parent) {
+            // nobody saw it come: it was moved in by a way that shows no event, or its arrival was lost
+            let container = self.processes.get(key).and_then(|process| process.container);
+            let inside = self.processes.get(execed.parent.key()).and_then(|parent| parent.container);
+            if let Some(container) = container {
+                self.entered(at, key, container, inside != Some(container));
+            }
+        }
+        let Some(process) = self.processes.get_mut(key) else { return };
+        process.task.comm = execed.task.comm;
+        process.exe = Some(execed.filename.clone());
+        process.execed = true;
+        process.started_program = true;
+        let joined = process.joined.is_some();
+        let Some(owner) = process.container else { return };
+        let party = self.processes.get(key).map(|process| self.process_party(process));
+        if let (Some(party), Some(container)) = (party, self.containers.get_mut(&owner)) {
+            if let Some(exec) = container.execs.iter_mut().find(|exec| exec.process.pid == key.pid) {
+                exec.process = party.clone();
+            }
+            let name = Some(container.name.clone());
+            let filename = Some(execed.filename.clone());
+            self.news(at, News::Exec(ProcessNews { process: party, joined, filename, container: name }));
+        }
+        self.consider_first(owner, key);
+        if let Some(container) = self.containers.get_mut(&owner)
+            && container.first == Some(key)
+        {
+            container.settled = true;
+        }
+    }
+
+    /// Decides whether a process is the container's first one. The runtime's word counts most; then init of a pid
+    /// namespace that came from outside; then whoever first ran the container's program; then age.
+    pub(super) fn consider_first(&mut self, key: ContainerKey, candidate: TaskKey) {
+        let Some(container) = self.containers.get(&key) else { return };
+        if container.first == Some(candidate) {
+            return;
+        }
+        let described = container.described.as_ref().and_then(|described| described.pid);
+        let settled = container.settled;
+        let rank = |task: TaskKey| {
+            let process = self.processes.get(task)?;
+            let set_up_by = self.processes.get(process.parent.key());
+            // an init made by the container's own program is a namespace nested inside
+            let nested = set_up_by.is_some_and(|parent| {
+                parent.container == Some(key) && parent.started_program && !parent.is_zombie_now()
+            });
+            let told = described == Some(task.pid);
+            let init = process.task.is_init() && !nested;
+            let program = process.started_program;
+            Some((told, init, program, std::cmp::Reverse(task.start)))
+        };
+        let better = match container.first {
+            None => true,
+            Some(current) => match (rank(current), rank(candidate)) {
+                (Some(now), Some(new)) => new > now && (!settled || (new.0 && !now.0)),
+                (None, Some(new)) => !settled || new.0,
+                _ => false,
+            },
+        };
+        if better && let Some(container) = self.containers.get_mut(&key) {
+            container.first = Some(candidate);
+        }
+    }
+
+    pub(super) fn on_oom(&mut self, at: BootNs, victim: &OomVictim) {
+        let _ = at;
+        if let Some(task) = &victim.task {
+            self.meet_alone(task);
+        }
+        if let Some(process) = self.processes.by_pid_mut(victim.pid) {
+            process.oom = true;
+        }
+    }
+
+    pub(super) fn on_exit(&mut self, at: BootNs, exited: &Exited) {
+        let key = exited.task.key();
+        self.meet(&exited.task, &exited.parent);
+        let Some(process) = self.processes.get_mut(key) else { return };
+        if !process.is_live() {
+            // two last threads may both see themselves as the last one on kernels before 6.16
+            return;
+        }
+        let status = ExitStatus { raw: exited.status };
+        process.exit = Some((at, status));
+        process.reaper = exited.parent;
+        process.untaken = exited.pending;
+        let container = process.container;
+        self.settle_blocked(key, exited.pending);
+        self.give_away_children(key, container);
+        let name = container.and_then(|key| self.containers.get(&key)).map(|container| container.name.clone());
+        if let Some(process) = self.processes.get(key) {
+            let news = ExitNews { process: self.process_party(process), status, container: name };
+            self.news(at, News::Exit(news));
+        }
+        if !exited.autoreap {
+            self.became_zombie(at, key);
+        }
+        let Some(owner) = container else { return };
+        if let Some(container) = self.containers.get_mut(&owner)
+            && let Some(exec) =
+                container.execs.iter_mut().find(|exec| exec.process.pid == key.pid && exec.ended.is_none())
+        {
+            exec.ended = Some(at);
+            exec.exit = Some(status);
+        }
+        self.child_ended(at, owner, key);
+        if self.containers.get(&owner).and_then(|container| container.first) == Some(key) {
+            self.first_exited(at, owner, key, status);
+        }
+        self.close_stop(at, owner, false);
+    }
+
+    /// Children of a process that ends go to the container's init, if it has one; else to somebody unknown.
+    fn give_away_children(&mut self, key: TaskKey, container: Option<ContainerKey>) {
+        let heir = container
+            .and_then(|key| self.containers.get(&key))
+            .and_then(|container| container.first)
+            .and_then(|first| self.processes.get(first))
+            .filter(|first| first.task.is_init() && first.is_live())
+            .map(|first| first.task);
+        for child in self.processes.iter_mut().filter(|child| child.reaper.key() == key) {
+            child.reaper = heir.unwrap_or(Task { pid: 0, start: 0, comm: Comm::default(), ..child.reaper });
+        }
+    }
+
+    /// Learns what became of blocked signals from what is still pending.
+    pub(super) fn settle_blocked(&mut self, key: TaskKey, pending: crate::signal::SignalSet) {
+        let Some(process) = self.processes.get_mut(key) else { return };
+        for receipt in process.received.iter_mut().filter(|receipt| receipt.outcome == Outcome::Blocked) {
+            receipt.taken = !pending.has(receipt.signal);
+        }
+        self.refresh_stop_signal(key);
+    }
+
+    pub(super) fn on_reaped(&mut self, at: BootNs, task: &Task) {
+        let key = task.key();
+        let Some(process) = self.processes.get(key) else { return };
+        if process.is_live() {
+            // its exit was lost
+            if let Some(container) = process.container.and_then(|key| self.containers.get_mut(&key)) {
+                container.loss = Some(at);
+            }
+        }
+        self.tell_reaped(at, key);
+        let Some(process) = self.processes.remove(key) else { return };
+        let owner = process.container;
+        self.depart(process);
+        if let Some(owner) = owner {
+            self.close_stop(at, owner, false);
+        }
+    }
+
+    /// Remembers a process that is gone for as long as a stop may want it.
+    pub(super) fn depart(&mut self, process: Process) {
+        let Some(container) = process.container.and_then(|key| self.containers.get_mut(&key)) else { return };
+        if container.stop.is_none() && container.candidate.is_none() && container.first != Some(process.key()) {
+            return;
+        }
+        if container.departed.len() == limits::DEPARTED_KEPT {
+            container.departed.pop_front();
+        }
+        container.departed.push_back(process);
+    }
+}
+
+impl Process {
+    /// Exited and not reaped.
+    #[must_use]
+    pub const fn is_zombie_now(&self) -> bool {
+        self.zombie && self.exit.is_some()
+    }
+}

@@ -1,0 +1,61 @@
+//! Every threshold and bound of the model in one place. The documentation quotes these.
+
+/// A zombie is told when it is this old, ms: a parent that reaps in time never gets on the screen.
+pub const ZOMBIE_TOLD_MS: u64 = 1_000;
+/// This many told zombies at once in a container make a condition.
+pub const ZOMBIES_MANY: usize = 3;
+/// One zombie this old makes a condition too, ms.
+pub const ZOMBIE_OLD_MS: u64 = 10_000;
+
+/// A process that is not gone this long after SIGKILL is stuck, ms.
+pub const STUCK_MS: u64 = 2_000;
+
+/// Window in which failing children of the first process are counted, ms.
+pub const RESPAWN_WINDOW_MS: u64 = 60_000;
+/// This many of one name in the window are a respawn loop.
+pub const RESPAWN_COUNT: usize = 5;
+/// The same below a shell, where commands that fail are ordinary.
+pub const RESPAWN_COUNT_SHELL: usize = 10;
+
+/// A child of PID 1 that ends by itself within this time of its fork, with a failure, may have looked at its
+/// parent's pid, ms.
+pub const ORPHAN_EXIT_LIFE_MS: u64 = 500;
+/// This many of them, and no new ones after, are the condition.
+pub const ORPHAN_EXIT_COUNT: usize = 2;
+/// How long after the first of them the fold decides, ms.
+pub const ORPHAN_EXIT_DECIDE_MS: u64 = 1_000;
+/// No fork for this long means that they are not being replaced, ms.
+pub const ORPHAN_EXIT_QUIET_MS: u64 = 500;
+
+/// Exited within this time of the stop signal and without a preStop hook: too early for load balancers, ms.
+pub const TOO_EARLY_MS: u64 = 1_000;
+
+/// Grace period to assume where nobody told one: Kubernetes' default, ms.
+pub const GRACE_UNKNOWN_MS: u64 = 30_000;
+/// A stop by something that is no runtime and led to nothing is forgotten this long after the grace period, ms.
+pub const ABANDON_SLACK_MS: u64 = 5_000;
+/// A stop by a runtime whose grace period is unknown is forgotten after this time, ms.
+pub const ABANDON_RUNTIME_MS: u64 = 3_600_000;
+/// A signal this long before an exit by itself is taken for its reason, ms.
+pub const REASON_MS: u64 = 10_000;
+/// A SIGKILL that comes this much earlier or later than the configured grace period shows another one, ms.
+pub const BUDGET_TOLERANCE_MS: u64 = 500;
+/// A preStop hook ended at most this long before the stop signal, ms.
+pub const PRE_STOP_GAP_MS: u64 = 1_000;
+/// After a loss this old, a termination without a known reason is certain again, ms.
+pub const LOSS_MEMORY_MS: u64 = 60_000;
+
+/// Signals remembered for each process.
+pub const RECEIVED_KEPT: usize = 16;
+/// Processes told in a termination; the first process and those that were killed come first.
+pub const PROCESSES_TOLD: usize = 256;
+/// Processes that are gone, remembered for the termination that goes on.
+pub const DEPARTED_KEPT: usize = 1_024;
+/// Terminations kept.
+pub const TERMINATIONS_KEPT: usize = 512;
+/// Containers kept after they are gone.
+pub const GONE_KEPT: usize = 256;
+/// Processes that joined from outside (execs), remembered for each container.
+pub const JOINED_KEPT: usize = 8;
+/// Processes known at once, over all containers; beyond it new ones are not followed and the model says it lost them.
+pub const PROCESSES_KEPT: usize = 200_000;

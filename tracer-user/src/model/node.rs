@@ -1,0 +1,275 @@
+//! The fold itself: takes events one by one, keeps time, collects news.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use crate::event::{BootNs, CgroupFigures, CgroupId, Event, Lost, Task, TaskKey, What};
+
+use super::change::{Change, News, Party, Termination};
+use super::container::Container;
+use super::limits;
+use super::process::{ContainerKey, Process, Processes};
+
+/// Everything known of this node's containers.
+#[derive(Clone, Debug, Default)]
+pub struct Node {
+    pub(super) now: BootNs,
+    pub(super) containers: BTreeMap<ContainerKey, Container>,
+    pub(super) by_id: HashMap<String, ContainerKey>,
+    pub(super) cgroups: HashMap<CgroupId, (ContainerKey, bool)>,
+    /// Processes followed by their pid (`--pid`), with the container that stands for each.
+    pub(super) followed: HashMap<u32, ContainerKey>,
+    pub(super) gone: VecDeque<ContainerKey>,
+    pub(super) processes: Processes,
+    pub(super) terminations: VecDeque<Arc<Termination>>,
+    pub(super) lost: Lost,
+    timers: BinaryHeap<Reverse<(BootNs, Timer)>>,
+    changes: Vec<Change>,
+    wants: Vec<Want>,
+    next_key: u32,
+}
+
+/// What the fold would like to know from the outside; the answer comes as an event, or never.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Want {
+    /// Whether blocked signals of a process are still pending ([`What::Pending`]).
+    Pending(TaskKey),
+    /// The state and the kernel stack of a process ([`What::State`]).
+    State(TaskKey),
+    /// Figures of a container's cgroup ([`What::CgroupFigures`]).
+    Figures(CgroupId),
+    /// A fresh snapshot of all processes ([`What::Process`]): events were lost.
+    Snapshot,
+}
+
+/// Something to look at later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Timer {
+    /// Was a blocked signal taken? The number counts the attempts.
+    Taken(TaskKey, u8),
+    /// Is a zombie still there?
+    Zombie(TaskKey),
+    /// Did a zombie grow old?
+    OldZombie(TaskKey),
+    /// Is a process gone after SIGKILL?
+    Stuck(TaskKey),
+    /// Did a stop lead to anything?
+    Abandon(ContainerKey, BootNs),
+    /// Children that ended at once: decide.
+    Orphans(ContainerKey),
+}
+
+impl Node {
+    /// An empty node.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes in an event. News are collected until [`Self::take_changes`].
+    pub fn apply(&mut self, event: &Event) {
+        let Event(at, what) = event;
+        self.tick(*at);
+        match what {
+            What::Signal(sent) => self.on_signal(*at, sent),
+            What::Deliver(delivered) => self.on_deliver(*at, delivered),
+            What::Exit(exited) => self.on_exit(*at, exited),
+            What::Fork(forked) => self.on_fork(*at, forked),
+            What::Exec(execed) => self.on_exec(*at, execed),
+            What::Reaped(reaped) => self.on_reaped(*at, &reaped.task),
+            What::Joined(joined) => self.on_joined(*at, &joined.task, &joined.parent),
+            What::OomVictim(victim) => self.on_oom(*at, victim),
+            What::Process(seen) => self.on_process(*at, seen),
+            What::Pending(seen) => self.on_pending(seen),
+            What::State(seen) => self.on_state(*at, seen),
+            What::Cgroup(found) => self.on_cgroup(*at, found),
+            What::CgroupGone(gone) => self.on_cgroup_gone(*at, gone.cgroup),
+            What::Described(described) => self.on_described(*at, described),
+            What::CgroupFigures(figures) => self.on_figures(figures),
+            What::Counted(counted) => {
+                if let Some(container) = self.container_of_cgroup(counted.cgroup) {
+                    container.signals += counted.child + counted.urgent + counted.other;
+                }
+            }
+            What::Lost(lost) => self.on_lost(*at, lost),
+            What::Tick {} => {}
+        }
+    }
+
+    /// Lets time pass until `now`: what was due happens, each at its own time.
+    pub fn tick(&mut self, now: BootNs) {
+        while let Some(&Reverse((due, timer))) = self.timers.peek() {
+            if due > now {
+                break;
+            }
+            self.timers.pop();
+            match timer {
+                Timer::Taken(key, attempt) => self.ask_pending(due, key, attempt),
+                Timer::Zombie(key) => self.zombie_due(due, key),
+                Timer::OldZombie(key) => self.old_zombie_due(due, key),
+                Timer::Stuck(key) => self.stuck_due(key),
+                Timer::Abandon(key, started) => self.abandon_due(due, key, started),
+                Timer::Orphans(key) => self.orphans_due(due, key),
+            }
+        }
+        self.now = self.now.max(now);
+    }
+
+    /// When the next [`Self::tick`] is due, if one is: nobody needs to wake up before.
+    #[must_use]
+    pub fn next_tick(&self) -> Option<BootNs> {
+        self.timers.peek().map(|Reverse((due, _))| *due)
+    }
+
+    /// The news since the last call, oldest first.
+    pub fn take_changes(&mut self) -> std::vec::Drain<'_, Change> {
+        self.changes.drain(..)
+    }
+
+    /// The questions since the last call.
+    pub fn take_wants(&mut self) -> std::vec::Drain<'_, Want> {
+        self.wants.drain(..)
+    }
+
+    /// Time of the last event or tick.
+    #[must_use]
+    pub const fn now(&self) -> BootNs {
+        self.now
+    }
+
+    /// All containers that are there, and the last ones that are gone, in the order they were found.
+    pub fn containers(&self) -> impl Iterator<Item = (ContainerKey, &Container)> {
+        self.containers.iter().map(|(&key, container)| (key, container))
+    }
+
+    /// One container.
+    #[must_use]
+    pub fn container(&self, key: ContainerKey) -> Option<&Container> {
+        self.containers.get(&key)
+    }
+
+    /// The container with this full id.
+    #[must_use]
+    pub fn container_by_id(&self, id: &str) -> Option<(ContainerKey, &Container)> {
+        let key = *self.by_id.get(id)?;
+        Some((key, self.containers.get(&key)?))
+    }
+
+    /// All processes.
+    #[must_use]
+    pub const fn processes(&self) -> &Processes {
+        &self.processes
+    }
+
+    /// The last terminations, oldest first.
+    #[must_use]
+    pub fn terminations(&self) -> impl DoubleEndedIterator<Item = &Arc<Termination>> {
+        self.terminations.iter()
+    }
+
+    /// Records lost so far.
+    #[must_use]
+    pub const fn lost(&self) -> &Lost {
+        &self.lost
+    }
+
+    pub(super) fn news(&mut self, at: BootNs, news: News) {
+        self.changes.push(Change { at, news });
+    }
+
+    pub(super) fn want(&mut self, want: Want) {
+        if !self.wants.contains(&want) {
+            self.wants.push(want);
+        }
+    }
+
+    pub(super) fn remind(&mut self, at: BootNs, timer: Timer) {
+        self.timers.push(Reverse((at, timer)));
+    }
+
+    pub(super) fn new_key(&mut self) -> ContainerKey {
+        self.next_key += 1;
+        ContainerKey(self.next_key)
+    }
+
+    pub(super) fn container_of_cgroup(&mut self, cgroup: CgroupId) -> Option<&mut Container> {
+        let (key, _) = self.cgroups.get(&cgroup)?;
+        self.containers.get_mut(key)
+    }
+
+    /// The container a task belongs to: by its cgroup, or because it or its parent is followed by pid.
+    pub(super) fn attribute(&self, task: &Task, parent: Option<&Task>) -> Option<ContainerKey> {
+        if let Some(&(key, _)) = self.cgroups.get(&task.cgroup) {
+            return Some(key);
+        }
+        if let Some(process) = self.processes.get(task.key()) {
+            return process.container;
+        }
+        if let Some(&key) = self.followed.get(&task.pid) {
+            return Some(key);
+        }
+        let parent = self.processes.get(parent?.key())?;
+        parent.container.filter(|key| self.followed.values().any(|followed| followed == key))
+    }
+
+    /// A task as news refer to it.
+    pub(super) fn party(&self, task: &Task) -> Party {
+        let known = self.processes.get(task.key());
+        let container = known
+            .and_then(|process| process.container)
+            .or_else(|| self.cgroups.get(&task.cgroup).map(|(key, _)| *key))
+            .and_then(|key| self.containers.get(&key));
+        Party {
+            pid: task.pid,
+            tid: if task.tid == 0 { task.pid } else { task.tid },
+            ns_pid: match (task.ns_pid, known) {
+                (0, Some(process)) => Some(process.task.ns_pid),
+                (0, None) => None,
+                (pid, _) => Some(pid),
+            },
+            start: task.start,
+            comm: task.comm,
+            is_init: task.is_init() || known.is_some_and(|process| process.task.is_init()),
+            ppid: known.map(|process| process.reaper.pid).filter(|&pid| pid != 0),
+            container: container.map(|container| container.name.clone()),
+        }
+    }
+
+    pub(super) fn process_party(&self, process: &Process) -> Party {
+        Party {
+            pid: process.task.pid,
+            tid: process.task.pid,
+            ns_pid: Some(process.task.ns_pid).filter(|&pid| pid != 0),
+            start: process.task.start,
+            comm: process.task.comm,
+            is_init: process.task.is_init(),
+            ppid: Some(process.reaper.pid).filter(|&pid| pid != 0),
+            container: process.container.and_then(|key| self.containers.get(&key)).map(|c| c.name.clone()),
+        }
+    }
+
+    fn on_figures(&mut self, figures: &CgroupFigures) {
+        if let Some(container) = self.container_of_cgroup(figures.cgroup) {
+            container.figures = *figures;
+        }
+    }
+
+    fn on_lost(&mut self, at: BootNs, lost: &Lost) {
+        self.lost = self.lost.plus(lost);
+        for container in self.containers.values_mut() {
+            container.loss = Some(at);
+        }
+        self.want(Want::Snapshot);
+        self.news(at, News::Lost(*lost));
+    }
+
+    pub(super) fn keep_termination(&mut self, termination: Termination) -> Arc<Termination> {
+        if self.terminations.len() == limits::TERMINATIONS_KEPT {
+            self.terminations.pop_front();
+        }
+        let termination = Arc::new(termination);
+        self.terminations.push_back(termination.clone());
+        termination
+    }
+}

@@ -1,0 +1,209 @@
+//! Processes: who there is, whose child, what they were sent, how they ended.
+
+use std::collections::HashMap;
+
+use crate::event::{BootNs, CgroupId, Comm, SendResult, Task, TaskKey};
+use crate::signal::{Signal, SignalSet};
+
+use super::change::{ExitStatus, Party};
+use super::limits;
+use super::names::{Outcome, Role};
+
+/// A container's number in the model; never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ContainerKey(pub(super) u32);
+
+/// Where a process stands relative to the first process of its container.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Place {
+    /// Not worked out yet: it was there when tracing began.
+    #[default]
+    Unknown,
+    /// This many generations below the first process, which itself is 0.
+    Below(u32),
+    /// Not below it: it came from outside (an exec), or descends from such a one.
+    Outside,
+}
+
+/// A process.
+#[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each learned from another event")]
+pub struct Process {
+    /// What the last event showed of it.
+    pub task: Task,
+    /// Its container.
+    pub container: Option<ContainerKey>,
+    /// Its parent when it was created or first seen.
+    pub parent: Task,
+    /// Who reaps it now.
+    pub reaper: Task,
+    /// Where it stands in the container's tree.
+    pub place: Place,
+    /// It came into the container from outside.
+    pub joined: Option<BootNs>,
+    /// It runs the program of the container, not the runtime's own set-up code.
+    pub started_program: bool,
+    /// Executable, where known.
+    pub exe: Option<String>,
+    /// It has run a program of its own since it was created.
+    pub execed: bool,
+    /// Signals it was sent, the last [`limits::RECEIVED_KEPT`].
+    pub received: Vec<Receipt>,
+    /// The OOM killer chose it.
+    pub oom: bool,
+    /// How and when it ended.
+    pub exit: Option<(BootNs, ExitStatus)>,
+    /// Signals never taken, known at its exit.
+    pub untaken: SignalSet,
+    /// It is a zombie (or will be until its parent notices).
+    pub zombie: bool,
+    /// The zombie was told.
+    pub zombie_told: bool,
+    /// SIGKILL did not end it in time, and that was told.
+    pub stuck_told: bool,
+}
+
+/// A signal that a process was sent.
+#[derive(Clone, Debug)]
+pub struct Receipt {
+    /// Which.
+    pub signal: Signal,
+    /// When.
+    pub at: BootNs,
+    /// By whom.
+    pub sender: Party,
+    /// As what.
+    pub role: Role,
+    /// What became of it; changes when a blocked one is taken, or a queued one dropped at delivery.
+    pub outcome: Outcome,
+    /// What the kernel said.
+    pub result: SendResult,
+    /// A blocked one is known to be taken.
+    pub taken: bool,
+    /// It was dropped when it was taken from the queue.
+    pub dropped_late: bool,
+}
+
+impl Process {
+    pub(super) fn new(task: Task, parent: Task, container: Option<ContainerKey>) -> Self {
+        Self {
+            task,
+            container,
+            parent,
+            reaper: parent,
+            place: Place::Unknown,
+            joined: None,
+            started_program: false,
+            exe: None,
+            execed: false,
+            received: Vec::new(),
+            oom: false,
+            exit: None,
+            untaken: SignalSet::default(),
+            zombie: false,
+            zombie_told: false,
+            stuck_told: false,
+        }
+    }
+
+    /// Its identity.
+    #[must_use]
+    pub const fn key(&self) -> TaskKey {
+        self.task.key()
+    }
+
+    /// Its name.
+    #[must_use]
+    pub const fn comm(&self) -> Comm {
+        self.task.comm
+    }
+
+    /// Not exited yet.
+    #[must_use]
+    pub const fn is_live(&self) -> bool {
+        self.exit.is_none()
+    }
+
+    /// Time it lived, ms, if it ended.
+    #[must_use]
+    pub fn life_ms(&self) -> Option<u64> {
+        self.exit.map(|(at, _)| at.ms_since(BootNs(self.task.start)))
+    }
+
+    /// Takes over what a newer event shows, keeping what only older ones knew.
+    pub(super) fn refresh(&mut self, task: &Task) {
+        let cgroup = if task.cgroup == CgroupId(0) { self.task.cgroup } else { task.cgroup };
+        let ns_pid = if task.ns_pid == 0 { self.task.ns_pid } else { task.ns_pid };
+        // a task that is being released has lost its pid: it stays the init it was
+        let lasting = self.task.flags & (tracer_common::task_flags::INIT | tracer_common::task_flags::UNKILLABLE);
+        self.task = Task { cgroup, ns_pid, tid: self.task.tid, flags: task.flags | lasting, ..*task };
+    }
+
+    pub(super) fn receive(&mut self, receipt: Receipt) {
+        if self.received.len() == limits::RECEIVED_KEPT {
+            // an old signal without consequences goes first; the stop signal must survive a storm of others
+            let victim = self.received.iter().position(|old| old.signal == receipt.signal).unwrap_or(0);
+            self.received.remove(victim.max(1));
+        }
+        self.received.push(receipt);
+    }
+}
+
+/// All processes that were not reaped yet.
+#[derive(Clone, Debug, Default)]
+pub struct Processes {
+    by_pid: HashMap<u32, Process>,
+}
+
+impl Processes {
+    /// The process, if it is still this one.
+    #[must_use]
+    pub fn get(&self, key: TaskKey) -> Option<&Process> {
+        self.by_pid.get(&key.pid).filter(|process| process.task.start == key.start)
+    }
+
+    pub(super) fn get_mut(&mut self, key: TaskKey) -> Option<&mut Process> {
+        self.by_pid.get_mut(&key.pid).filter(|process| process.task.start == key.start)
+    }
+
+    /// Whoever has this host pid now.
+    #[must_use]
+    pub fn by_pid(&self, pid: u32) -> Option<&Process> {
+        self.by_pid.get(&pid)
+    }
+
+    pub(super) fn by_pid_mut(&mut self, pid: u32) -> Option<&mut Process> {
+        self.by_pid.get_mut(&pid)
+    }
+
+    /// Adds a process; one that had its pid before must have been reaped unseen, and is returned.
+    pub(super) fn insert(&mut self, process: Process) -> Option<Process> {
+        self.by_pid.insert(process.task.pid, process)
+    }
+
+    pub(super) fn remove(&mut self, key: TaskKey) -> Option<Process> {
+        self.get(key)?;
+        self.by_pid.remove(&key.pid)
+    }
+
+    /// All of them, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Process> {
+        self.by_pid.values()
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Process> {
+        self.by_pid.values_mut()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.by_pid.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_pid.is_empty()
+    }
+}

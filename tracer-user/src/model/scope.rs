@@ -1,0 +1,149 @@
+//! Containers come, get names, and go.
+
+use std::sync::Arc;
+
+use crate::event::{BootNs, CgroupFound, CgroupId, Described};
+
+use super::change::{ContainerName, News};
+use super::container::Container;
+use super::limits;
+use super::names::ContainerState;
+use super::node::Node;
+use super::process::ContainerKey;
+
+impl Node {
+    pub(super) fn on_cgroup(&mut self, at: BootNs, found: &CgroupFound) {
+        let (key, is_new) = self.container_for(&found.container);
+        let Some(container) = self.containers.get_mut(&key) else { return };
+        if found.runtime == "process" {
+            let pid = found.container.strip_prefix("pid-").and_then(|pid| pid.parse().ok());
+            self.followed.extend(pid.map(|pid| (pid, key)));
+        } else {
+            self.cgroups.insert(found.cgroup, (key, found.own));
+        }
+        let mut again = false;
+        let slot = usize::from(found.cgroup.0 & tracer_common::CGROUP_V1 != 0);
+        if found.own && container.cgroups[slot] != found.cgroup {
+            again = container.cgroups[slot] != CgroupId(0) || container.gone.is_some();
+            if again {
+                self.gone.retain(|gone| *gone != key);
+                container.restart();
+            }
+            container.cgroups[slot] = found.cgroup;
+            container.path.clone_from(&found.path);
+        }
+        if container.runtime.is_empty() {
+            container.runtime.clone_from(&found.runtime);
+        }
+        if container.pod_uid.is_none() {
+            container.pod_uid.clone_from(&found.pod_uid);
+        }
+        if is_new || again {
+            let news = container.news(ContainerState::Found);
+            self.news(at, News::Container(Box::new(news)));
+        }
+        self.adopt_strays(key, found.cgroup);
+    }
+
+    /// Processes that were seen before their cgroup was known to belong to a container.
+    fn adopt_strays(&mut self, key: ContainerKey, cgroup: CgroupId) {
+        if cgroup == CgroupId(0) {
+            return;
+        }
+        let strays: Vec<_> = self
+            .processes
+            .iter()
+            .filter(|process| process.container.is_none() && process.task.cgroup == cgroup)
+            .map(super::process::Process::key)
+            .collect();
+        for stray in strays {
+            if let Some(process) = self.processes.get_mut(stray) {
+                process.container = Some(key);
+            }
+            self.consider_first(key, stray);
+        }
+    }
+
+    fn container_for(&mut self, id: &str) -> (ContainerKey, bool) {
+        if let Some(&key) = self.by_id.get(id) {
+            return (key, false);
+        }
+        let key = self.new_key();
+        self.by_id.insert(id.to_owned(), key);
+        self.containers.insert(key, Container::new(id));
+        (key, true)
+    }
+
+    pub(super) fn on_described(&mut self, at: BootNs, described: &Described) {
+        // a description alone makes no container: its cgroup does
+        let Some(&key) = self.by_id.get(&described.id) else { return };
+        let Some(container) = self.containers.get_mut(&key) else { return };
+        if container.described.as_ref() == Some(described) {
+            return;
+        }
+        container.name = Arc::new(ContainerName {
+            id: described.id.clone(),
+            name: described.name.clone().or_else(|| container.name.name.clone()),
+            pod: described.pod.clone().or_else(|| container.name.pod.clone()),
+        });
+        container.described = Some(described.clone());
+        if let Some(process) = described.pid.and_then(|pid| self.processes.by_pid(pid))
+            && process.container == Some(key)
+        {
+            container.first = Some(process.key());
+            container.settled = true;
+        }
+        let news = container.news(ContainerState::Described);
+        self.news(at, News::Container(Box::new(news)));
+    }
+
+    pub(super) fn on_cgroup_gone(&mut self, at: BootNs, cgroup: CgroupId) {
+        let Some(&(key, own)) = self.cgroups.get(&cgroup) else { return };
+        if !own {
+            self.cgroups.remove(&cgroup);
+            return;
+        }
+        let Some(container) = self.containers.get_mut(&key) else { return };
+        if !container.cgroups.contains(&cgroup) || container.gone.is_some() {
+            return;
+        }
+        // a removed cgroup holds no live process: exits that are missing were lost
+        let missing: Vec<_> = self
+            .processes
+            .iter()
+            .filter(|process| process.container == Some(key) && process.is_live())
+            .map(super::process::Process::key)
+            .collect();
+        if !missing.is_empty() {
+            container.loss = Some(at);
+        }
+        container.gone = Some(at);
+        for process in missing {
+            if let Some(process) = self.processes.remove(process) {
+                self.depart(process);
+            }
+        }
+        self.close_stop(at, key, true);
+        let Some(container) = self.containers.get(&key) else { return };
+        let news = container.news(ContainerState::Gone);
+        self.news(at, News::Container(Box::new(news)));
+        self.gone.push_back(key);
+        if self.gone.len() > limits::GONE_KEPT
+            && let Some(oldest) = self.gone.pop_front()
+        {
+            self.forget(oldest);
+        }
+    }
+
+    fn forget(&mut self, key: ContainerKey) {
+        if let Some(container) = self.containers.remove(&key) {
+            self.by_id.remove(&container.name.id);
+        }
+        self.cgroups.retain(|_, (owner, _)| *owner != key);
+        let left: Vec<_> =
+            self.processes.iter().filter(|p| p.container == Some(key)).map(super::process::Process::key).collect();
+        for process in left {
+            self.processes.remove(process);
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Signals are sent, taken, dropped.
+
+use crate::event::{BootNs, Delivered, Handler, PendingSeen, SignalSent, TaskKey};
+use crate::signal::{Signal, SignalSet};
+
+use super::change::{DeliverNews, News, Sender, SignalNews};
+use super::limits;
+use super::names::{Outcome, Role};
+use super::node::{Node, Timer, Want};
+use super::outcome::{dropped_at_delivery, outcome, role};
+use super::process::Receipt;
+
+/// When to ask whether a blocked signal was taken, ms after it was sent. Programs that wait for signals take them at
+/// once; the exit of the process settles the rest.
+const ASK_AFTER_MS: [u64; 4] = [5, 50, 250, 1_000];
+
+impl Node {
+    pub(super) fn on_signal(&mut self, at: BootNs, sent: &SignalSent) {
+        self.meet_alone(&sent.target);
+        let key = sent.target.key();
+        let target = self.party(&sent.target);
+        let sender = self.party(&sent.sender);
+        let same = match (&target.container, &sender.container) {
+            (Some(ours), Some(theirs)) => ours.id == theirs.id,
+            _ => false,
+        };
+        let outcome = outcome(sent);
+        let role = role(sent, same);
+        let receipt = Receipt {
+            signal: sent.signal,
+            at,
+            sender: sender.clone(),
+            role,
+            outcome,
+            result: sent.result,
+            taken: false,
+            dropped_late: outcome == Outcome::Dropped && sent.result != crate::event::SendResult::Ignored,
+        };
+        let owner = self.processes.get(key).and_then(|process| process.container);
+        if let Some(container) = owner.and_then(|owner| self.containers.get_mut(&owner)) {
+            container.signals += 1;
+        }
+        if outcome != Outcome::Noise
+            && let Some(process) = self.processes.get_mut(key)
+        {
+            process.receive(receipt.clone());
+        }
+        self.news(
+            at,
+            News::Signal(Box::new(SignalNews {
+                signal: sent.signal,
+                result: sent.result,
+                outcome,
+                code: sent.code,
+                sender: sender.clone(),
+                role,
+                ancestors: sent.ancestors.clone(),
+                container: target.container.clone(),
+                target,
+                handler: sent.handler,
+                mask: sent.mask,
+                caught: sent.caught,
+            })),
+        );
+        if outcome == Outcome::Blocked {
+            self.remind(at.plus_ms(ASK_AFTER_MS[0]), Timer::Taken(key, 0));
+        }
+        if sent.signal == Signal::KILL && outcome == Outcome::Default {
+            self.remind(at.plus_ms(limits::STUCK_MS), Timer::Stuck(key));
+        }
+        let Some(owner) = owner else { return };
+        if self.containers.get(&owner).and_then(|container| container.first) == Some(key) {
+            let sender = Sender { party: sender, role, ancestors: sent.ancestors.clone() };
+            self.signal_to_first(at, owner, &receipt, sender, sent);
+        }
+    }
+
+    pub(super) fn on_deliver(&mut self, at: BootNs, delivered: &Delivered) {
+        self.meet_alone(&delivered.target);
+        let key = delivered.target.key();
+        let dropped = dropped_at_delivery(delivered);
+        let mut latency = None;
+        if let Some(process) = self.processes.get_mut(key)
+            && let Some(receipt) = process.received.iter_mut().rev().find(|receipt| receipt.signal == delivered.signal)
+        {
+            latency = Some(at.since(receipt.at));
+            if dropped {
+                receipt.outcome = Outcome::Dropped;
+                receipt.dropped_late = true;
+            } else if receipt.outcome == Outcome::Blocked && delivered.handler == Handler::Function {
+                receipt.outcome = Outcome::Caught;
+            }
+        }
+        self.refresh_stop_signal(key);
+        let target = self.party(&delivered.target);
+        let container = target.container.clone();
+        self.news(
+            at,
+            News::Deliver(DeliverNews {
+                signal: delivered.signal,
+                handler: delivered.handler,
+                dropped,
+                latency,
+                target,
+                container,
+            }),
+        );
+    }
+
+    pub(super) fn ask_pending(&mut self, due: BootNs, key: TaskKey, attempt: u8) {
+        let waiting = self.processes.get(key).is_some_and(|process| {
+            process.is_live() && process.received.iter().any(|r| r.outcome == Outcome::Blocked && !r.taken)
+        });
+        if !waiting {
+            return;
+        }
+        self.want(Want::Pending(key));
+        let next = usize::from(attempt) + 1;
+        if let (Some(later), Some(earlier)) = (ASK_AFTER_MS.get(next), ASK_AFTER_MS.get(next - 1)) {
+            self.remind(due.plus_ms(later - earlier), Timer::Taken(key, attempt + 1));
+        }
+    }
+
+    pub(super) fn on_pending(&mut self, seen: &PendingSeen) {
+        self.settle_blocked(seen.task, seen.pending);
+    }
+
+    /// Carries what became known of a first process's signals over to its stop.
+    pub(super) fn refresh_stop_signal(&mut self, key: TaskKey) {
+        let Some(process) = self.processes.get(key) else { return };
+        let Some(container) = process.container.and_then(|owner| self.containers.get_mut(&owner)) else { return };
+        if container.first != Some(key) {
+            return;
+        }
+        let known = container.stop.as_mut().and_then(|stop| stop.signal.as_mut());
+        for receipt in known.into_iter().chain(container.candidate.as_mut()) {
+            let same = |r: &&Receipt| r.signal == receipt.signal && r.at == receipt.at;
+            if let Some(newer) = process.received.iter().find(same) {
+                receipt.clone_from(newer);
+            }
+        }
+        // a re-raise that was queued and then dropped at delivery
+        let reraised = |since: BootNs, signal: Signal| {
+            process
+                .received
+                .iter()
+                .any(|r| r.signal == signal && r.at >= since && r.role == Role::Own && r.outcome == Outcome::Dropped)
+        };
+        if let Some(stop) = &mut container.stop
+            && let Some(signal) = &stop.signal
+            && reraised(signal.at, signal.signal)
+        {
+            stop.reraised = true;
+        }
+    }
+}
+
+/// Signals that ask a program to end, whoever sends them.
+pub(super) const ASKING: [Signal; 5] = [Signal::TERM, Signal::INT, Signal::QUIT, Signal::HUP, Signal::USR1];
+
+/// Whether one of the signals that ask a program to end has a handler.
+pub(super) fn handles_another(caught: SignalSet, stop: Signal, python: bool) -> Option<Signal> {
+    let asked = [Signal::TERM, Signal::INT, Signal::QUIT];
+    // Python turns SIGINT into KeyboardInterrupt by itself: that is no handler of the program
+    asked.into_iter().find(|&other| other != stop && caught.has(other) && !(python && other == Signal::INT))
+}

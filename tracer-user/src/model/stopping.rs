@@ -1,0 +1,213 @@
+//! The stop of a container: what opens it, what it collects, what closes it.
+
+use crate::event::{BootNs, SignalSent, TaskKey};
+use crate::signal::Signal;
+
+use super::change::{ExitStatus, Kill, News, PreStop, Sender};
+use super::container::{Container, Stop};
+use super::limits;
+use super::names::{Outcome, Role};
+use super::node::{Node, Timer};
+use super::process::{ContainerKey, Receipt};
+
+impl Node {
+    /// A signal was sent to the first process of a container.
+    pub(super) fn signal_to_first(
+        &mut self,
+        at: BootNs,
+        owner: ContainerKey,
+        receipt: &Receipt,
+        sender: Sender,
+        sent: &SignalSent,
+    ) {
+        let Some(container) = self.containers.get_mut(&owner) else { return };
+        let told_caught = sent.caught;
+        if told_caught.is_some() {
+            container.caught = told_caught;
+        }
+        if receipt.signal == Signal::KILL && receipt.outcome == Outcome::Default {
+            self.killed_first(at, owner, sender);
+            return;
+        }
+        if receipt.outcome == Outcome::Noise {
+            return;
+        }
+        if let Some(stop) = &mut container.stop {
+            match &stop.signal {
+                None if asks_to_stop(container.described.as_ref().and_then(|d| d.stop_signal), receipt) => {
+                    stop.signal = Some(receipt.clone());
+                    container.sender = Some(sender);
+                }
+                Some(signal) if signal.signal == receipt.signal && receipt.role == Role::Own => {
+                    stop.reraised |= receipt.outcome == Outcome::Dropped;
+                }
+                _ => {}
+            }
+            return;
+        }
+        if asks_to_stop(container.stop_signal(), receipt) {
+            container.candidate = None;
+            self.open(owner, Some((receipt.clone(), sender)), None, at);
+            return;
+        }
+        if container.may_follow_candidate(receipt) {
+            container.candidate_reraised |= receipt.outcome == Outcome::Dropped;
+        } else {
+            container.candidate = Some(receipt.clone());
+            container.candidate_sender = Some(sender.clone());
+            container.candidate_reraised = false;
+        }
+        if receipt.outcome == Outcome::Dropped && receipt.role != Role::Own {
+            self.dropped_outside_a_stop(at, owner, receipt);
+        }
+    }
+
+    fn killed_first(&mut self, at: BootNs, owner: ContainerKey, sender: Sender) {
+        let Some(container) = self.containers.get_mut(&owner) else { return };
+        let kill = Kill { at, sender };
+        if let Some(stop) = &mut container.stop {
+            stop.kill.get_or_insert(kill);
+            return;
+        }
+        let reason = container.take_candidate(|candidate, _| {
+            // a runtime's own signal that was not known to be its stop signal
+            candidate.role == Role::Runtime || candidate.signal == Signal::TERM
+        });
+        self.open(owner, reason, Some(kill), at);
+    }
+
+    /// The first process of a container exits.
+    pub(super) fn first_exited(&mut self, at: BootNs, owner: ContainerKey, key: TaskKey, status: ExitStatus) {
+        if self.containers.get(&owner).is_some_and(|container| container.stop.is_none()) {
+            let Some(container) = self.containers.get_mut(&owner) else { return };
+            let reason = container.take_candidate(|candidate, reraised| {
+                let died_of_it = status.signal() == Some(candidate.signal);
+                let asked = [Signal::TERM, Signal::INT, Signal::QUIT, Signal::HUP].contains(&candidate.signal);
+                let soon = at.ms_since(candidate.at) <= limits::REASON_MS;
+                let reached = candidate.outcome != Outcome::Dropped && candidate.outcome != Outcome::Ignored;
+                died_of_it || (status.signal().is_none() && asked && soon && (reached || reraised))
+            });
+            self.open(owner, reason, None, at);
+        }
+        let Some(container) = self.containers.get_mut(&owner) else { return };
+        if let Some(stop) = &mut container.stop
+            && container.first == Some(key)
+            && stop.exit.is_none()
+        {
+            stop.exit = Some((at, status));
+        }
+    }
+
+    /// A stop begins.
+    fn open(&mut self, owner: ContainerKey, signal: Option<(Receipt, Sender)>, kill: Option<Kill>, now: BootNs) {
+        let Some(container) = self.containers.get_mut(&owner) else { return };
+        let first = container.first;
+        let reraised = std::mem::take(&mut container.candidate_reraised) && signal.is_some();
+        let (signal, sender) = signal.map_or((None, None), |(receipt, sender)| (Some(receipt), Some(sender)));
+        let sign = signal.as_ref().map_or(now, |signal| signal.at);
+        let pre_stop = signal.as_ref().and_then(|signal| container.pre_stop_before(signal.at));
+        let started = pre_stop.as_ref().map_or(sign, |pre_stop| pre_stop.started);
+        let patience = match (container.grace_ms(), &sender) {
+            (Some(grace), _) => grace + limits::ABANDON_SLACK_MS,
+            (None, Some(sender)) if sender.role == Role::Runtime => limits::ABANDON_RUNTIME_MS,
+            _ => limits::GRACE_UNKNOWN_MS + limits::ABANDON_SLACK_MS,
+        };
+        container.sender = sender.or_else(|| kill.as_ref().map(|kill| kill.sender.clone()));
+        container.stop = Some(Stop { started, signal, reraised, kill, pre_stop, exit: None, children: Vec::new() });
+        container.candidate = None;
+        let children: Vec<_> = self
+            .processes
+            .iter()
+            .filter(|process| process.container == Some(owner) && process.is_live())
+            .filter(|process| Some(process.parent.key()) == first)
+            .map(super::process::Process::key)
+            .collect();
+        if let Some(stop) = self.containers.get_mut(&owner).and_then(|container| container.stop.as_mut()) {
+            stop.children = children;
+        }
+        self.remind(now.plus_ms(patience), Timer::Abandon(owner, started));
+        if let Some(termination) = self.termination(owner, now) {
+            self.news(now, News::Stopping(Box::new(termination)));
+        }
+    }
+
+    /// A stop signal that led to nothing: neither an exit nor SIGKILL followed.
+    pub(super) fn abandon_due(&mut self, due: BootNs, owner: ContainerKey, started: BootNs) {
+        let Some(container) = self.containers.get_mut(&owner) else { return };
+        let idle = container
+            .stop
+            .as_ref()
+            .is_some_and(|stop| stop.started == started && stop.exit.is_none() && stop.kill.is_none());
+        if !idle {
+            return;
+        }
+        let Some(stop) = container.stop.take() else { return };
+        container.candidate_reraised = stop.reraised;
+        container.candidate.clone_from(&stop.signal);
+        container.candidate_sender = container.sender.take();
+        if let Some(signal) = stop.signal
+            && (signal.outcome == Outcome::Dropped || stop.reraised)
+        {
+            self.dropped_outside_a_stop(due, owner, &signal);
+        }
+    }
+
+    /// Closes a stop when its first process is gone and nothing lives in the container any more.
+    pub(super) fn close_stop(&mut self, at: BootNs, owner: ContainerKey, cgroup_gone: bool) {
+        let Some(container) = self.containers.get(&owner) else { return };
+        let Some(stop) = &container.stop else { return };
+        if !cgroup_gone {
+            let over = stop.exit.is_some() && !self.processes.iter().any(|p| p.container == Some(owner) && p.is_live());
+            if !over {
+                return;
+            }
+        }
+        let Some(mut termination) = self.termination(owner, at) else { return };
+        termination.ended = Some(at);
+        if let Some(container) = self.containers.get_mut(&owner) {
+            container.stop = None;
+            container.candidate = None;
+            container.sender = None;
+            container.departed.clear();
+        }
+        let kept = self.keep_termination(termination);
+        self.news(at, News::Termination(Box::new((*kept).clone())));
+    }
+}
+
+/// Whether a signal to a first process is a request to stop from the moment it is sent. Others may turn out to be
+/// one when the process exits or is killed.
+fn asks_to_stop(configured: Option<Signal>, receipt: &Receipt) -> bool {
+    matches!(receipt.role, Role::Runtime | Role::Host)
+        && (receipt.signal == Signal::TERM || Some(receipt.signal) == configured)
+}
+
+impl Container {
+    fn may_follow_candidate(&self, receipt: &Receipt) -> bool {
+        receipt.role == Role::Own && self.candidate.as_ref().is_some_and(|candidate| candidate.signal == receipt.signal)
+    }
+
+    /// Takes the candidate if it fits: it becomes the stop signal.
+    fn take_candidate(&mut self, fits: impl Fn(&Receipt, bool) -> bool) -> Option<(Receipt, Sender)> {
+        let reraised = self.candidate_reraised;
+        let candidate = self.candidate.take().filter(|candidate| fits(candidate, reraised));
+        let sender = self.candidate_sender.take();
+        if candidate.is_none() {
+            self.candidate_reraised = false;
+        }
+        candidate.zip(sender)
+    }
+
+    /// The preStop hook that ran before a stop signal: an exec that ended just before it, or was still running.
+    fn pre_stop_before(&self, signal: BootNs) -> Option<PreStop> {
+        if !self.described.as_ref().is_some_and(|described| described.pre_stop) {
+            return None;
+        }
+        self.execs
+            .iter()
+            .rev()
+            .filter(|exec| Some(exec.process.pid) != self.first.map(|first| first.pid))
+            .find(|exec| exec.ended.is_none_or(|ended| signal.ms_since(ended) <= limits::PRE_STOP_GAP_MS))
+            .cloned()
+    }
+}

@@ -1,0 +1,242 @@
+//! Puts a termination together: the facts, the verdict, the processes, the sentences.
+
+use std::collections::HashMap;
+
+use crate::event::{BootNs, TaskKey};
+use crate::signal::Signal;
+
+use super::change::{Grace, Received, Termination, TerminationProcess};
+use super::container::{Container, Stop};
+use super::explain::{self, Story};
+use super::limits;
+use super::names::{Outcome, Role};
+use super::node::Node;
+use super::process::{ContainerKey, Place, Process, Receipt};
+use super::program::Program;
+use super::signals::ASKING;
+use super::verdict::{BelowFact, Facts, StopFact, fate, judge};
+
+impl Node {
+    /// The termination of a container as it stands now: complete when its stop is over.
+    #[must_use]
+    pub fn termination(&self, owner: ContainerKey, now: BootNs) -> Option<Termination> {
+        let container = self.containers.get(&owner)?;
+        let stop = container.stop.as_ref()?;
+        let places = self.places(owner, container);
+        let members = self.members(owner, container, stop, &places);
+        let first = container.first.and_then(|first| members.iter().find(|member| member.key() == first)).copied();
+        let program = first.map_or(Program::Other, |first| Program::of(first.comm().as_str(), first.exe.as_deref()));
+        let exit_at = stop.exit.map(|(at, _)| at);
+        let grace = grace(container, stop, exit_at.unwrap_or(now));
+        let facts = facts(container, stop, &members, &places, program, &grace);
+        let (verdict, cause) = judge(&facts);
+        let told = self.tell_members(stop, &members, &places);
+        let signal = stop.signal.as_ref();
+        let mut termination = Termination {
+            container: container.name.clone(),
+            verdict,
+            cause,
+            certain: is_certain(container, stop, now),
+            stop_signal: signal.map(|signal| signal.signal),
+            outcome: signal.map(|signal| signal.outcome),
+            taken: signal.is_some_and(|signal| signal.taken),
+            sender: container.sender.clone(),
+            kill: stop.kill.clone(),
+            started: stop.started,
+            exited: exit_at,
+            ended: None,
+            grace,
+            exit: stop.exit.map(|(_, status)| status),
+            processes: told,
+            pre_stop: stop.pre_stop.clone(),
+            hints: Vec::new(),
+            explanation: String::new(),
+            fix: None,
+        };
+        let story = Story { termination: &termination, facts: &facts, members: &members, places: &places, signal };
+        let (explanation, fix, hints) = (explain::what(&story), explain::fix(&story), explain::hints(&story));
+        termination.explanation = explanation;
+        termination.fix = fix;
+        termination.hints = hints;
+        Some(termination)
+    }
+
+    /// Where each process of a container stands, those that are gone included.
+    fn places(&self, owner: ContainerKey, container: &Container) -> HashMap<TaskKey, Place> {
+        let mut known: HashMap<TaskKey, &Process> =
+            container.departed.iter().map(|process| (process.key(), process)).collect();
+        known.extend(self.processes.iter().filter(|p| p.container == Some(owner)).map(|p| (p.key(), p)));
+        let place = |key: TaskKey| {
+            let mut depth = 0;
+            let mut current = key;
+            loop {
+                if Some(current) == container.first {
+                    return Place::Below(depth);
+                }
+                let Some(process) = known.get(&current) else { return Place::Outside };
+                match process.place {
+                    Place::Below(below) => return Place::Below(depth + below),
+                    Place::Outside => return Place::Outside,
+                    Place::Unknown if process.joined.is_some() || depth > 10_000 => return Place::Outside,
+                    Place::Unknown => (current, depth) = (process.parent.key(), depth + 1),
+                }
+            }
+        };
+        known.keys().map(|&key| (key, place(key))).collect()
+    }
+
+    /// Processes that were there at some time since the first sign; the first one first, then by tree and start.
+    fn members<'a>(
+        &'a self,
+        owner: ContainerKey,
+        container: &'a Container,
+        stop: &Stop,
+        places: &HashMap<TaskKey, Place>,
+    ) -> Vec<&'a Process> {
+        let there = |process: &&Process| {
+            let since = process.exit.is_none_or(|(exited, _)| exited >= stop.started);
+            since || Some(process.key()) == container.first
+        };
+        let mut members: Vec<_> = container
+            .departed
+            .iter()
+            .chain(self.processes.iter().filter(|process| process.container == Some(owner)))
+            .filter(there)
+            .collect();
+        // a tree in preorder: each process sorts by the starts of its ancestors, eldest first
+        let by_key: HashMap<TaskKey, &Process> = members.iter().map(|process| (process.key(), *process)).collect();
+        let lineage = |process: &Process| {
+            let mut line = vec![process.key()];
+            let mut parent = process.parent.key();
+            while let Some(next) = by_key.get(&parent) {
+                if line.len() > 64 || Some(line[line.len() - 1]) == container.first {
+                    break;
+                }
+                line.push(parent);
+                parent = next.parent.key();
+            }
+            line.reverse();
+            line.into_iter().map(|key| (key.start, key.pid)).collect::<Vec<_>>()
+        };
+        members.sort_by_cached_key(|process| {
+            let outside = !matches!(places.get(&process.key()), Some(Place::Below(_)));
+            (Some(process.key()) != container.first, outside, lineage(process))
+        });
+        members
+    }
+
+    fn tell_members(
+        &self,
+        stop: &Stop,
+        members: &[&Process],
+        places: &HashMap<TaskKey, Place>,
+    ) -> Vec<TerminationProcess> {
+        members
+            .iter()
+            .take(limits::PROCESSES_TOLD)
+            .map(|process| TerminationProcess {
+                process: self.process_party(process),
+                depth: match places.get(&process.key()) {
+                    Some(Place::Below(depth)) => Some(*depth),
+                    _ => None,
+                },
+                received: process.received.iter().filter(|r| r.at >= stop.started).map(received).collect(),
+                exit: process.exit.map(|(_, status)| status),
+                exited: process.exit.map(|(at, _)| at),
+            })
+            .collect()
+    }
+}
+
+fn received(receipt: &Receipt) -> Received {
+    Received {
+        signal: receipt.signal,
+        at: receipt.at,
+        sender: receipt.sender.clone(),
+        role: receipt.role,
+        outcome: receipt.outcome,
+    }
+}
+
+/// Nothing was lost that could have changed the verdict.
+fn is_certain(container: &Container, stop: &Stop, now: BootNs) -> bool {
+    container.loss.is_none_or(|loss| {
+        let reason_known = stop.signal.is_some();
+        let memory = if reason_known { 0 } else { limits::LOSS_MEMORY_MS };
+        loss < stop.started && stop.started.ms_since(loss) > memory && loss <= now
+    })
+}
+
+fn grace(container: &Container, stop: &Stop, until: BootNs) -> Grace {
+    let described = container.described.as_ref();
+    let told = described.and_then(|described| described.grace_ms);
+    let source = described.and_then(|described| described.grace_source.clone());
+    let used_ms = until.ms_since(stop.started);
+    let observed = stop
+        .kill
+        .as_ref()
+        .filter(|kill| stop.signal.is_some() && kill.sender.role == Role::Runtime)
+        .map(|kill| kill.at.ms_since(stop.started));
+    let (budget_ms, source) = match (told, observed) {
+        (Some(told), Some(seen)) if told.abs_diff(seen) > limits::BUDGET_TOLERANCE_MS => {
+            (Some(seen), Some("observed".into()))
+        }
+        (Some(told), _) => (Some(told), source),
+        (None, Some(seen)) => (Some(seen), Some("observed".into())),
+        (None, None) => (None, None),
+    };
+    Grace { budget_ms, source, used_ms }
+}
+
+fn facts(
+    container: &Container,
+    stop: &Stop,
+    members: &[&Process],
+    places: &HashMap<TaskKey, Place>,
+    program: Program,
+    grace: &Grace,
+) -> Facts {
+    let first = container.first;
+    let kill_at = stop.kill.as_ref().map(|kill| kill.at);
+    let below = members
+        .iter()
+        .filter(|process| Some(process.key()) != first && matches!(places.get(&process.key()), Some(Place::Below(_))))
+        .map(|process| BelowFact {
+            asked: asked_to_end(process, stop),
+            killed: process.exit.is_some_and(|(_, status)| status.signal() == Some(Signal::KILL)),
+            waited_for: stop.children.contains(&process.key())
+                && kill_at.is_some_and(|kill| process.exit.is_none_or(|(exited, _)| exited >= kill)),
+        })
+        .collect();
+    let first_oom = members.iter().any(|process| Some(process.key()) == first && process.oom);
+    let killed = stop.exit.and_then(|(_, status)| status.signal()) == Some(Signal::KILL);
+    let oom_below = members.iter().any(|process| process.oom);
+    let pre_stop_ms = stop.signal.as_ref().map_or(0, |signal| signal.at.ms_since(stop.started));
+    Facts {
+        stop: stop.signal.as_ref().map(|signal| StopFact {
+            signal: signal.signal,
+            fate: fate(signal.outcome, signal.taken),
+            late: signal.dropped_late,
+            reraised: stop.reraised,
+        }),
+        kill: stop.kill.as_ref().map(|kill| kill.sender.role),
+        exit: stop.exit.map(|(_, status)| status),
+        // memory.oom.group kills all: each of them is a victim, the first process may be told last
+        oom: (first_oom && (killed || stop.exit.is_none())) || (killed && oom_below && stop.signal.is_none()),
+        below,
+        program,
+        caught: container.caught,
+        pre_stop_used_it_all: stop.pre_stop.is_some()
+            && grace.budget_ms.is_some_and(|budget| pre_stop_ms.saturating_mul(10) >= budget.saturating_mul(9)),
+    }
+}
+
+/// Whether a process got the stop signal or another one that asks it to end, since the stop began.
+pub(super) fn asked_to_end(process: &Process, stop: &Stop) -> bool {
+    let Some(signal) = &stop.signal else { return false };
+    process.received.iter().any(|receipt| {
+        receipt.at >= signal.at
+            && receipt.outcome != Outcome::Noise
+            && (receipt.signal == signal.signal || ASKING.contains(&receipt.signal))
+    })
+}

@@ -1,0 +1,159 @@
+//! Zombies: processes that ended and that nobody reaped.
+
+use std::collections::BTreeMap;
+
+use crate::event::{BootNs, TaskKey};
+
+use super::change::{Condition, Figure, News, ZombieNews};
+use super::limits;
+use super::names::ConditionKind;
+use super::node::{Node, Timer, Want};
+use super::process::{ContainerKey, Process};
+use super::words::{count, seconds};
+
+impl Node {
+    pub(super) fn became_zombie(&mut self, at: BootNs, key: TaskKey) {
+        if let Some(process) = self.processes.get_mut(key) {
+            process.zombie = true;
+            self.remind(at.plus_ms(limits::ZOMBIE_TOLD_MS), Timer::Zombie(key));
+        }
+    }
+
+    pub(super) fn zombie_due(&mut self, due: BootNs, key: TaskKey) {
+        let Some(process) = self.processes.get_mut(key) else { return };
+        process.zombie_told = true;
+        let Some((exited, _)) = process.exit else { return };
+        let Some(owner) = process.container else { return };
+        self.tell_zombie(due, key, false);
+        self.remind(exited.plus_ms(limits::ZOMBIE_OLD_MS), Timer::OldZombie(key));
+        if let Some(container) = self.containers.get(&owner) {
+            let cgroups = container.cgroups;
+            cgroups.into_iter().filter(|cgroup| cgroup.0 != 0).for_each(|cgroup| self.want(Want::Figures(cgroup)));
+        }
+        self.judge_zombies(due, owner);
+    }
+
+    pub(super) fn old_zombie_due(&mut self, due: BootNs, key: TaskKey) {
+        if let Some(owner) = self.processes.get(key).and_then(|process| process.container) {
+            self.judge_zombies(due, owner);
+        }
+    }
+
+    pub(super) fn tell_reaped(&mut self, at: BootNs, key: TaskKey) {
+        let Some(process) = self.processes.get(key) else { return };
+        if !process.zombie_told {
+            return;
+        }
+        let owner = process.container;
+        self.tell_zombie(at, key, true);
+        if let Some(process) = self.processes.get_mut(key) {
+            process.zombie = false;
+        }
+        if let Some(owner) = owner {
+            let left = self.told_zombies(owner).count();
+            if left == 0
+                && let Some(container) = self.containers.get_mut(&owner)
+            {
+                container.zombies_reported = 0;
+            }
+        }
+    }
+
+    fn tell_zombie(&mut self, at: BootNs, key: TaskKey, reaped: bool) {
+        let Some(process) = self.processes.get(key) else { return };
+        let Some((exited, _)) = process.exit else { return };
+        let container = process.container.and_then(|key| self.containers.get(&key)).map(|c| c.name.clone());
+        let news = ZombieNews {
+            reaped,
+            process: self.process_party(process),
+            parent: self.party(&process.reaper),
+            age_ms: at.ms_since(exited),
+            container,
+        };
+        self.news(at, News::Zombie(news));
+    }
+
+    /// The zombies of a container that were told.
+    pub fn told_zombies(&self, owner: ContainerKey) -> impl Iterator<Item = &Process> {
+        self.processes
+            .iter()
+            .filter(move |process| process.container == Some(owner) && process.zombie && process.zombie_told)
+    }
+
+    /// Raises the condition when zombies are many or old, and again each time their number has doubled.
+    fn judge_zombies(&mut self, due: BootNs, owner: ContainerKey) {
+        let Some(container) = self.containers.get(&owner) else { return };
+        let first = container.first;
+        let mut zombies: Vec<_> = self.told_zombies(owner).filter(|process| Some(process.key()) != first).collect();
+        let now = zombies.len();
+        let oldest_ms =
+            zombies.iter().filter_map(|process| process.exit).map(|(at, _)| due.ms_since(at)).max().unwrap_or(0);
+        let worth_telling = now >= limits::ZOMBIES_MANY || oldest_ms >= limits::ZOMBIE_OLD_MS;
+        if !worth_telling || now < container.zombies_reported.saturating_mul(2).max(1) {
+            return;
+        }
+        zombies.sort_by_key(|process| process.key());
+        let condition = self.zombie_condition(owner, &zombies, oldest_ms);
+        if let Some(container) = self.containers.get_mut(&owner) {
+            container.zombies_reported = now;
+        }
+        self.news(due, News::Condition(Box::new(condition)));
+    }
+
+    fn zombie_condition(&self, owner: ContainerKey, zombies: &[&Process], oldest_ms: u64) -> Condition {
+        let container = self.containers.get(&owner);
+        let mut parents: BTreeMap<(u32, String, bool), usize> = BTreeMap::new();
+        let mut names: BTreeMap<String, usize> = BTreeMap::new();
+        let mut adopted = 0;
+        for zombie in zombies {
+            let parent = self.party(&zombie.reaper);
+            *parents.entry((parent.pid, parent.comm.to_string(), parent.is_init)).or_default() += 1;
+            *names.entry(zombie.comm().to_string()).or_default() += 1;
+            adopted += usize::from(zombie.reaper.key() != zombie.parent.key());
+        }
+        let worst = parents.iter().max_by_key(|(_, zombies)| **zombies).map(|(parent, _)| parent.clone());
+        let (pid, comm, is_init) = worst.unwrap_or_default();
+        let list = names.iter().map(|(name, n)| format!("{name} ×{n}")).collect::<Vec<_>>().join(", ");
+        let who = match (is_init, adopted > 0) {
+            (true, true) => {
+                format!("{comm} as PID 1 adopted {} and does not reap", count(adopted, "of them", "of them"))
+            }
+            (true, false) => format!("their parent is {comm}, PID 1, which does not reap its children"),
+            (false, _) if pid != 0 => format!("their parent {comm} (pid {pid}) does not reap its children"),
+            (false, _) => "their parent is unknown".to_owned(),
+        };
+        let figures = container.map(|container| container.figures).unwrap_or_default();
+        let room = match (figures.pids_current, figures.pids_max) {
+            (Some(current), Some(max)) => format!(" The container uses {current} of {max} pids."),
+            _ => String::new(),
+        };
+        let explanation = format!(
+            "{} ({list}), the oldest for {}: {who}.{room}",
+            count(zombies.len(), "zombie", "zombies"),
+            seconds(oldest_ms)
+        );
+        let fix = if is_init {
+            "Put an init that reaps before the program: docker run --init, or tini or dumb-init as entrypoint; in a pod, shareProcessNamespace: true lets the pause process reap."
+                .to_owned()
+        } else {
+            format!(
+                "{comm} must wait for its children: call waitpid() on SIGCHLD, or set SIGCHLD to SIG_IGN if their exit codes do not matter."
+            )
+        };
+        Condition {
+            kind: ConditionKind::Zombies,
+            container: container.map(|container| container.name.clone()),
+            explanation,
+            fix: Some(fix),
+            figures: vec![
+                ("zombies", Figure::Number(zombies.len() as u64)),
+                ("oldest_ms", Figure::Number(oldest_ms)),
+                ("adopted", Figure::Number(adopted as u64)),
+                ("parent_pid", if pid == 0 { Figure::Unknown } else { Figure::Number(u64::from(pid)) }),
+                ("parent_comm", if comm.is_empty() { Figure::Unknown } else { Figure::Text(comm) }),
+                ("pids_current", figures.pids_current.map_or(Figure::Unknown, Figure::Number)),
+                ("pids_max", figures.pids_max.map_or(Figure::Unknown, Figure::Number)),
+            ],
+        }
+    }
+}

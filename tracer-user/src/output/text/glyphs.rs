@@ -1,0 +1,156 @@
+//! The characters pictures are drawn with, in Unicode and in ASCII.
+
+use crate::model::Outcome;
+use crate::signal::Signal;
+
+/// How text is to look. Whether a terminal can show it is decided by the caller (`NO_COLOR`, `--no-color`, locale).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Style {
+    /// Colours, as ANSI escape sequences.
+    pub color: bool,
+    /// Nothing but ASCII characters.
+    pub ascii: bool,
+}
+
+/// What a lane of the picture is marked with. Each differs by shape: colour only helps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mark {
+    Sent,
+    Caught,
+    Blocked,
+    Taken,
+    Ignored,
+    Dropped,
+    Killed,
+    Exit,
+}
+
+impl Mark {
+    /// The mark of a signal that was sent.
+    pub(super) const fn of(signal: Signal, outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Dropped => Self::Dropped,
+            Outcome::Ignored => Self::Ignored,
+            Outcome::Caught => Self::Caught,
+            Outcome::Blocked => Self::Blocked,
+            Outcome::Default | Outcome::Noise if matches!(signal, Signal::KILL) => Self::Killed,
+            Outcome::Default | Outcome::Noise => Self::Sent,
+        }
+    }
+
+    /// Words for the legend, after the name of the signal.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Sent => " (default action)",
+            Self::Caught => " caught",
+            Self::Blocked => " blocked",
+            Self::Taken => " taken",
+            Self::Ignored => " ignored",
+            Self::Dropped => " dropped",
+            Self::Killed => "",
+            Self::Exit => "exit",
+        }
+    }
+}
+
+/// One set of characters, each one column wide.
+#[derive(Debug)]
+pub(super) struct Glyphs {
+    pub(super) only_ascii: bool,
+    pub(super) cut: char,
+    pub(super) arrow: char,
+    pub(super) rule: char,
+    pub(super) thin_rule: char,
+    pub(super) lane: char,
+    pub(super) hook: char,
+    pub(super) axis: char,
+    pub(super) axis_start: char,
+    pub(super) axis_tick: char,
+    pub(super) axis_end: char,
+    pub(super) axis_budget: char,
+    pub(super) branch: char,
+    pub(super) last_branch: char,
+    pub(super) trunk: char,
+    pub(super) beside: char,
+    pub(super) dot: char,
+    pub(super) bad: char,
+    pub(super) good: char,
+    pub(super) warn: char,
+    marks: [char; 8],
+}
+
+impl Glyphs {
+    pub(super) const fn of(style: Style) -> &'static Self {
+        if style.ascii { &ASCII } else { &UNICODE }
+    }
+
+    pub(super) const fn mark(&self, mark: Mark) -> char {
+        self.marks[mark as usize]
+    }
+}
+
+pub(super) const UNICODE: Glyphs = Glyphs {
+    only_ascii: false,
+    cut: '…',
+    arrow: '→',
+    rule: '━',
+    thin_rule: '─',
+    lane: '─',
+    hook: '▒',
+    axis: '─',
+    axis_start: '├',
+    axis_tick: '┴',
+    axis_end: '┤',
+    axis_budget: '╂',
+    branch: '├',
+    last_branch: '└',
+    trunk: '│',
+    beside: '+',
+    dot: '·',
+    bad: '✖',
+    good: '✔',
+    warn: '▲',
+    marks: ['▼', '●', '□', '◆', '○', '⊘', '✖', '■'],
+};
+
+pub(super) const ASCII: Glyphs = Glyphs {
+    only_ascii: true,
+    cut: '~',
+    arrow: '>',
+    rule: '=',
+    thin_rule: '-',
+    lane: '-',
+    hook: '#',
+    axis: '-',
+    axis_start: '|',
+    axis_tick: '+',
+    axis_end: '|',
+    axis_budget: '!',
+    branch: '|',
+    last_branch: '`',
+    trunk: '|',
+    beside: '+',
+    dot: '-',
+    bad: 'x',
+    good: '*',
+    warn: '!',
+    marks: ['v', 'C', 'B', 'T', 'I', 'D', 'K', 'X'],
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_marks_look_alike() {
+        for glyphs in [UNICODE, ASCII] {
+            let mut seen: Vec<_> = glyphs.marks.to_vec();
+            seen.push(glyphs.lane);
+            seen.push(glyphs.hook);
+            seen.sort_unstable();
+            seen.dedup();
+            assert_eq!(seen.len(), glyphs.marks.len() + 2);
+            assert!(!glyphs.only_ascii || glyphs.marks.iter().all(char::is_ascii));
+        }
+    }
+}

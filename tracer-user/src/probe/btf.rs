@@ -1,0 +1,304 @@
+//! Looking members of kernel structures up in the kernel's own type information (BTF).
+//!
+//! One pass over the bytes of `/sys/kernel/btf/vmlinux` notes where each type begins and which of them bear the few
+//! names asked for; everything else is followed from there. Pure, and every length is checked: broken BTF is an error
+//! or a name not found, never a panic.
+//!
+//! Format: <https://docs.kernel.org/bpf/btf.html>
+
+use std::collections::HashMap;
+
+use thiserror::Error;
+
+const MAGIC: u16 = 0xeb9f;
+const HEADER_LEN: u32 = 24;
+const VERSION: u8 = 1;
+
+/// `BTF_KIND_*`
+mod kind {
+    pub(super) const INT: u32 = 1;
+    pub(super) const PTR: u32 = 2;
+    pub(super) const ARRAY: u32 = 3;
+    pub(super) const STRUCT: u32 = 4;
+    pub(super) const UNION: u32 = 5;
+    pub(super) const ENUM: u32 = 6;
+    pub(super) const FWD: u32 = 7;
+    pub(super) const TYPEDEF: u32 = 8;
+    pub(super) const VOLATILE: u32 = 9;
+    pub(super) const CONST: u32 = 10;
+    pub(super) const RESTRICT: u32 = 11;
+    pub(super) const FUNC: u32 = 12;
+    pub(super) const FUNC_PROTO: u32 = 13;
+    pub(super) const VAR: u32 = 14;
+    pub(super) const DATASEC: u32 = 15;
+    pub(super) const FLOAT: u32 = 16;
+    pub(super) const DECL_TAG: u32 = 17;
+    pub(super) const TYPE_TAG: u32 = 18;
+    pub(super) const ENUM64: u32 = 19;
+}
+
+/// How deeply anonymous structures are searched and qualifiers peeled: more than any kernel has, and an end for loops.
+const MAX_DEPTH: u32 = 16;
+
+/// Why the bytes are no BTF of ours.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum BtfError {
+    /// Not even the magic number is right.
+    #[error("this is not BTF: it begins with {found:#06x} instead of {MAGIC:#06x}")]
+    NotBtf {
+        /// The first two bytes.
+        found: u16,
+    },
+    /// A version we do not know.
+    #[error("BTF version {found} is not supported, only {VERSION} is")]
+    Version {
+        /// The version.
+        found: u8,
+    },
+    /// Something reaches beyond the end.
+    #[error("the BTF ends within its {what}")]
+    Short {
+        /// What was being read.
+        what: &'static str,
+    },
+    /// A kind of type that this version does not know, so that its length is unknown.
+    #[error("type {id} of the BTF is of kind {kind}, which this version of tracer does not know")]
+    Kind {
+        /// Number of the type.
+        id: u32,
+        /// Its kind.
+        kind: u32,
+    },
+}
+
+/// Arguments of a tracepoint as its probes get them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct TracepointArgs {
+    /// For each argument, whether it is a pointer.
+    pub(super) pointers: Vec<bool>,
+}
+
+/// BTF with the types found that were asked for.
+#[derive(Debug)]
+pub(super) struct Btf<'a> {
+    types: &'a [u8],
+    strings: &'a [u8],
+    /// Where each type begins in `types`; type 0 is void and has no place.
+    starts: Vec<u32>,
+    /// The types that bear a wanted name, in order of appearance: names are not unique.
+    named: HashMap<&'a str, Vec<u32>>,
+}
+
+/// A type's common head.
+#[derive(Clone, Copy)]
+struct Type<'a> {
+    kind: u32,
+    kind_flag: bool,
+    /// `size` or `type`, depending on the kind.
+    size_or_type: u32,
+    /// What follows the head.
+    entries: &'a [u8],
+}
+
+/// Where a member is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Member {
+    offset: u32,
+    type_id: u32,
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes.get(at..at.checked_add(4)?)?.try_into().ok().map(u32::from_ne_bytes)
+}
+
+fn index(value: u32) -> usize {
+    // no supported target has pointers of less than 32 bits
+    usize::try_from(value).unwrap_or(usize::MAX)
+}
+
+impl<'a> Btf<'a> {
+    /// Reads the bytes, noting the structures, enumerations and typedefs whose names are `wanted`.
+    ///
+    /// # Errors
+    /// When the bytes are not well-formed BTF of a version and of kinds that we know.
+    pub(super) fn parse(bytes: &'a [u8], wanted: &[&'a str]) -> Result<Self, BtfError> {
+        const SHORT: BtfError = BtfError::Short { what: "header" };
+        let magic = bytes.get(..2).and_then(|magic| magic.try_into().ok()).map(u16::from_ne_bytes).ok_or(SHORT)?;
+        if magic != MAGIC {
+            return Err(BtfError::NotBtf { found: magic });
+        }
+        let version = *bytes.get(2).ok_or(SHORT)?;
+        if version != VERSION {
+            return Err(BtfError::Version { found: version });
+        }
+        let word = |at| u32_at(bytes, at).ok_or(SHORT);
+        let header_len = word(4)?;
+        if header_len < HEADER_LEN {
+            return Err(SHORT);
+        }
+        let section = |offset: u32, len: u32, what| {
+            let start = index(header_len).checked_add(index(offset)).ok_or(BtfError::Short { what })?;
+            let end = start.checked_add(index(len)).ok_or(BtfError::Short { what })?;
+            bytes.get(start..end).ok_or(BtfError::Short { what })
+        };
+        let types = section(word(8)?, word(12)?, "types")?;
+        let strings = section(word(16)?, word(20)?, "strings")?;
+        let mut btf = Self {
+            types,
+            strings,
+            // vmlinux has about one type per 25 bytes
+            starts: Vec::with_capacity(types.len() / 24 + 1),
+            named: wanted.iter().map(|&name| (name, Vec::new())).collect(),
+        };
+        btf.scan()?;
+        Ok(btf)
+    }
+
+    fn scan(&mut self) -> Result<(), BtfError> {
+        const SHORT: BtfError = BtfError::Short { what: "types" };
+        let mut at = 0;
+        self.starts.push(u32::MAX);
+        while at < self.types.len() {
+            let id = u32::try_from(self.starts.len()).map_err(|_too_many| SHORT)?;
+            self.starts.push(u32::try_from(at).map_err(|_too_long| SHORT)?);
+            let info = u32_at(self.types, at + 4).ok_or(SHORT)?;
+            let (kind, entries) = (info >> 24 & 0x1f, index(info & 0xffff));
+            let extra = match kind {
+                kind::PTR
+                | kind::FWD
+                | kind::TYPEDEF
+                | kind::VOLATILE
+                | kind::CONST
+                | kind::RESTRICT
+                | kind::FUNC
+                | kind::FLOAT
+                | kind::TYPE_TAG => 0,
+                kind::INT | kind::VAR | kind::DECL_TAG => 4,
+                kind::ARRAY => 12,
+                kind::STRUCT | kind::UNION | kind::DATASEC | kind::ENUM64 => entries * 12,
+                kind::ENUM | kind::FUNC_PROTO => entries * 8,
+                kind => return Err(BtfError::Kind { id, kind }),
+            };
+            if matches!(kind, kind::STRUCT | kind::ENUM | kind::TYPEDEF)
+                && let Some(name) = self.string(u32_at(self.types, at).ok_or(SHORT)?)
+                && let Some(ids) = self.named.get_mut(name)
+            {
+                ids.push(id);
+            }
+            at += 12 + extra;
+        }
+        if at == self.types.len() { Ok(()) } else { Err(SHORT) }
+    }
+
+    /// The string at an offset, if it is terminated and UTF-8.
+    fn string(&self, offset: u32) -> Option<&'a str> {
+        let rest = self.strings.get(index(offset)..)?;
+        // names are short, and most are not what we look for: memchr by hand beats the generic search here
+        let len = rest.iter().position(|&byte| byte == 0)?;
+        std::str::from_utf8(&rest[..len]).ok()
+    }
+
+    fn get(&self, id: u32) -> Option<Type<'a>> {
+        let start = index(*self.starts.get(index(id))?);
+        let info = u32_at(self.types, start.checked_add(4)?)?;
+        let size_or_type = u32_at(self.types, start.checked_add(8)?)?;
+        let end = self.starts.get(index(id) + 1).map_or(self.types.len(), |&next| index(next));
+        let entries = self.types.get(start.checked_add(12)?..end)?;
+        Some(Type { kind: info >> 24 & 0x1f, kind_flag: info >> 31 != 0, size_or_type, entries })
+    }
+
+    /// The type without qualifiers and typedefs around it.
+    fn resolve(&self, mut id: u32) -> Option<Type<'a>> {
+        for _ in 0..MAX_DEPTH {
+            let found = self.get(id)?;
+            match found.kind {
+                kind::TYPEDEF | kind::VOLATILE | kind::CONST | kind::RESTRICT | kind::TYPE_TAG => {
+                    id = found.size_or_type;
+                }
+                _ => return Some(found),
+            }
+        }
+        None
+    }
+
+    fn named(&self, name: &str, kind: u32) -> impl Iterator<Item = Type<'a>> {
+        let ids = self.named.get(name).map_or(&[][..], Vec::as_slice);
+        ids.iter().filter_map(|&id| self.get(id)).filter(move |found| found.kind == kind)
+    }
+
+    /// Byte offset of a member, through anonymous structures and unions and along dots: `shared_pending.signal`.
+    pub(super) fn offset(&self, structure: &str, path: &str) -> Option<u32> {
+        self.named(structure, kind::STRUCT).find_map(|found| self.walk(found, path))
+    }
+
+    /// Size of a structure in bytes.
+    pub(super) fn size(&self, structure: &str) -> Option<u32> {
+        self.named(structure, kind::STRUCT).map(|found| found.size_or_type).next()
+    }
+
+    fn walk(&self, mut structure: Type<'a>, path: &str) -> Option<u32> {
+        let mut offset = 0_u32;
+        let mut names = path.split('.').peekable();
+        while let Some(name) = names.next() {
+            let member = self.member(structure, name, 0)?;
+            offset = offset.checked_add(member.offset)?;
+            if names.peek().is_some() {
+                structure = self.resolve(member.type_id)?;
+            }
+        }
+        Some(offset)
+    }
+
+    fn member(&self, structure: Type<'a>, name: &str, depth: u32) -> Option<Member> {
+        if depth > MAX_DEPTH || !matches!(structure.kind, kind::STRUCT | kind::UNION) {
+            return None;
+        }
+        for entry in structure.entries.chunks_exact(12) {
+            let (name_offset, type_id, place) = (u32_at(entry, 0)?, u32_at(entry, 4)?, u32_at(entry, 8)?);
+            // with the kind flag, the upper 8 bits are the width of a bit field
+            let bits = if structure.kind_flag { place & 0x00ff_ffff } else { place };
+            let offset = bits / 8;
+            match self.string(name_offset) {
+                // what is not on a byte boundary is no member for us
+                Some(found) if found == name => return (bits % 8 == 0).then_some(Member { offset, type_id }),
+                Some("") => {
+                    let inner = self.resolve(type_id).and_then(|inner| self.member(inner, name, depth + 1));
+                    if let Some(member) = inner {
+                        return Some(Member { offset: offset.checked_add(member.offset)?, ..member });
+                    }
+                }
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// Value of an enumerator.
+    pub(super) fn enumerator(&self, enumeration: &str, name: &str) -> Option<u32> {
+        self.named(enumeration, kind::ENUM).find_map(|found| {
+            found
+                .entries
+                .chunks_exact(8)
+                .find(|entry| u32_at(entry, 0).and_then(|at| self.string(at)) == Some(name))
+                .and_then(|entry| u32_at(entry, 4))
+        })
+    }
+
+    /// Arguments of a tracepoint, from the type of its probes: `void (*btf_trace_NAME)(void *data, …)`. `typedef` is
+    /// that name, which must have been among the wanted.
+    pub(super) fn tracepoint(&self, typedef: &str) -> Option<TracepointArgs> {
+        let pointer = self.named(typedef, kind::TYPEDEF).find_map(|found| self.resolve(found.size_or_type))?;
+        let function = (pointer.kind == kind::PTR).then(|| self.resolve(pointer.size_or_type))??;
+        if function.kind != kind::FUNC_PROTO {
+            return None;
+        }
+        let arguments = function.entries.chunks_exact(8).skip(1);
+        let pointers = arguments
+            .map(|entry| u32_at(entry, 4).and_then(|id| self.resolve(id)).is_some_and(|found| found.kind == kind::PTR));
+        Some(TracepointArgs { pointers: pointers.collect() })
+    }
+}
+
+#[cfg(test)]
+#[path = "btf_tests.rs"]
+mod tests;
