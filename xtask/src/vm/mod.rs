@@ -93,5 +93,9 @@ fn unrest(console: &qemu::Console) -> Option<String> {
     if let Some(line) = console.text.iter().find(|line| alarm.is_match(line)) {
         return Some(format!("the kernel says: {line}"));
     }
-    (!console.done).then(|| "the machine did not come to the end of its checks in time".to_owned())
+    match (console.done, console.text.is_empty()) {
+        (true, _) => None,
+        (false, true) => Some("nothing came on the console: did qemu start? does --accel tcg work?".to_owned()),
+        (false, false) => Some("the machine did not come to the end of its checks in time".to_owned()),
+    }
 }
