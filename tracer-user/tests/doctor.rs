@@ -1,29 +1,10 @@
 //! `tracer doctor` on this machine, and on what can be made of it: other users, namespaces, mounts, capabilities.
-//!
-//! The library is run in a process of its own: this test, started again by way of `unshare` or `setpriv`.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Output};
 
 use serde_json::Value;
-use tracer_user::commands::doctor::{self, Args};
-
-/// Set in the processes that are to be examined: how to tell what is found, `text` or `json`.
-const OUTPUT: &str = "TRACER_TEST_DOCTOR";
-
-/// Not a test: what [`doctor`] runs. Its result comes in a file: the test harness writes to standard output.
-#[test]
-#[ignore = "started by other tests"]
-fn examine() {
-    let Some(format) = std::env::var_os(OUTPUT) else { return };
-    let output = if format == "json" { doctor::Output::Json } else { doctor::Output::Text };
-    let mut out = Vec::new();
-    let code = doctor::run(&Args { output, color: false }, &mut out).expect("it looks");
-    let preflight = tracer_user::doctor::preflight().err().map(|error| error.to_string()).unwrap_or_default();
-    let path = std::env::var_os("TRACER_TEST_RESULT").expect("a place for the result");
-    fs::write(path, format!("{code:?}\n{preflight}\n{}", String::from_utf8(out).expect("UTF-8"))).expect("written");
-}
 
 struct Examined {
     unsuitable: bool,
@@ -31,26 +12,30 @@ struct Examined {
     text: String,
 }
 
-/// Runs doctor by way of `wrapper`, a command that is given the program to run.
+/// Runs doctor, and live tracing that ends at once, by way of `wrapper`, a command that is given the program to run.
 fn examined(format: &str, wrapper: &[&str]) -> Examined {
     let dir = tempfile::tempdir().expect("a directory");
-    let (result, copy) = (dir.path().join("result"), dir.path().join("examine"));
-    // Whoever it runs as must be able to run it and to write its result, wherever it was built.
-    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).expect("it is ours");
-    fs::copy(std::env::current_exe().expect("this test"), &copy).expect("a copy");
-    let mut command = Command::new(wrapper.first().map_or(copy.as_os_str(), |program| program.as_ref()));
-    command.args(wrapper.iter().skip(1));
-    if !wrapper.is_empty() {
-        command.arg(&copy);
-    }
-    command.args(["examine", "--exact", "--ignored"]).env(OUTPUT, format).env("TRACER_TEST_RESULT", &result);
-    let Output { status, stdout, stderr } = command.output().expect("it runs");
-    let said = || format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
-    assert!(status.success(), "{wrapper:?}: {}", said());
-    let all = fs::read_to_string(&result).unwrap_or_else(|error| panic!("{wrapper:?}: {error}: {}", said()));
-    let mut parts = all.splitn(3, '\n');
-    let mut next = || parts.next().expect("three parts").to_owned();
-    Examined { unsuitable: next().contains('3'), preflight: next(), text: next() }
+    let copy = dir.path().join("tracer");
+    // Whoever it runs as must be able to run it, wherever it was built.
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("it is ours");
+    fs::copy(env!("CARGO_BIN_EXE_tracer"), &copy).expect("a copy");
+    let run = |args: &[&str]| -> Output {
+        let mut command = Command::new(wrapper.first().map_or(copy.as_os_str(), |program| program.as_ref()));
+        command.args(wrapper.iter().skip(1));
+        if !wrapper.is_empty() {
+            command.arg(&copy);
+        }
+        command.args(args).output().expect("it runs")
+    };
+    let doctor = run(&["doctor", "--output", format]);
+    let live = run(&["--duration", "1ms"]);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let code = doctor.status.code();
+    assert!(matches!(code, Some(0 | 3)), "{wrapper:?}: {}{}", text(&doctor.stdout), text(&doctor.stderr));
+    let unsuitable = code == Some(3);
+    assert_eq!(live.status.code(), code, "{wrapper:?}: live tracing says {}", text(&live.stderr));
+    let preflight = if unsuitable { text(&live.stderr) } else { String::new() };
+    Examined { unsuitable, preflight, text: text(&doctor.stdout) }
 }
 
 /// The names of the checks that fail, after proving that everything else says so, too.
@@ -118,7 +103,8 @@ fn root_of_a_user_namespace() {
 #[test]
 #[ignore = "needs root: cargo xtask test runs it"]
 fn no_cgroups_and_hidden_processes() {
-    let umount = "umount -R /sys/fs/cgroup && exec \"$@\"";
+    // Wherever they are mounted: also in somebody's chroot. In a mount namespace of its own, made private by unshare.
+    let umount = "umount --all --lazy --types cgroup,cgroup2 && exec \"$@\"";
     assert_eq!(failing(&["unshare", "--mount", "sh", "-c", umount, "sh"]), ["cgroups"]);
     let hide = "mount -t proc -o hidepid=2 proc /proc && exec setpriv --bounding-set=-sys_ptrace -- \"$@\"";
     let wrapper = ["unshare", "--mount", "sh", "-c", hide, "sh"];

@@ -7,7 +7,7 @@ use clap_complete::Shell;
 
 /// Options of `tracer completions`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// For which shell
     shell: Shell,
 }

@@ -22,7 +22,7 @@ const LAST_EVENTS: Duration = Duration::from_secs(5);
 
 /// Options of `tracer demo`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Scenarios to show; all of them when none is named
     #[arg(value_name = "SCENARIO")]
     scenarios: Vec<String>,
@@ -38,9 +38,10 @@ pub struct Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if args.list {
         let width = SCENARIOS.iter().map(|scenario| scenario.name.len()).max().unwrap_or_default();
-        let list: String =
-            SCENARIOS.iter().map(|scenario| format!("{:width$}  {}\n", scenario.name, scenario.title)).collect();
-        std::io::stdout().write_all(list.as_bytes())?;
+        let mut out = std::io::stdout().lock();
+        for scenario in SCENARIOS {
+            writeln!(out, "{:width$}  {}", scenario.name, scenario.title)?;
+        }
         return Ok(ExitCode::from(DONE));
     }
     let chosen = choose(&args.scenarios)?;
@@ -95,12 +96,7 @@ async fn show(args: &Args, scenarios: &[&'static Scenario]) -> anyhow::Result<Ex
 }
 
 /// One scenario, from its cgroup to its last event.
-async fn play(
-    session: &mut Session,
-    stage: &Stage,
-    scenario: &'static Scenario,
-    id: &str,
-) -> anyhow::Result<End<()>> {
+async fn play(session: &mut Session, stage: &Stage, scenario: &'static Scenario, id: &str) -> anyhow::Result<End<()>> {
     let before = session.pipeline.ended();
     let prepared = stage.prepare(scenario)?;
     session.describe(Described {

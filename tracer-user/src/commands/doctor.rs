@@ -12,18 +12,18 @@ use crate::printable;
 
 /// Options of `tracer doctor`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// How to tell it
     #[arg(long, value_enum, default_value_t)]
-    pub output: Output,
+    pub(super) output: Output,
     /// Colours; not an option of this command, set it from the global one and from what the terminal can do.
     #[arg(skip)]
-    pub color: bool,
+    pub(super) color: bool,
 }
 
 /// How to tell it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Output {
+pub(super) enum Output {
     /// For people
     #[default]
     Text,
@@ -35,7 +35,7 @@ pub enum Output {
 ///
 /// # Errors
 /// When `out` cannot be written to.
-pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: Args, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let facts = Facts::gather();
     let checks = checks(&facts);
     match args.output {

@@ -18,7 +18,7 @@ const SAY_WAITING: Duration = Duration::from_secs(1);
 
 /// Options of live tracing.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     filters: Filters,
     #[command(flatten)]
@@ -35,19 +35,19 @@ pub struct Args {
 
 /// Options of everything that attaches to the kernel.
 #[derive(Clone, Debug, clap::Args)]
-pub struct Capture {
+pub(super) struct Capture {
     /// Keep all that happens in a file, for tracer replay; replaces a file that is there
     #[arg(long, value_name = "FILE")]
-    pub record: Option<PathBuf>,
+    pub(super) record: Option<PathBuf>,
     /// Stream every signal; usually SIGCHLD, SIGURG and others that do nothing are only counted
     #[arg(long)]
-    pub all_signals: bool,
+    pub(super) all_signals: bool,
     /// Socket of Docker or Podman; the usual places are tried by themselves
     #[arg(long, value_name = "SOCKET")]
     docker: Vec<PathBuf>,
     /// Say more about what the tracer does; twice: what the kernel programs do, too
     #[arg(short, long, action = clap::ArgAction::Count)]
-    pub verbose: u8,
+    pub(super) verbose: u8,
     /// Size of the buffer between kernel and tracer in KiB, a power of two; more for storms of events
     #[arg(long, value_name = "KIB", hide = true, value_parser = clap::value_parser!(u32).range(4..=1 << 20))]
     ring_size: Option<u32>,
@@ -55,7 +55,7 @@ pub struct Capture {
 
 impl Capture {
     /// Options for the kernel programs.
-    pub fn options(&self) -> Options {
+    pub(super) fn options(&self) -> Options {
         Options {
             all_signals: self.all_signals,
             log: self.verbose >= 2,
@@ -64,7 +64,7 @@ impl Capture {
     }
 
     /// Sockets to ask for names.
-    pub fn docker(&self) -> Vec<PathBuf> {
+    pub(super) fn docker(&self) -> Vec<PathBuf> {
         if self.docker.is_empty() { docker::usual_sockets() } else { self.docker.clone() }
     }
 }
@@ -96,11 +96,20 @@ async fn trace(args: &Args) -> anyhow::Result<ExitCode> {
     };
     tokio::pin!(end);
     // what runs is known at once, its names a moment later
-    let opening = session.run_until(async { tokio::select! { () = &mut end => true, () = sleep(Duration::ZERO) => false } }, |p| over(p).map(|()| true)).await?;
+    let opening = session
+        .run_until(
+            async {
+                tokio::select! { () = &mut end => true, () = sleep(Duration::ZERO) => false }
+            },
+            |p| over(p).map(|()| true),
+        )
+        .await?;
     note(&begun(&session, args));
     let mut done = opening != End::Done(false);
     if !done {
-        let waiting = async { tokio::select! { () = &mut end => true, () = sleep(SAY_WAITING) => false } };
+        let waiting = async {
+            tokio::select! { () = &mut end => true, () = sleep(SAY_WAITING) => false }
+        };
         done = session.run_until(waiting, |p| over(p).map(|()| true)).await? != End::Done(false);
         if !done {
             say_what_is_missing(&session);
@@ -158,11 +167,7 @@ fn unmatched(session: &Session) -> Option<String> {
         .filter(|resolved| matches!(resolved, Resolved::Nothing { .. }))
         .map(ToString::to_string)
         .collect();
-    Some(if nothing.is_empty() {
-        format!("nothing ran in {}", filters.cgroups.join(", "))
-    } else {
-        nothing.join("; ")
-    })
+    Some(if nothing.is_empty() { format!("nothing ran in {}", filters.cgroups.join(", ")) } else { nothing.join("; ") })
 }
 
 /// Errors of start-up have exit codes of their own.

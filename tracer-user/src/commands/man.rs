@@ -19,7 +19,9 @@ pub(super) fn run(command: clap::Command) -> anyhow::Result<ExitCode> {
 fn render_sub(command: &clap::Command, page: &mut Vec<u8>) -> std::io::Result<()> {
     let name = command.get_name().to_ascii_uppercase();
     writeln!(page, ".SH \"TRACER {name}\"")?;
-    let man = clap_mangen::Man::new(command.clone().disable_help_flag(true).bin_name(format!("tracer {}", command.get_name())));
+    let man = clap_mangen::Man::new(
+        command.clone().disable_help_flag(true).bin_name(format!("tracer {}", command.get_name())),
+    );
     let mut section = Vec::new();
     man.render_description_section(&mut section)?;
     man.render_options_section(&mut section)?;

@@ -13,16 +13,16 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-pub use options::{Filters, Format, View, note};
+pub(crate) use options::note;
 
 /// Nothing found, but what was asked for was done.
-pub const DONE: u8 = 0;
+const DONE: u8 = 0;
 /// The command line is wrong.
-pub const USAGE: u8 = 2;
+const USAGE: u8 = 2;
 /// Not permitted, or the kernel is unsuitable.
-pub const UNSUITABLE: u8 = 3;
+const UNSUITABLE: u8 = 3;
 /// The filter matched nothing.
-pub const NO_MATCH: u8 = 4;
+const NO_MATCH: u8 = 4;
 
 /// See what the kernel did with your container's stop signal.
 ///
@@ -39,7 +39,7 @@ pub const NO_MATCH: u8 = 4;
     after_help = EXAMPLES,
     disable_help_subcommand = true
 )]
-pub struct Cli {
+struct Cli {
     #[command(flatten)]
     live: live::Args,
     #[command(subcommand)]
@@ -87,7 +87,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         None => live::run(&cli.live),
         Some(Command::Demo(args)) => demo::run(args),
         Some(Command::Replay(args)) => replay::run(args),
-        Some(Command::Doctor(args)) => doctor::run(args, &mut std::io::stdout().lock()),
+        Some(Command::Doctor(args)) => doctor::run(*args, &mut std::io::stdout().lock()),
         Some(Command::Completions(args)) => completions::run(args, &mut Cli::command()),
         Some(Command::Man) => man::run(Cli::command()),
     };

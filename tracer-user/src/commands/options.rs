@@ -12,7 +12,7 @@ use crate::signal::Signal;
 /// Which containers and signals are shown.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Filters (each may repeat)")]
-pub struct Filters {
+pub(super) struct Filters {
     /// Container by name, or by the beginning of its id; waited for if it is not there yet
     #[arg(short, long = "container", value_name = "ID|NAME")]
     containers: Vec<String>,
@@ -30,7 +30,7 @@ pub struct Filters {
 impl Filters {
     /// As the library wants them.
     #[must_use]
-    pub fn build(&self) -> filter::Filters {
+    pub(super) fn build(&self) -> filter::Filters {
         filter::Filters {
             containers: self.containers.clone(),
             cgroups: self.cgroups.clone(),
@@ -42,10 +42,10 @@ impl Filters {
 
 /// How to show it.
 #[derive(Clone, Debug, Args)]
-pub struct View {
+pub(super) struct View {
     /// How to show it
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
-    pub output: Format,
+    pub(super) output: Format,
     /// No colours; the environment variable `NO_COLOR` does the same
     #[arg(long)]
     no_color: bool,
@@ -53,7 +53,7 @@ pub struct View {
 
 /// Form of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub(super) enum Format {
     /// For people: a line an event, a picture for each container that ended
     Text,
     /// For programs: one JSON object a line
@@ -63,7 +63,7 @@ pub enum Format {
 impl View {
     /// The view, writing to `out`.
     #[must_use]
-    pub fn open(&self, out: Buffer, clock: Clock) -> Box<dyn output::View> {
+    pub(super) fn open(&self, out: Buffer, clock: Clock) -> Box<dyn output::View> {
         match self.output {
             Format::Json => Box::new(output::JsonLines::new(out, clock)),
             Format::Text => Box::new(output::Text::new(out, clock, self.style(), terminal_width())),
@@ -101,28 +101,28 @@ fn rustix_width() -> Option<usize> {
 /// An error that has an exit code of its own.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
-pub struct Failure {
+pub(super) struct Failure {
     /// Exit code.
-    pub code: u8,
+    pub(super) code: u8,
     /// What happened, to which object, and what to do.
-    pub message: String,
+    pub(super) message: String,
 }
 
 impl Failure {
     /// With an exit code.
-    pub fn new(code: u8, message: impl Into<String>) -> Self {
+    pub(super) fn new(code: u8, message: impl Into<String>) -> Self {
         Self { code, message: message.into() }
     }
 }
 
 /// Says something on standard error, so that standard output stays what it is for.
-pub fn note(text: &str) {
+pub(crate) fn note(text: &str) {
     let text = crate::printable::text(text).into_owned();
     writeln!(std::io::stderr(), "tracer: {text}").unwrap_or_default();
 }
 
 /// Says what went wrong.
-pub fn complain(text: &str) {
+pub(super) fn complain(text: &str) {
     let lines: Vec<_> = text.lines().map(crate::printable::text).collect();
     writeln!(std::io::stderr(), "tracer: error: {}", lines.join("\n")).unwrap_or_default();
 }

@@ -17,7 +17,7 @@ use super::{DONE, NO_MATCH};
 
 /// Options of `tracer replay`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Recording, made with --record
     file: PathBuf,
     #[command(flatten)]

@@ -1,7 +1,7 @@
 //! Built-in stand-ins for the programs that run in containers. Each does with signals and children exactly what its
 //! archetype does, and nothing else.
 //!
-//! An actor writes [`READY`](super::sandbox::READY) to its standard output once its handlers are in place and its
+//! An actor writes [`READY`] to its standard output once its handlers are in place and its
 //! children are ready; children write theirs to a pipe that their parent reads.
 
 use std::convert::Infallible;
@@ -18,7 +18,7 @@ use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getppid, pause};
 
-use super::sandbox::{READY, own_binary};
+use super::sandbox::{READY, nothing, own_binary};
 use super::sys::{self, Caught};
 
 /// The hidden subcommand.
@@ -99,7 +99,7 @@ fn forever() -> ! {
 /// Starts another actor as a child.
 fn spawn(name: &str) -> io::Result<(Child, BufReader<ChildStdout>)> {
     let mut command = Command::new(own_binary());
-    let mut child = command.args([COMMAND, name]).stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+    let mut child = command.args([COMMAND, name]).stdin(nothing()?).stdout(Stdio::piped()).spawn()?;
     let output = child.stdout.take().ok_or_else(|| io::Error::other("there is no pipe"))?;
     Ok((child, BufReader::new(output)))
 }
@@ -304,7 +304,7 @@ fn job() -> Never {
 /// Starts a helper and exits: a double fork.
 fn launcher() -> Never {
     let mut command = Command::new(own_binary());
-    drop(command.args([COMMAND, "helper"]).stdin(Stdio::null()).spawn()?);
+    drop(command.args([COMMAND, "helper"]).stdin(nothing()?).spawn()?);
     exit(0)
 }
 

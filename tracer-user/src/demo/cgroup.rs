@@ -15,6 +15,8 @@ use nix::unistd::Pid;
 use crate::doctor::mounts::Mount;
 use crate::event::CgroupId;
 
+/// Where cgroups are mounted, unless somebody has reasons.
+const USUAL_PLACE: &str = "/sys/fs/cgroup";
 /// What the names of our directories begin with; the demo's pid follows.
 const PREFIX: &str = "tracer-demo-";
 /// Processes that were killed are gone within milliseconds, unless the kernel itself hangs.
@@ -34,13 +36,12 @@ impl Hierarchy {
     /// The hierarchy to use: cgroup v2 where it is mounted, else the v1 controller that container runtimes always use.
     #[must_use]
     pub fn choose(mounts: &[Mount]) -> Option<Self> {
-        let v2 = mounts.iter().find(|mount| mount.kind == "cgroup2");
-        let v1 = || {
-            ["pids", "memory", "name=systemd"]
-                .iter()
-                .find_map(|controller| mounts.iter().find(|mount| mount.kind == "cgroup" && mount.has(controller)))
-        };
-        let chosen = v2.or_else(v1)?;
+        // The usual place first: the same may be mounted in somebody's chroot, too.
+        let (usual, other): (Vec<_>, Vec<_>) = mounts.iter().partition(|mount| mount.point.starts_with(USUAL_PLACE));
+        let first = |wanted: &dyn Fn(&Mount) -> bool| usual.iter().chain(&other).copied().find(|mount| wanted(mount));
+        let v1 = |controller| first(&|mount| mount.kind == "cgroup" && mount.has(controller));
+        let chosen = first(&|mount| mount.kind == "cgroup2")
+            .or_else(|| ["pids", "memory", "name=systemd"].into_iter().find_map(v1))?;
         Some(Self { point: chosen.point.clone(), v1: chosen.kind == "cgroup" })
     }
 
@@ -192,6 +193,10 @@ mod tests {
     fn v2_where_there_is_one_else_the_best_of_v1() {
         let point = |text: &str| Hierarchy::choose(&Mount::parse(text)).map(|found| (found.point, found.v1));
         assert_eq!(point(&format!("{V1}{V2}")), Some(("/sys/fs/cgroup".into(), false)));
+        assert_eq!(
+            point(&format!("{}{V2}", V2.replace("/sys", "/chroot/sys"))),
+            Some(("/sys/fs/cgroup".into(), false))
+        );
         assert_eq!(point(V1), Some(("/cg/pids".into(), true)));
         assert_eq!(point("3 0 0:3 / /cg/cpu rw - cgroup none rw,cpu\n"), None);
     }

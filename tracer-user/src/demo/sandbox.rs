@@ -5,9 +5,10 @@
 //! `error MESSAGE` and `exit WAIT-STATUS`.
 
 use std::convert::Infallible;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Read, Write as _};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
@@ -27,7 +28,7 @@ use super::{cgroup, sys};
 /// The hidden subcommand.
 pub const COMMAND: &str = "demo-init";
 /// What the process is called that sends a container its signals.
-pub const SHIM_NAME: &str = "tracer-shim";
+pub const SHIM_NAME: &str = crate::model::DEMO_SHIM;
 /// What an entrypoint writes to its standard output once it can be stopped.
 pub const READY: &str = "ready";
 const SHIM: &str = "shim";
@@ -52,6 +53,15 @@ pub struct Spec {
 pub(super) fn own_binary() -> PathBuf {
     let by_link = PathBuf::from("/proc/self/exe");
     std::env::current_exe().ok().filter(|path| path.exists()).unwrap_or(by_link)
+}
+
+/// What `/dev/null` is for, without it: it may be missing in an initramfs that has nothing but this program. To read
+/// from, it is at its end; to write to, it is closed.
+pub(super) fn nothing() -> io::Result<Stdio> {
+    match File::options().read(true).write(true).open("/dev/null") {
+        Ok(null) => Ok(null.into()),
+        Err(_) => UnixStream::pair().map(|(end, _)| OwnedFd::from(end).into()),
+    }
 }
 
 /// The command that starts a shim; the caller adds the pipes.
@@ -187,7 +197,7 @@ impl First {
         }
         let mut command = Command::new(own_binary());
         command.args([COMMAND, ENTER, &serde_json::to_string(spec)?]).process_group(0);
-        let mut process = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+        let mut process = command.stdin(nothing()?).stdout(Stdio::piped()).spawn()?;
         let output = process.stdout.take().map(Lines::new);
         Ok(Self { pid: process.id(), process, running: true, output })
     }

@@ -279,7 +279,7 @@ impl Shim {
         let mut process = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(sandbox::nothing()?)
             .spawn()
             .with_context(|| format!("cannot run {}", binary.display()))?;
         let orders = process.stdin.take();

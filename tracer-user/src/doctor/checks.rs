@@ -251,7 +251,10 @@ fn cgroups(facts: &Facts) -> Check {
     }
     let of = |kind: &str| facts.mounts.iter().filter(|mount| mount.kind == kind).collect::<Vec<_>>();
     let (v2, v1) = (of("cgroup2"), of("cgroup"));
-    let points: Vec<_> = v1.iter().filter_map(|mount| mount.point.file_name()?.to_str()).collect();
+    // By name, each once: the same may be mounted in somebody's chroot, too.
+    let mut points: Vec<_> = v1.iter().filter_map(|mount| mount.point.file_name()?.to_str()).collect();
+    points.sort_unstable();
+    points.dedup();
     let found = match (v2.first(), points.as_slice()) {
         (None, []) => {
             return about.fail(

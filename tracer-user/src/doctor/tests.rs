@@ -202,6 +202,7 @@ fn cgroup_modes() {
     let v1 = "3 0 0:3 / /sys/fs/cgroup/pids rw - cgroup none rw,pids\n";
     let v2 = "2 0 0:2 / /sys/fs/cgroup/unified rw - cgroup2 none rw\n";
     assert_eq!(found(v1).found, "v1: pids");
+    assert_eq!(found(&format!("{v1}{}", v1.replace("/sys", "/chroot/sys"))).found, "v1: pids");
     assert_eq!(found(&format!("{v1}{v2}")).found, "hybrid: v2 at /sys/fs/cgroup/unified, v1: pids");
     assert_eq!(found("").state, State::Fail);
     let own_part = "3 0 0:3 /docker/0123 /sys/fs/cgroup/pids ro - cgroup none rw,pids\n";

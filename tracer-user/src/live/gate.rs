@@ -139,15 +139,8 @@ mod tests {
     fn news(id: &str, name: Option<&str>, at: u64) -> Change {
         let name = Arc::new(ContainerName { id: id.to_owned(), name: name.map(str::to_owned), pod: None });
         let state = if name.name.is_some() { ContainerState::Described } else { ContainerState::Found };
-        let news = ContainerNews {
-            state,
-            name,
-            image: None,
-            runtime: None,
-            pid: None,
-            stop_signal: None,
-            grace_ms: None,
-        };
+        let news =
+            ContainerNews { state, name, image: None, runtime: None, pid: None, stop_signal: None, grace_ms: None };
         Change { at: BootNs(at), news: News::Container(Box::new(news)) }
     }
 
@@ -172,7 +165,16 @@ mod tests {
 
     #[test]
     fn a_name_that_comes_late_frees_what_was_held_back() {
-        let changes = || vec![news("aaaa", None, 1), news("bbbb", None, 2), news("aaaa", None, 3), news("bbbb", Some("other"), 4), news("aaaa", Some("web"), 5), news("bbbb", None, 6)];
+        let changes = || {
+            vec![
+                news("aaaa", None, 1),
+                news("bbbb", None, 2),
+                news("aaaa", None, 3),
+                news("bbbb", Some("other"), 4),
+                news("aaaa", Some("web"), 5),
+                news("bbbb", None, 6),
+            ]
+        };
         assert_eq!(shown(&["web"], changes()), (vec![1, 3, 5], 1));
         assert_eq!(shown(&["bbbb"], changes()), (vec![2, 4, 6], 1));
         assert_eq!(shown(&["nobody"], changes()), (vec![], 0));

@@ -6,7 +6,7 @@ use std::io;
 
 use crate::container::filter::Filters;
 use crate::event::{BootNs, Event, What};
-use crate::model::{Node, News, Want};
+use crate::model::{News, Node, Want};
 use crate::output::View;
 use crate::stream::Recorder;
 
@@ -30,8 +30,17 @@ pub struct Pipeline {
 
 impl Pipeline {
     /// Shows what `filters` leave in `view`, and keeps every event in `recorder`.
+    #[must_use]
     pub fn new(filters: Filters, view: Box<dyn View>, recorder: Option<Recorder<File>>) -> Self {
-        Self { node: Node::new(), gate: Gate::new(filters), view, recorder, trouble: None, running: HashSet::new(), ended: 0 }
+        Self {
+            node: Node::new(),
+            gate: Gate::new(filters),
+            view,
+            recorder,
+            trouble: None,
+            running: HashSet::new(),
+            ended: 0,
+        }
     }
 
     /// Takes in events, in order.

@@ -149,7 +149,7 @@ impl Tracker {
         let drained = self.ring.drain(BUDGET, |record| records.push(record))?;
         for record in records {
             match record {
-                Record::Event(event) => self.noticed(event, events)?,
+                Record::Event(event) => self.noticed(event, events),
                 Record::CgroupMade(at, made) => self.made(at, &made, events)?,
             }
         }
@@ -162,15 +162,14 @@ impl Tracker {
         Ok(drained.more)
     }
 
-    fn noticed(&mut self, event: Event, events: &mut Vec<Event>) -> anyhow::Result<()> {
+    fn noticed(&mut self, event: Event, events: &mut Vec<Event>) {
         if let What::CgroupGone(gone) = &event.1 {
             if !self.cgroups.contains_key(&gone.cgroup) {
-                return Ok(());
+                return;
             }
             self.lingering.push_back((event.0.plus_ms(LINGER_MS), gone.cgroup));
         }
         events.push(event);
-        Ok(())
     }
 
     /// Stops tracking what was removed long enough ago.

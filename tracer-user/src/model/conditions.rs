@@ -209,10 +209,11 @@ impl Node {
         self.news(at, News::Condition(Box::new(condition)));
     }
 
-    pub(super) fn orphans_due(&mut self, due: BootNs, owner: ContainerKey) {
+    /// Decides on children that ended at once: when some time has passed, or when PID 1 gives up and `exits` itself.
+    pub(super) fn judge_orphans(&mut self, due: BootNs, owner: ContainerKey, exits: bool) {
         let Some(container) = self.containers.get_mut(&owner) else { return };
+        let replaced = !exits && due.ms_since(container.orphans.last_fork) < limits::ORPHAN_EXIT_QUIET_MS;
         let exits = std::mem::take(&mut container.orphans.exits);
-        let replaced = due.ms_since(container.orphans.last_fork) < limits::ORPHAN_EXIT_QUIET_MS;
         if exits.len() < limits::ORPHAN_EXIT_COUNT || replaced || container.orphans.reported {
             return;
         }

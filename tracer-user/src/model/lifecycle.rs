@@ -59,9 +59,8 @@ impl Node {
         if container.is_none() || self.processes.len() >= limits::PROCESSES_KEPT {
             return false;
         }
-        let known = *parent;
-        let parent_process = self.processes.get(known.key());
-        let mut process = Process::new(*task, known, container);
+        let parent_process = self.processes.get(parent.key());
+        let mut process = Process::new(*task, *parent, container);
         let inside = parent_process.is_some_and(|parent| parent.container == container);
         if inside && let Some(parent) = parent_process {
             let first = container.and_then(|key| self.containers.get(&key)).and_then(|container| container.first);
@@ -263,6 +262,7 @@ impl Node {
         }
         self.child_ended(at, owner, key);
         if self.containers.get(&owner).and_then(|container| container.first) == Some(key) {
+            self.judge_orphans(at, owner, true);
             self.first_exited(at, owner, key, status);
         }
         self.close_stop(at, owner, false);

@@ -26,5 +26,5 @@ pub use change::*;
 pub use container::{Container, Stop};
 pub use names::*;
 pub use node::{Node, Want};
-pub use outcome::outcome;
+pub use outcome::{DEMO_SHIM, outcome};
 pub use process::{ContainerKey, Place, Process, Processes, Receipt};

@@ -110,7 +110,7 @@ impl Node {
                 Timer::OldZombie(key) => self.old_zombie_due(due, key),
                 Timer::Stuck(key) => self.stuck_due(key),
                 Timer::Abandon(key, started) => self.abandon_due(due, key, started),
-                Timer::Orphans(key) => self.orphans_due(due, key),
+                Timer::Orphans(key) => self.judge_orphans(due, key, false),
             }
         }
         self.now = self.now.max(now);

@@ -71,8 +71,11 @@ pub(super) fn role(sent: &SignalSent, same_container: bool) -> Role {
     if is_runtime(&sent.sender, &sent.ancestors) { Role::Runtime } else { Role::Host }
 }
 
+/// Name of what stands for a runtime in `tracer demo`.
+pub const DEMO_SHIM: &str = "tracer-shim";
+
 /// Programs that end containers on somebody's behalf. `comm` is cut at 15 characters.
-const RUNTIMES: [&str; 16] = [
+const RUNTIMES: [&str; 17] = [
     "runc",
     "crun",
     "youki",
@@ -89,6 +92,7 @@ const RUNTIMES: [&str; 16] = [
     "nerdctl",
     "buildkitd",
     "kata-runtime",
+    DEMO_SHIM,
 ];
 
 fn is_runtime(sender: &Task, ancestors: &[Ancestor]) -> bool {
