@@ -11,7 +11,7 @@ use crate::{
     cgroup::{self, Tracked},
     kernel::{Addr, enabled},
     output::{Urgency, count_loss, emit},
-    probe::raw_tracepoint,
+    probe::{diagnose, raw_tracepoint},
 };
 
 raw_tracepoint! {
@@ -28,6 +28,9 @@ raw_tracepoint! {
         } else {
             0
         };
+        if flags == 0 && enabled(features::TRY_NEW_CGROUPS) {
+            diagnose!(ctx, "cgroup {} is not tracked: the table is full", key);
+        }
         emit(kind::CGROUP_MKDIR, |record: &mut CgroupRecord| {
             fill(record, key, parent, flags, Addr::new(ctx.arg(1)));
             Urgency::Now
