@@ -19,7 +19,7 @@ raw_tracepoint! {
     cgroup_mkdir(ctx) {
         let made = Addr::new(ctx.arg(0));
         let Some(key) = cgroup::key(made) else { return };
-        let parent = cgroup::parent(made).and_then(cgroup::key).unwrap_or(0);
+        let parent = cgroup::key(cgroup::parent(made)).unwrap_or(0);
         // What is below a container's cgroup belongs to it, at once and for sure: nothing that starts there is missed.
         let flags = if Tracked::find(parent).is_some_and(Tracked::is_confirmed) {
             track(key, tracked::CONFIRMED, cgroup_flags::INHERITED)

@@ -70,7 +70,7 @@ fn a_new_one_is_tracked_on_trial() {
 #[ignore = "needs root: cargo xtask test runs it"]
 fn a_hybrid_host_has_containers_of_either_kind() {
     let Some(chosen) = v1("pids") else {
-        println!("NOT RUN: no cgroup v1 hierarchy with the pids controller here");
+        eprintln!("NOT RUN: no cgroup v1 hierarchy with the pids controller here");
         return;
     };
     let mut tracer = Tracer::new(&Settings { cgroup_v1: Some(chosen), ..Settings::default() });
@@ -113,7 +113,7 @@ fn the_oom_killer_names_its_victim() {
     let cgroup = cgroup.expect("it is mounted");
     let limit = if chosen.is_some() { "memory.limit_in_bytes" } else { "memory.max" };
     if std::fs::write(cgroup.path.join(limit), "33554432").is_err() {
-        println!("NOT RUN: no memory controller for us here");
+        eprintln!("NOT RUN: no memory controller for us here");
         return;
     }
     let mut tracer = Tracer::new(&Settings { cgroup_v1: chosen, ..Settings::default() });
