@@ -26,10 +26,9 @@ raw_tracepoint! {
         emit(kind::EXEC, |record: &mut ExecRecord| {
             task::describe(execing, place.key, &mut record.task);
             task::describe_parent(execing, &mut record.parent);
-            if let Some(filename) = Addr::new(ctx.arg(2)).follow(at!(bprm_filename)) {
-                // a name that cannot be read stays empty, and user space shows comm alone
-                let _: Option<u32> = filename.copy_string(&mut record.filename);
-            }
+            // a name that cannot be read stays empty, and user space shows comm alone
+            let filename = Addr::new(ctx.arg(2)).follow(at!(bprm_filename));
+            let _: Option<u32> = filename.copy_string(&mut record.filename);
             Urgency::Later
         });
     }

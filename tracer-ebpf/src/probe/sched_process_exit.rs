@@ -30,7 +30,7 @@ raw_tracepoint! {
         if !group_dead {
             return;
         }
-        let Some(leader) = dying.follow(at!(task_group_leader)) else { return };
+        let leader = dying.follow(at!(task_group_leader));
         emit(kind::EXIT, |record: &mut ExitRecord| {
             task::describe(leader, place.key, &mut record.task);
             // the thread that ends the process may not be its leader, whose own exit is over
@@ -52,5 +52,5 @@ raw_tracepoint! {
 /// [`exit_flags::EXACT`], which is missing then.
 #[inline(always)]
 fn no_thread_lives(dying: Addr) -> bool {
-    dying.follow(at!(task_signal)).and_then(|signal| signal.get::<u32>(at!(signal_live))) == Some(0)
+    dying.follow(at!(task_signal)).get::<u32>(at!(signal_live)) == Some(0)
 }

@@ -11,7 +11,7 @@ use crate::{
     cgroup::{Place, is_wanted},
     kernel::{Addr, enabled},
     output::{Urgency, emit},
-    probe::raw_tracepoint,
+    probe::{diagnose, raw_tracepoint},
     sigaction::{Action, default_is_ignore, is_chatter, si_code},
     task,
 };
@@ -34,6 +34,9 @@ raw_tracepoint! {
             return;
         }
         let action = Action::of(target, signal);
+        if action.handler == handler::UNKNOWN {
+            diagnose!(ctx, "the handler of signal {} cannot be read", signal);
+        }
         let sender = Addr::current();
         let origin = Place::of(sender);
         let foreign = origin.key != place.key;
