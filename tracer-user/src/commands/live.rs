@@ -10,6 +10,7 @@ use crate::container::docker;
 use crate::container::filter::{Known, Resolved};
 use crate::live::{End, NoSuchProcess, Options, Pipeline, Request, Session};
 
+use super::logging;
 use super::options::{Failure, Filters, View, note};
 use super::{DONE, NO_MATCH, UNSUITABLE};
 
@@ -79,6 +80,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 async fn trace(args: &Args) -> anyhow::Result<ExitCode> {
+    logging::init(args.capture.verbose);
     let request = Request {
         filters: args.filters.build(),
         options: args.capture.options(),

@@ -4,6 +4,7 @@ mod completions;
 mod demo;
 mod doctor;
 mod live;
+mod logging;
 mod man;
 mod options;
 mod replay;

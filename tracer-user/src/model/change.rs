@@ -39,9 +39,9 @@ pub enum News {
     /// A container is being stopped: live views show it from now on. No JSON line of its own.
     Stopping(Box<Termination>),
     /// A termination is complete.
-    Termination(Box<Termination>),
+    Termination(Arc<Termination>),
     /// A condition began (or got markedly worse).
-    Condition(Box<Condition>),
+    Condition(Arc<Condition>),
     /// Records were lost.
     Lost(Lost),
 }

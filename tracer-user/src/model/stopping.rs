@@ -171,7 +171,7 @@ impl Node {
             container.departed.clear();
         }
         let kept = self.keep_termination(termination);
-        self.news(at, News::Termination(Box::new((*kept).clone())));
+        self.news(at, News::Termination(kept));
     }
 }
 

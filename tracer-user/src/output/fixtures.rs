@@ -404,5 +404,5 @@ pub(super) fn show<V: View>(view: &mut V, changes: &[Change]) {
 }
 
 pub(super) fn terminated(termination: Termination) -> Change {
-    Change { at: after(termination.grace.used_ms), news: News::Termination(Box::new(termination)) }
+    Change { at: after(termination.grace.used_ms), news: News::Termination(Arc::new(termination)) }
 }
