@@ -26,6 +26,9 @@ pub(super) struct Args {
     view: View,
     #[command(flatten)]
     capture: Capture,
+    /// Socket of Docker or Podman, to ask for names; the usual places are tried by themselves
+    #[arg(long, value_name = "SOCKET")]
+    docker: Vec<PathBuf>,
     /// End after this time: 30s, 5m, 1h30m
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     duration: Option<Duration>,
@@ -36,6 +39,7 @@ pub(super) struct Args {
 
 /// Options of everything that attaches to the kernel.
 #[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Tracing")]
 pub(super) struct Capture {
     /// Keep all that happens in a file, for tracer replay; replaces a file that is there
     #[arg(long, value_name = "FILE")]
@@ -43,9 +47,6 @@ pub(super) struct Capture {
     /// Stream every signal; usually SIGCHLD, SIGURG and others that do nothing are only counted
     #[arg(long)]
     pub(super) all_signals: bool,
-    /// Socket of Docker or Podman; the usual places are tried by themselves
-    #[arg(long, value_name = "SOCKET")]
-    docker: Vec<PathBuf>,
     /// Say more about what the tracer does; twice: what the kernel programs do, too
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub(super) verbose: u8,
@@ -62,11 +63,6 @@ impl Capture {
             log: self.verbose >= 2,
             ring_bytes: self.ring_size.map(|kib| kib.next_power_of_two() * 1024),
         }
-    }
-
-    /// Sockets to ask for names.
-    pub(super) fn docker(&self) -> Vec<PathBuf> {
-        if self.docker.is_empty() { docker::usual_sockets() } else { self.docker.clone() }
     }
 }
 
@@ -86,7 +82,7 @@ async fn trace(args: &Args) -> anyhow::Result<ExitCode> {
         options: args.capture.options(),
         record: args.capture.record.clone(),
         command: std::env::args().skip(1).collect(),
-        docker: Some(args.capture.docker()),
+        docker: Some(if args.docker.is_empty() { docker::usual_sockets() } else { args.docker.clone() }),
     };
     let mut session = Session::start(&request, |out, clock| args.view.open(out, clock)).map_err(unsuitable)?;
     let over = |pipeline: &Pipeline| (args.until_exit && pipeline.is_over()).then_some(());
