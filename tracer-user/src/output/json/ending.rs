@@ -177,6 +177,7 @@ impl Serialize for Inbox<'_> {
                 role: received.role,
             },
             outcome: received.outcome,
+            taken: received.taken,
         }))
     }
 }
@@ -187,6 +188,7 @@ struct InboxSignal {
     at_ms: i64,
     sender: InboxSender,
     outcome: Outcome,
+    taken: bool,
 }
 
 /// Shorter than [`Sender`]: there may be hundreds of these in a line.
