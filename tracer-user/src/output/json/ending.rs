@@ -3,7 +3,7 @@
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::shape::{Actor, InContainer, Seconds, Sender, Time};
+use super::shape::{Actor, InContainer, Seconds, Sender, Time, lossy};
 use crate::event::{BootNs, Comm};
 use crate::model::{
     self, Cause, ExitStatus, Figure, HintKind, Outcome, Party, Received, Role, TerminationProcess, Verdict,
@@ -127,6 +127,7 @@ impl Serialize for Processes<'_> {
 struct Process<'a> {
     pid: u32,
     ns_pid: Option<u32>,
+    #[serde(serialize_with = "lossy")]
     comm: Comm,
     received: Inbox<'a>,
     exit: Option<ProcessExit>,
@@ -196,6 +197,7 @@ struct InboxSignal {
 struct InboxSender {
     pid: u32,
     ns_pid: Option<u32>,
+    #[serde(serialize_with = "lossy")]
     comm: Comm,
     role: Role,
 }
