@@ -97,7 +97,7 @@ fn two_at_once_and_nothing_shared() {
     let other = Cgroup::v2();
     two.probe.track(other.id()).expect("there is room");
     assert!(matches!(one.probe.open_ring(Duration::from_secs(1)), Err(ProbeError::RingTaken)));
-    let (first, second) = (cgroup.run("exec /bin/sleep 1000"), other.run("exec sleep 1000"));
+    let (first, second) = (cgroup.run("exec /bin/sleep 1000"), other.run("exec /bin/sleep 1000"));
     assert_eq!((one.exec_of("sleep"), two.exec_of("sleep")), (first.pid(), second.pid()));
     drop(two);
     kill(first.pid(), "TERM");

@@ -86,8 +86,7 @@ fn ignored_is_ignored() {
 #[ignore = "needs root: cargo xtask test runs it"]
 fn an_init_without_handler_drops_it() {
     let (mut tracer, cgroup) = Tracer::with_cgroup();
-    let _outer = cgroup
-        .run("exec unshare --pid --fork --kill-child /bin/sh -c 'trap : USR1; kill -KILL 1; /bin/sleep 1000 & wait'");
+    let _outer = cgroup.run("exec unshare -p -f /bin/sh -c 'trap : USR1; kill -KILL 1; /bin/sleep 1000 & wait'");
     let init = tracer.event("init", |what| match what {
         What::Exec(exec) if exec.task.comm.as_str() == "sh" && exec.task.ns_pid == 1 => Some(exec.task),
         _ => None,
