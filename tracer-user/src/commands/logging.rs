@@ -1,4 +1,5 @@
-//! `-v`: what the tracer itself does, on standard error. Nothing is logged per event.
+//! What the tracer itself has to say while it works, on standard error: warnings always, more with `-v`. Nothing is
+//! logged per event.
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
@@ -8,14 +9,17 @@ struct Stderr;
 
 impl Log for Stderr {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        // the libraries below have nothing to say that helps here, but for the kernel programs' own words
-        let target = metadata.target();
-        target.starts_with("tracer") || metadata.level() <= Level::Warn
+        // ours and the kernel programs'; what the libraries below say helps nobody here
+        metadata.target().starts_with("tracer")
     }
 
     fn log(&self, record: &Record<'_>) {
-        if self.enabled(record.metadata()) {
-            note(&format!("{}: {}", record.level().as_str().to_ascii_lowercase(), record.args()));
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        match record.level() {
+            Level::Error | Level::Warn => note(&record.args().to_string()),
+            level => note(&format!("{}: {}", level.as_str().to_ascii_lowercase(), record.args())),
         }
     }
 
@@ -25,7 +29,7 @@ impl Log for Stderr {
 /// Sets the level by how often `-v` was given: once for what the tracer does, twice for the kernel programs too.
 pub(super) fn init(verbose: u8) {
     let level = match verbose {
-        0 => LevelFilter::Off,
+        0 => LevelFilter::Warn,
         1 => LevelFilter::Info,
         _ => LevelFilter::Trace,
     };

@@ -14,8 +14,6 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-pub(crate) use options::note;
-
 /// Nothing found, but what was asked for was done.
 const DONE: u8 = 0;
 /// The command line is wrong.

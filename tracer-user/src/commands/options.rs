@@ -126,7 +126,7 @@ impl Failure {
 }
 
 /// Says something on standard error, so that standard output stays what it is for.
-pub(crate) fn note(text: &str) {
+pub(super) fn note(text: &str) {
     let text = crate::printable::text(text).into_owned();
     writeln!(std::io::stderr(), "tracer: {text}").unwrap_or_default();
 }

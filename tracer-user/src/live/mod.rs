@@ -216,7 +216,7 @@ impl Session {
         }
         if let Some(trouble) = self.pipeline.take_trouble() {
             self.lost_recording = true;
-            crate::commands::note(&format!("the recording ends here, tracing goes on: {trouble}"));
+            log::warn!("the recording ends here, tracing goes on: {trouble}");
         }
         self.pipeline.flush()?;
         tokio::select! {
