@@ -110,7 +110,7 @@ async fn trace(args: &Args) -> anyhow::Result<ExitCode> {
         };
         done = session.run_until(waiting, |p| over(p).map(|()| true)).await? != End::Done(false);
         if !done {
-            say_what_is_missing(&session);
+            say_what_is_missing(&session, &args.docker);
             session.run_until(end, over).await?;
         }
     }
@@ -136,7 +136,17 @@ fn begun(session: &Session, args: &Args) -> String {
     }
 }
 
-fn say_what_is_missing(session: &Session) {
+fn say_what_is_missing(session: &Session, named: &[PathBuf]) {
+    for (socket, state) in session.runtimes() {
+        // a usual place where nobody listens is nothing to tell; one that was named is
+        let asked_for = named.iter().any(|named| named == socket);
+        let told = format!("{} {state}", socket.display());
+        match state {
+            docker::State::Absent | docker::State::Connecting if !asked_for => log::info!("{told}"),
+            docker::State::Connected { .. } => log::info!("{told}"),
+            _ => note(&told),
+        }
+    }
     for resolved in resolve(session) {
         match resolved {
             Resolved::Nothing { .. } => note(&format!("{resolved}; waiting for it")),

@@ -10,7 +10,7 @@ pub mod sink;
 mod tracker;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -18,7 +18,7 @@ use tokio::signal::unix::{Signal as Incoming, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::container::docker::Names;
+use crate::container::docker::{self, Names};
 use crate::container::filter::Filters;
 use crate::container::hierarchy::Hierarchies;
 use crate::event::{BootNs, Described, Event};
@@ -141,6 +141,11 @@ impl Session {
     #[must_use]
     pub const fn tracker(&self) -> &Tracker {
         &self.tracker
+    }
+
+    /// How it stands with the sockets that are asked for names.
+    pub fn runtimes(&self) -> impl Iterator<Item = (&Path, docker::State)> {
+        self.names.iter().flat_map(Names::states)
     }
 
     /// Says of a container what a runtime would say.
