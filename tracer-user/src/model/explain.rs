@@ -170,12 +170,11 @@ pub(super) fn what(story: &Story<'_>) -> String {
             story.until_the_end()
         ),
         (Verdict::SigtermDropped, Some(Cause::StopSignalMismatch)) => {
-            let python = story.facts.program == Program::Python;
             let other = story
                 .facts
                 .caught
                 .zip(story.signal)
-                .and_then(|(caught, signal)| handles_another(caught, signal.signal, python));
+                .and_then(|(caught, signal)| handles_another(caught, signal.signal, story.facts.program));
             format!(
                 "{sender} sent {stop}, for which {first} has no handler, so the kernel dropped it; {first} does handle {}; {}.",
                 other.map_or_else(|| "others".to_owned(), |other| other.to_string()),
@@ -349,7 +348,7 @@ pub(super) fn fix(story: &Story<'_>) -> Option<String> {
     Some(match (termination.verdict, termination.cause) {
         (Verdict::SigtermDropped, Some(Cause::StopSignalMismatch)) => {
             let other = story.facts.caught.zip(story.signal).and_then(|(caught, signal)| {
-                handles_another(caught, signal.signal, program == Program::Python)
+                handles_another(caught, signal.signal, program)
             })?;
             format!("Make the stop signal one that it handles: STOPSIGNAL {other} in the Dockerfile (docker run --stop-signal {other}; lifecycle.stopSignal: {other} in the pod), or handle {stop} too.")
         }

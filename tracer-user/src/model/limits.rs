@@ -30,6 +30,8 @@ pub const ORPHAN_EXIT_QUIET_MS: u64 = 500;
 /// Exited within this time of the stop signal and without a preStop hook: too early for load balancers, ms.
 pub const TOO_EARLY_MS: u64 = 1_000;
 
+/// The shortest grace period that kubelet gives, ms; Docker's may be shorter, but then its stop signal is known.
+pub const GRACE_LEAST_MS: u64 = 2_000;
 /// Grace period to assume where nobody told one: Kubernetes' default, ms.
 pub const GRACE_UNKNOWN_MS: u64 = 30_000;
 /// A stop by something that is no runtime and led to nothing is forgotten this long after the grace period, ms.

@@ -9,6 +9,7 @@ use super::names::{Outcome, Role};
 use super::node::{Node, Timer, Want};
 use super::outcome::{dropped_at_delivery, outcome, role};
 use super::process::Receipt;
+use super::program::Program;
 
 /// When to ask whether a blocked signal was taken, ms after it was sent. Programs that wait for signals take them at
 /// once; the exit of the process settles the rest.
@@ -159,8 +160,8 @@ impl Node {
 pub(super) const ASKING: [Signal; 5] = [Signal::TERM, Signal::INT, Signal::QUIT, Signal::HUP, Signal::USR1];
 
 /// Whether one of the signals that ask a program to end has a handler.
-pub(super) fn handles_another(caught: SignalSet, stop: Signal, python: bool) -> Option<Signal> {
+pub(super) fn handles_another(caught: SignalSet, stop: Signal, program: Program) -> Option<Signal> {
     let asked = [Signal::TERM, Signal::INT, Signal::QUIT];
-    // Python turns SIGINT into KeyboardInterrupt by itself: that is no handler of the program
-    asked.into_iter().find(|&other| other != stop && caught.has(other) && !(python && other == Signal::INT))
+    let own = |other| other == Signal::INT && program.handles_interrupt_itself();
+    asked.into_iter().find(|&other| other != stop && caught.has(other) && !own(other))
 }

@@ -95,7 +95,7 @@ impl Node {
     ) -> Vec<&'a Process> {
         let there = |process: &&Process| {
             let since = process.exit.is_none_or(|(exited, _)| exited >= stop.started);
-            since || Some(process.key()) == container.first
+            Some(process.key()) == container.first || (since && !process.is_setup())
         };
         let mut members: Vec<_> = container
             .departed
@@ -140,12 +140,18 @@ impl Node {
                     Some(Place::Below(depth)) => Some(*depth),
                     _ => None,
                 },
-                received: process.received.iter().filter(|r| r.at >= stop.started).map(received).collect(),
+                received: process.received.iter().filter(|r| concerns(r, process, stop)).map(received).collect(),
                 exit: process.exit.map(|(_, status)| status),
                 exited: process.exit.map(|(at, _)| at),
             })
             .collect()
     }
+}
+
+/// Signals since the first sign; and the one that a process died of, which is just before it when nobody asked for a stop.
+fn concerns(receipt: &Receipt, process: &Process, stop: &Stop) -> bool {
+    let died_of = process.exit.and_then(|(_, status)| status.signal());
+    receipt.at >= stop.started || (receipt.outcome == Outcome::Default && Some(receipt.signal) == died_of)
 }
 
 fn received(receipt: &Receipt) -> Received {

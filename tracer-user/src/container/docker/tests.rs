@@ -179,6 +179,19 @@ async fn what_runs_what_starts_and_what_is_wanted() {
     assert!(told.try_recv().is_err());
 }
 
+/// An inspection waits for as long as a container starts, and one that lives a moment only is gone by then.
+#[tokio::test]
+async fn a_creation_tells_the_name_at_once() {
+    let fake = Fake::new();
+    fake.say(&format!("/containers/{A}/json"), Say::Silence);
+    let actor = serde_json::json!({"ID": A, "Attributes": {"name": "brief", "image": "x"}});
+    fake.say("/events", Say::Events(format!("{}\n", serde_json::json!({"Action": "create", "Actor": actor}))));
+    fake.listen();
+    let (_docker, mut told) = start(&fake);
+    let described = told.recv().await.expect("a description");
+    assert_eq!((described.name.as_deref(), described.stop_signal, described.grace_ms), (Some("brief"), None, None));
+}
+
 #[tokio::test]
 async fn podman_is_told_apart() {
     let fake = Fake::new();
