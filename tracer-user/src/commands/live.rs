@@ -126,6 +126,7 @@ async fn trace(args: &Args) -> anyhow::Result<ExitCode> {
 fn begun(session: &Session, args: &Args) -> String {
     let containers = session.pipeline.node.containers().count();
     let what = match (containers, session.pipeline.gate.filters().is_everything()) {
+        (0, false) => "tracing; no container is here yet".to_owned(),
         (1, _) => "tracing 1 container".to_owned(),
         (n, true) => format!("tracing {n} containers and those to come"),
         (n, false) => format!("tracing; {n} containers to choose from"),

@@ -180,7 +180,11 @@ impl Session {
                     self.settle().await?;
                     return Ok(End::Done(value));
                 }
-                Some(described) = self.descriptions.recv() => self.tracker.described(described, &mut self.events),
+                Some(described) = self.descriptions.recv() => {
+                    // what the kernel told before comes before
+                    self.tracker.drain(&mut self.events)?;
+                    self.tracker.described(described, &mut self.events);
+                }
                 readable = self.tracker.readable() => {
                     readable?;
                     self.tracker.drain(&mut self.events)?;
