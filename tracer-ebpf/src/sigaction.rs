@@ -12,7 +12,7 @@ pub(crate) const SIGWINCH: u32 = 28;
 pub(crate) const SIGRT_LAST: u32 = 64;
 
 /// `SEND_SIG_NOINFO` and `SEND_SIG_PRIV` stand where a siginfo's address would:
-/// <https://github.com/torvalds/linux/blob/v6.18/include/linux/sched/signal.h#L147-L149>
+/// <https://github.com/torvalds/linux/blob/v6.18/include/linux/sched/signal.h>
 const SEND_SIG_NOINFO: u64 = 0;
 const SEND_SIG_PRIV: u64 = 1;
 const SI_USER: i32 = 0;

@@ -8,10 +8,10 @@ use crate::{
     sigaction::{Action, SIGCHLD},
 };
 
-/// <https://github.com/torvalds/linux/blob/v6.18/include/linux/sched.h#L1741-L1775>
+/// <https://github.com/torvalds/linux/blob/v6.18/include/linux/sched.h>
 const PF_EXITING: u32 = 0x4;
 const PF_KTHREAD: u32 = 0x0020_0000;
-/// <https://github.com/torvalds/linux/blob/v6.18/include/linux/sched/signal.h#L260-L274>
+/// <https://github.com/torvalds/linux/blob/v6.18/include/linux/sched/signal.h>
 const SIGNAL_GROUP_EXIT: u32 = 0x4;
 const SIGNAL_UNKILLABLE: u32 = 0x40;
 const SA_NOCLDWAIT: u32 = 2;
@@ -86,7 +86,7 @@ pub(crate) fn is_leader(task: Addr) -> bool {
 }
 
 /// The wait status as `wait_task_zombie` tells it:
-/// <https://github.com/torvalds/linux/blob/v6.18/kernel/exit.c#L1199-L1201>
+/// <https://github.com/torvalds/linux/blob/v6.18/kernel/exit.c>
 #[inline(always)]
 pub(crate) fn wait_status(leader: Addr) -> u32 {
     if signal_flags(leader) & SIGNAL_GROUP_EXIT != 0 {
@@ -109,7 +109,7 @@ pub(crate) fn blocked(task: Addr) -> (u64, u64) {
 }
 
 /// Whether the kernel itself reaps it, as `do_notify_parent` decides:
-/// <https://github.com/torvalds/linux/blob/v6.18/kernel/signal.c#L2236-L2260>
+/// <https://github.com/torvalds/linux/blob/v6.18/kernel/signal.c>
 #[inline(always)]
 pub(crate) fn is_autoreaped(leader: Addr) -> bool {
     if leader.load::<u32>(at!(task_exit_signal)) != SIGCHLD || leader.load::<u32>(at!(task_ptrace)) != 0 {

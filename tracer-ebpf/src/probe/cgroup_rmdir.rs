@@ -4,7 +4,7 @@
 //! ```c
 //! TP_PROTO(struct cgroup *cgrp, const char *path)
 //! ```
-//! <https://github.com/torvalds/linux/blob/v6.18/include/trace/events/cgroup.h#L57-L59>
+//! <https://github.com/torvalds/linux/blob/v6.18/include/trace/events/cgroup.h>
 
 use tracer_common::{CgroupRecord, kind};
 

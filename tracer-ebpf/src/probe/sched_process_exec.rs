@@ -3,7 +3,7 @@
 //! ```c
 //! TP_PROTO(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)
 //! ```
-//! <https://github.com/torvalds/linux/blob/v6.18/include/trace/events/sched.h#L437-L440>
+//! <https://github.com/torvalds/linux/blob/v6.18/include/trace/events/sched.h>
 
 use tracer_common::{ExecRecord, kind};
 

@@ -4,7 +4,7 @@
 //! TP_PROTO(struct task_struct *p, bool group_dead)   // 6.16 and later
 //! TP_PROTO(struct task_struct *p)
 //! ```
-//! <https://github.com/torvalds/linux/blob/v6.18/include/trace/events/sched.h#L334-L336>
+//! <https://github.com/torvalds/linux/blob/v6.18/include/trace/events/sched.h>
 
 use tracer_common::{ExitRecord, exit_flags, features, kind, task_flags};
 

@@ -3,7 +3,7 @@
 //! ```c
 //! TP_PROTO(struct task_struct *parent, struct task_struct *child)
 //! ```
-//! <https://github.com/torvalds/linux/blob/v6.18/include/trace/events/sched.h#L404-L406>
+//! <https://github.com/torvalds/linux/blob/v6.18/include/trace/events/sched.h>
 
 use tracer_common::{ForkRecord, features, kind, loss};
 

@@ -3,7 +3,7 @@
 //! ```c
 //! TP_PROTO(int sig, struct kernel_siginfo *info, struct task_struct *task, int group, int result)
 //! ```
-//! <https://github.com/torvalds/linux/blob/v6.18/include/trace/events/signal.h#L50-L53>
+//! <https://github.com/torvalds/linux/blob/v6.18/include/trace/events/signal.h>
 
 use tracer_common::{ForeignSignalRecord, SignalRecord, features, handler, kind, signal_info, task_flags};
 
@@ -103,14 +103,17 @@ impl Sent {
         }
         let at_init = record.target.flags & task_flags::INIT != 0;
         let unhandled_at_init = at_init && action.handler == handler::DEFAULT;
+        let dropped_at_init = unhandled_at_init && result == IGNORED;
+        let from_outside = origin.key != place.key && !default_is_ignore(signal);
+        let urgency = Urgency::now_if(dropped_at_init || from_outside);
+        // The loop within comes last, when nothing that was compared before matters any more: before 6.3 the verifier
+        // walks it again for every combination that does.
         if unhandled_at_init && let Some((caught, ignored)) = crate::masks::read(target, crate::masks::SIGNAL) {
             record.caught = caught;
             record.ignored = ignored;
             bits |= signal_info::MASKS;
         }
         record.info = bits;
-        let dropped_at_init = unhandled_at_init && result == IGNORED;
-        let from_outside = origin.key != place.key && !default_is_ignore(signal);
-        Urgency::now_if(dropped_at_init || from_outside)
+        urgency
     }
 }

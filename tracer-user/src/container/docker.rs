@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::env;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::event::Described;
+use crate::printable;
 
 mod describe;
 mod session;
@@ -79,6 +81,21 @@ pub enum State {
     Hanging,
     /// It answers, but nothing that can be used; or we may not ask. What went wrong, safe for a terminal.
     Failing(String),
+}
+
+impl fmt::Display for State {
+    /// What there is to say of the daemon, safe for a terminal.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connecting => f.write_str("has not answered yet"),
+            Self::Connected { runtime, version } => {
+                write!(f, "is {} {}", printable::text(runtime), printable::text(version))
+            }
+            Self::Absent => f.write_str("has nobody listening; containers have ids and no names until it has"),
+            Self::Hanging => f.write_str("does not answer; containers have ids and no names until it does"),
+            Self::Failing(trouble) => write!(f, "is of no use: {trouble}; containers have ids and no names"),
+        }
+    }
 }
 
 /// The background tasks. Dropping it ends them.

@@ -8,6 +8,7 @@ use crate::signal::Signal;
 use super::change::{ExitStatus, Hint, Sender, Termination};
 use super::limits;
 use super::names::{Cause, HintKind, Outcome, Role, Verdict};
+use super::outcome::names_runtime;
 use super::process::{Place, Process, Receipt};
 use super::program::Program;
 use super::signals::handles_another;
@@ -96,7 +97,7 @@ fn sent_by(sender: &Sender) -> String {
     let pid = sender.party.pid;
     match sender.role {
         Role::Runtime => match sender.ancestors.first() {
-            Some(parent) if !comm.as_str().starts_with("runc") && !comm.as_str().starts_with("crun") => {
+            Some(parent) if !names_runtime(*comm) => {
                 format!("{comm} (child of {})", parent.comm)
             }
             _ => comm.to_string(),

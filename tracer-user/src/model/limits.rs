@@ -55,6 +55,8 @@ pub const PROCESSES_TOLD: usize = 256;
 pub const DEPARTED_KEPT: usize = 1_024;
 /// Terminations kept.
 pub const TERMINATIONS_KEPT: usize = 512;
+/// Conditions kept.
+pub const CONDITIONS_KEPT: usize = 512;
 /// Containers kept after they are gone.
 pub const GONE_KEPT: usize = 256;
 /// Processes that joined from outside (execs), remembered for each container.

@@ -164,7 +164,10 @@ impl Node {
         let Some(container) = self.containers.get(&owner) else { return };
         let Some(stop) = &container.stop else { return };
         if !cgroup_gone {
-            let over = stop.exit.is_some() && !self.processes.iter().any(|p| p.container == Some(owner) && p.is_live());
+            // what --pid names is one process: those it leaves behind go on without it
+            let alone = self.followed.values().any(|followed| *followed == owner);
+            let empty = || !self.processes.iter().any(|p| p.container == Some(owner) && p.is_live());
+            let over = stop.exit.is_some() && (alone || empty());
             if !over {
                 return;
             }
@@ -178,7 +181,7 @@ impl Node {
             container.departed.clear();
         }
         let kept = self.keep_termination(termination);
-        self.news(at, News::Termination(Box::new((*kept).clone())));
+        self.news(at, News::Termination(kept));
     }
 }
 

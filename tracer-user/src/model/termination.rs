@@ -161,6 +161,7 @@ fn received(receipt: &Receipt) -> Received {
         sender: receipt.sender.clone(),
         role: receipt.role,
         outcome: receipt.outcome,
+        taken: receipt.taken,
     }
 }
 

@@ -97,7 +97,7 @@ impl Node {
         if let Some(container) = self.containers.get_mut(&owner) {
             container.zombies_reported = now;
         }
-        self.news(due, News::Condition(Box::new(condition)));
+        self.tell_condition(due, condition);
     }
 
     fn zombie_condition(&self, owner: ContainerKey, zombies: &[&Process], oldest_ms: u64) -> Condition {

@@ -21,7 +21,9 @@
 #![allow(dead_code, reason = "every test file compiles its own copy of this and uses a part of it")]
 #![expect(clippy::print_stderr, reason = "what a test has to say beside its result goes to stderr")]
 
+pub(crate) mod cgroup;
 pub(crate) mod docker;
+pub(crate) mod ftrace;
 pub(crate) mod host;
 pub(crate) mod tracer;
 

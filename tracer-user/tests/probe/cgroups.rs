@@ -14,7 +14,7 @@ fn made(tracer: &mut Tracer, cgroup: &Cgroup) -> CgroupMade {
 }
 
 fn sees_exec_in(tracer: &mut Tracer, cgroup: &Cgroup) {
-    let process = cgroup.run("exec sleep 1000");
+    let process = cgroup.run("exec /bin/sleep 1000");
     assert_eq!(tracer.exec_of("sleep"), process.pid());
     kill(process.pid(), "KILL");
     tracer.event("exit", |what| match what {
@@ -84,7 +84,7 @@ fn a_hybrid_host_has_containers_of_either_kind() {
     let below = old.child("below");
     let record = made(&mut tracer, &below);
     assert!(record.inherited && record.parent == old.id());
-    let process = below.run("exec sleep 1000");
+    let process = below.run("exec /bin/sleep 1000");
     tracer.records.clear();
     tracer.exec_of("sleep");
     let tasks = tracer.probe.snapshot().expect("readable");

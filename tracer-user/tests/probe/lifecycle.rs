@@ -26,7 +26,7 @@ fn reaped(tracer: &mut Tracer, pid: u32, start: u64) {
 #[ignore = "needs root: cargo xtask test runs it"]
 fn from_fork_to_reaping() {
     let (mut tracer, cgroup) = Tracer::with_cgroup();
-    let mut shell = cgroup.run("sleep 0; (exit 3); exit 7");
+    let mut shell = cgroup.run("/bin/sleep 0; (exit 3); exit 7");
     let joined = tracer.event("join", |what| match what {
         What::Joined(joined) => Some(joined.clone()),
         _ => None,
@@ -118,7 +118,7 @@ fn autoreap_and_zombies() {
 #[ignore = "needs root: cargo xtask test runs it"]
 fn the_snapshot_agrees_with_proc() {
     let (mut tracer, cgroup) = Tracer::with_cgroup();
-    let process = cgroup.run("trap '' HUP; exec sleep 1000");
+    let process = cgroup.run("trap '' HUP; exec /bin/sleep 1000");
     tracer.exec_of("sleep");
     let tasks = tracer.probe.snapshot().expect("readable");
     let seen = tasks.iter().find(|seen| seen.process.task.pid == process.pid()).expect("it is there");

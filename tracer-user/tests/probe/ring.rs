@@ -21,7 +21,7 @@ fn what_does_not_fit_is_counted() {
     let mut tracer = Tracer::new(&Settings { ring_bytes: 4096, ..Settings::default() });
     let cgroup = Cgroup::v2();
     tracer.probe.track(cgroup.id()).expect("there is room");
-    let process = cgroup.run("trap '' USR1; exec sleep 1000");
+    let process = cgroup.run("trap '' USR1; exec /bin/sleep 1000");
     tracer.exec_of("sleep");
     let before = tracer.probe.take_losses().expect("readable");
     for _ in 0..SENT {
@@ -47,7 +47,7 @@ fn a_person_does_not_wait_for_the_timer() {
     let mut tracer = Tracer::with_interval(&Settings::default(), Duration::from_hours(1));
     let cgroup = Cgroup::v2();
     tracer.probe.track(cgroup.id()).expect("there is room");
-    let process = cgroup.run("trap '' TERM; exec sleep 1000");
+    let process = cgroup.run("trap '' TERM; exec /bin/sleep 1000");
     // nothing of this is urgent but the new cgroup, so look whenever it suits us
     let end = Instant::now() + Duration::from_secs(20);
     while !tracer.events().any(|what| matches!(what, What::Exec(_))) {
@@ -97,7 +97,7 @@ fn two_at_once_and_nothing_shared() {
     let other = Cgroup::v2();
     two.probe.track(other.id()).expect("there is room");
     assert!(matches!(one.probe.open_ring(Duration::from_secs(1)), Err(ProbeError::RingTaken)));
-    let (first, second) = (cgroup.run("exec sleep 1000"), other.run("exec sleep 1000"));
+    let (first, second) = (cgroup.run("exec /bin/sleep 1000"), other.run("exec /bin/sleep 1000"));
     assert_eq!((one.exec_of("sleep"), two.exec_of("sleep")), (first.pid(), second.pid()));
     drop(two);
     kill(first.pid(), "TERM");

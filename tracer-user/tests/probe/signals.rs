@@ -44,7 +44,7 @@ fn wait_mask(pid: u32, field: &str, signal: Signal) {
 #[ignore = "needs root: cargo xtask test runs it"]
 fn default_action_kills() {
     let (mut tracer, cgroup) = Tracer::with_cgroup();
-    let mut process = cgroup.run("exec sleep 1000");
+    let mut process = cgroup.run("exec /bin/sleep 1000");
     assert_eq!(tracer.exec_of("sleep"), process.pid());
     kill(process.pid(), "TERM");
     let signal = sent(&mut tracer, process.pid(), Signal::TERM);
@@ -75,7 +75,7 @@ fn a_handler_catches() {
 #[ignore = "needs root: cargo xtask test runs it"]
 fn ignored_is_ignored() {
     let (mut tracer, cgroup) = Tracer::with_cgroup();
-    let process = cgroup.run("trap '' TERM; exec sleep 1000");
+    let process = cgroup.run("trap '' TERM; exec /bin/sleep 1000");
     tracer.exec_of("sleep");
     kill(process.pid(), "TERM");
     let signal = sent(&mut tracer, process.pid(), Signal::TERM);
@@ -86,8 +86,7 @@ fn ignored_is_ignored() {
 #[ignore = "needs root: cargo xtask test runs it"]
 fn an_init_without_handler_drops_it() {
     let (mut tracer, cgroup) = Tracer::with_cgroup();
-    let _outer =
-        cgroup.run("exec unshare --pid --fork --kill-child sh -c 'trap : USR1; kill -KILL 1; sleep 1000 & wait'");
+    let _outer = cgroup.run("exec unshare -p -f /bin/sh -c 'trap : USR1; kill -KILL 1; /bin/sleep 1000 & wait'");
     let init = tracer.event("init", |what| match what {
         What::Exec(exec) if exec.task.comm.as_str() == "sh" && exec.task.ns_pid == 1 => Some(exec.task),
         _ => None,
@@ -162,7 +161,7 @@ fn blocked_and_waited_for() {
 #[ignore = "needs root: cargo xtask test runs it"]
 fn chatter_is_counted_and_not_streamed() {
     let (mut tracer, cgroup) = Tracer::with_cgroup();
-    let process = cgroup.run("exec sleep 1000");
+    let process = cgroup.run("exec /bin/sleep 1000");
     tracer.exec_of("sleep");
     let before = tracer.probe.counters(cgroup.id()).expect("tracked");
     for _ in 0..100 {
@@ -187,7 +186,7 @@ fn all_signals_when_asked_for_and_followed_processes() {
     let settings = Settings { all_signals: true, pids: true, ..Settings::default() };
     let mut tracer = Tracer::new(&settings);
     let cgroup = crate::support::Cgroup::v2();
-    let mut process = cgroup.run("read x < /dev/zero & sh -c 'sleep 0; kill -URG $$'; kill -TERM $!; wait");
+    let mut process = cgroup.run("read x < /dev/zero & /bin/sh -c '/bin/sleep 0; kill -URG $$'; kill -TERM $!; wait");
     tracer.probe.follow_pid(process.pid()).expect("there is room");
     // whatever the shell forks from now on is followed too, or it had not begun yet
     process.wait();
