@@ -1,5 +1,5 @@
 //! Recorded and written scenarios: events in, expected terminations and conditions out, without root and without a
-//! kernel. A new case is a new pair of files in tests/scenarios; `docs` of each key are in tests/expect/mod.rs.
+//! kernel. A new case is a new pair of files in tests/scenarios; tests/expect/mod.rs explains the keys.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 

@@ -34,6 +34,12 @@ impl Node {
         let Some(container) = self.containers.get(&owner) else { return };
         let Some(first) = container.first.and_then(|first| self.processes.get(first)) else { return };
         let (signal, comm, sender) = (receipt.signal, first.comm(), &receipt.sender);
+        let stops = container.stop_signal().unwrap_or(Signal::TERM) == signal;
+        let prospect = if stops {
+            format!(" It will do the same with {signal} when the container is stopped.")
+        } else {
+            String::new()
+        };
         let inside = receipt.role == Role::Inside;
         let who = match (inside, sender.ns_pid) {
             (true, Some(ns_pid)) => format!("{} (pid {ns_pid} in the container)", sender.comm),
@@ -50,7 +56,7 @@ impl Node {
         } else {
             (
                 format!(
-                    "{who} sent {signal} to {comm} (PID 1), which has no handler for it, so the kernel dropped it. It will do the same with {signal} when the container is stopped."
+                    "{who} sent {signal} to {comm} (PID 1), which has no handler for it, so the kernel dropped it.{prospect}"
                 ),
                 format!("Handle {signal} in {comm}, or put an init before it (docker run --init, tini, dumb-init)."),
             )

@@ -7,7 +7,7 @@ use crate::signal::Signal;
 
 use super::change::{ExitStatus, Hint, Sender, Termination};
 use super::limits;
-use super::names::{Cause, HintKind, Role, Verdict};
+use super::names::{Cause, HintKind, Outcome, Role, Verdict};
 use super::outcome::names_runtime;
 use super::process::{Place, Process, Receipt};
 use super::program::Program;
@@ -58,6 +58,12 @@ impl Story<'_> {
             (None, Some(status)) => format!("it {} {} later", ended(status), seconds(self.took())),
             (None, None) => "it is still running".to_owned(),
         }
+    }
+
+    /// The stop signal waited for a handler that never ran. After a loss nobody knows.
+    fn was_kept_from_running(&self) -> bool {
+        self.termination.certain
+            && self.signal.is_some_and(|signal| signal.outcome == Outcome::Caught && !signal.delivered)
     }
 
     /// Processes below the first that were killed: those that never were asked, or all.
@@ -291,6 +297,10 @@ fn too_slow(story: &Story<'_>, cause: Option<Cause>) -> String {
                 seconds(after)
             )
         }
+        _ if story.was_kept_from_running() => format!(
+            "{stop} from {sender} was queued for {first}, which has a handler for it but never came to run it: it was stopped (SIGSTOP), frozen, or waiting inside the kernel; {killer} sent SIGKILL {} later.",
+            seconds(after)
+        ),
         _ => format!(
             "{first} {took} {stop} from {sender} and was still running when {killer} sent SIGKILL {} later.",
             seconds(after)
@@ -373,6 +383,7 @@ pub(super) fn fix(story: &Story<'_>) -> Option<String> {
         (Verdict::NotForwarded, _) => format!("Let {} pass {stop} on to its children and wait for them; or start the program with exec so that it is PID 1 itself.", story.first()),
         (Verdict::TooSlow, Some(Cause::TrapDeferred)) => "Run the program in the background and wait for it, so that the trap runs at once: PROGRAM & pid=$!; trap 'kill $pid' TERM; wait $pid. Or start it with exec.".to_owned(),
         (Verdict::TooSlow, Some(Cause::PreStopUsedItAll)) => "Make terminationGracePeriodSeconds longer than the preStop hook and the shutdown together: the hook counts against it.".to_owned(),
+        (Verdict::TooSlow, _) if story.was_kept_from_running() => "Find out what kept it from running: a SIGSTOP, a debugger, a paused container (docker pause), or storage that does not answer. A longer grace period would not help.".to_owned(),
         (Verdict::TooSlow, _) => {
             let budget = termination.grace.budget_ms.map_or_else(String::new, |budget| format!(" than {}", period(budget)));
             format!("Make the shutdown faster, or the grace period longer{budget} (docker run --stop-timeout; terminationGracePeriodSeconds in the pod).")

@@ -36,6 +36,7 @@ impl Node {
             result: sent.result,
             taken: false,
             dropped_late: outcome == Outcome::Dropped && sent.result != crate::event::SendResult::Ignored,
+            delivered: false,
         };
         let owner = self.processes.get(key).and_then(|process| process.container);
         if let Some(container) = owner.and_then(|owner| self.containers.get_mut(&owner)) {
@@ -85,6 +86,7 @@ impl Node {
             && let Some(receipt) = process.received.iter_mut().rev().find(|receipt| receipt.signal == delivered.signal)
         {
             latency = Some(at.since(receipt.at));
+            receipt.delivered = true;
             if dropped {
                 receipt.outcome = Outcome::Dropped;
                 receipt.dropped_late = true;

@@ -219,6 +219,8 @@ fn facts(
     let killed = stop.exit.and_then(|(_, status)| status.signal()) == Some(Signal::KILL);
     let oom_below = members.iter().any(|process| process.oom);
     let pre_stop_ms = stop.signal.as_ref().map_or(0, |signal| signal.at.ms_since(stop.started));
+    // what was configured counts: when a hook overstays, kubelet adds its minimum, and that is what is observed
+    let configured = container.grace_ms().or(grace.budget_ms);
     Facts {
         stop: stop.signal.as_ref().map(|signal| StopFact {
             signal: signal.signal,
@@ -234,7 +236,7 @@ fn facts(
         program,
         caught: container.caught,
         pre_stop_used_it_all: stop.pre_stop.is_some()
-            && grace.budget_ms.is_some_and(|budget| pre_stop_ms.saturating_mul(10) >= budget.saturating_mul(9)),
+            && configured.is_some_and(|budget| pre_stop_ms.saturating_mul(10) >= budget.saturating_mul(9)),
     }
 }
 

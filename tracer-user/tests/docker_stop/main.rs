@@ -4,8 +4,6 @@
 //! A case is an entry in `cases.rs` and an expectation in `tests/scenarios/NAME.expect`. With
 //! `TRACER_RECORD_SCENARIOS=1` the recordings beside the expectations are written anew.
 
-#![expect(clippy::print_stderr, reason = "a test says on stderr what it leaves out")]
-
 mod cases;
 #[path = "../expect/mod.rs"]
 mod expect;
@@ -57,9 +55,7 @@ fn stop_all(test: &str, cgroups: Cgroups) {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
                 while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let missing = run::missing(case);
-                    if !missing.is_empty() {
-                        eprintln!("skipped: {}: {} not found", case.name, missing.join(", "));
+                    if !lab::can_run(case.name, case.needs) {
                         continue;
                     }
                     let id = catch_unwind(AssertUnwindSafe(|| run::run(&docker, &tracers, case))).ok();

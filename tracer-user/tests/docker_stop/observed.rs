@@ -19,12 +19,12 @@ pub(crate) fn judge(tracer: &Mutex<Tracer>, case: &str, id: &str) -> Option<Stri
     let mut tracer = tracer.lock().expect("no case panics with the tracer in its hands");
     // The last that is told of a container is that its cgroup is gone; a restarted one is gone twice.
     let expect = Expect::of(case);
-    let lives = expect.terminations.len();
+    let ends = expect.terminations.len();
     let deadline = Instant::now() + PATIENCE;
     let lines = loop {
         let lines = of_container(tracer.lines(), id);
         let gone = lines.iter().filter(|line| line["kind"] == "container" && line["state"] == "gone").count();
-        if gone >= lives || Instant::now() > deadline {
+        if gone >= ends || Instant::now() > deadline {
             break lines;
         }
         std::thread::sleep(Duration::from_millis(20));

@@ -31,7 +31,7 @@ pub(crate) fn split(recording: &Path, containers: &[(&str, &str)], cgroups: Cgro
         let file = match (cgroups, *name) {
             (Cgroups::PureV2, name) => name.to_owned(),
             (Cgroups::Host, "oom") => "oom".to_owned(),
-            (Cgroups::Host, "dash-drops") => "dash-drops-v1".to_owned(),
+            (Cgroups::Host, "dash-drops") => "dash-drops-hybrid".to_owned(),
             (Cgroups::Host, _) => continue,
         };
         let path = expect::directory().join(format!("{file}.rec"));

@@ -134,8 +134,3 @@ fn finishes(what: &str, command: &mut Command) {
     drop(errors.read_to_string(&mut text));
     assert!(status.success(), "{what}: {status}: {text}");
 }
-
-/// Whether this machine has what a case needs.
-pub(crate) fn missing(case: &Case) -> Vec<&'static str> {
-    case.needs.iter().filter(|name| host::program(name).is_none()).copied().collect()
-}

@@ -1,6 +1,6 @@
 //! What a case must lead to, and the comparison with the tracer's JSON lines.
 //!
-//! One expectation serves the real container (tests/docker_stop) and the replay of its recording (tests/scenarios.rs):
+//! One expectation serves the real container (`tests/docker_stop`) and the replay of its recording (`tests/scenarios.rs`):
 //! both are judged by the lines of the contract, so that they cannot drift apart.
 #![allow(dead_code, reason = "every test that compares compiles its own copy of this and uses a part of it")]
 
