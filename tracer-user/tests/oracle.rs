@@ -9,6 +9,7 @@ mod lab;
 #[path = "oracle/told.rs"]
 mod told;
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::BufReader;
 
@@ -94,7 +95,11 @@ fn agrees(cgroup: &Cgroup, wrapper: &[&str]) -> Agreement {
     let told: Vec<_> = ended.lines.iter().filter_map(|line| told::line(line, boot_to_wall)).collect();
     let by_lines = compare("JSON", &kernel::facts(&ftrace, &lines, &members, Detail::Line), &told);
     let told: Vec<_> = recorded.iter().filter_map(told::event).collect();
-    let by_events = compare("recording", &kernel::facts(&ftrace, &lines, &members, Detail::Event), &told);
+    let mut facts = kernel::facts(&ftrace, &lines, &members, Detail::Event);
+    let there: HashSet<_> = told.iter().filter(|fact| fact.kind == Kind::Reaped).map(|fact| fact.tid).collect();
+    let withheld = kernel::freed_by_process_1(&lines);
+    facts.retain(|fact| fact.kind != Kind::Reaped || there.contains(&fact.tid) || !withheld.contains(&fact.tid));
+    let by_events = compare("recording", &facts, &told);
     println!("JSON {by_lines:?}");
     println!("recording {by_events:?}; {} processes, {} more threads", members.processes(), members.threads());
     assert!(members.threads() > 0, "no process with threads was among them");
