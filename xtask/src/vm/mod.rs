@@ -33,7 +33,7 @@ pub(crate) fn run(options: &Options, filters: &[String]) -> Result<Tally> {
     }
     let triple = "x86_64-unknown-linux-musl";
     let stage = ui::Stage::start(format!("tracer for {triple}"));
-    let tracer = build::tracer(true, Some(triple))?;
+    let tracer = build::tracer(build::Profile::Quick, Some(triple))?;
     elf::assert_static(&tracer)?;
     // The binary itself says what it can do already; checks of the rest are skipped.
     let help = sh::read(sh::cmd(&tracer).arg("--help"))?;
