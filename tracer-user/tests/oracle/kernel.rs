@@ -1,7 +1,7 @@
 //! What ftrace recorded of a workload, as facts. Who belongs to the workload is told by the forks, from its first
 //! process on, and that one from when it joined the cgroup: the tracer's word has no part in it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::fact::{Fact, Kind};
 use crate::lab::ftrace::{Ftrace, Line};
@@ -81,6 +81,16 @@ impl Members {
         let tid = line.number("pid");
         self.process(tid, line.at) == Some(tid)
     }
+}
+
+/// The processes whose end was told while a thread of the machine's process 1 happened to run: RCU frees them in anyone's
+/// context. There are kernels that run no program of ours in that one's: a virtual machine's, whose process 1 is its
+/// keeper and hidden even from root. Whether they are told says nothing about the tracer.
+pub(crate) fn freed_by_process_1(lines: &[Line]) -> HashSet<u32> {
+    let threads = std::fs::read_dir("/proc/1/task").into_iter().flatten().flatten();
+    let threads: HashSet<u32> = threads.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    let freed = lines.iter().filter(|line| line.event == "sched_process_free" && threads.contains(&line.tid));
+    freed.map(|line| line.number("pid")).collect()
 }
 
 /// What happened to the workload.
