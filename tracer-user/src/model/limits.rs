@@ -40,8 +40,9 @@ pub const ABANDON_SLACK_MS: u64 = 5_000;
 pub const ABANDON_RUNTIME_MS: u64 = 3_600_000;
 /// A signal this long before an exit by itself is taken for its reason, ms.
 pub const REASON_MS: u64 = 10_000;
-/// A SIGKILL that comes this much earlier or later than the configured grace period shows another one, ms.
-pub const BUDGET_TOLERANCE_MS: u64 = 500;
+/// A SIGKILL that comes this much earlier or later than the configured grace period shows another one, ms. Grace periods
+/// are whole seconds; what is less is the delay of a busy machine.
+pub const BUDGET_TOLERANCE_MS: u64 = 900;
 /// A preStop hook ended at most this long before the stop signal, ms.
 pub const PRE_STOP_GAP_MS: u64 = 1_000;
 /// After a loss this old, a termination without a known reason is certain again, ms.

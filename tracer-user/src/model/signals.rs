@@ -42,7 +42,10 @@ impl Node {
         if let Some(container) = owner.and_then(|owner| self.containers.get_mut(&owner)) {
             container.signals += 1;
         }
+        // an init that exits kills all that is left, its own dying threads included: that tells nothing of anybody
+        let sweep = sent.signal == Signal::KILL && outcome == Outcome::Ignored && role == Role::Kernel;
         if outcome != Outcome::Noise
+            && !sweep
             && let Some(process) = self.processes.get_mut(key)
         {
             process.receive(receipt.clone());
@@ -87,6 +90,8 @@ impl Node {
         {
             latency = Some(at.since(receipt.at));
             receipt.delivered = true;
+            // that it is not pending any more may have been seen before this
+            receipt.taken = false;
             if dropped {
                 receipt.outcome = Outcome::Dropped;
                 receipt.dropped_late = true;
