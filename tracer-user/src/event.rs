@@ -41,6 +41,8 @@ pub enum What {
     OomVictim(OomVictim),
     /// A process that was there already (task iterator at start, or again after a loss).
     Process(ProcessSeen),
+    /// A snapshot is complete: whoever began before it and is not in it is gone.
+    Snapshot(SnapshotTaken),
     /// Pending signals of a process, looked up in `/proc` because the model asked.
     Pending(PendingSeen),
     /// Where a process is stuck, looked up in `/proc` because the model asked.
@@ -302,6 +304,14 @@ pub struct ProcessSeen {
     /// Executable, where `/proc/PID/exe` could be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exe: Option<String>,
+}
+
+/// A snapshot is complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SnapshotTaken {
+    /// When it began.
+    pub began: BootNs,
 }
 
 /// Pending signals of a process, read from `/proc/PID/status`.

@@ -200,7 +200,15 @@ pub(super) fn what(story: &Story<'_>) -> String {
         (Verdict::NotForwarded, cause) => not_forwarded(story, cause),
         (Verdict::TooSlow, cause) => too_slow(story, cause),
         (Verdict::DefaultAction, _) => default_action(story),
-        (Verdict::OomKilled, _) => format!("The kernel's OOM killer killed {first}: the memory limit was reached."),
+        (Verdict::OomKilled, _) => match &story.facts.oom_victim {
+            Some(victim) => format!(
+                "The kernel's OOM killer killed {} (pid {}), because the memory limit was reached, and {first} {} after that.",
+                victim.comm,
+                victim.ns_pid.unwrap_or(victim.pid),
+                termination.exit.map_or_else(|| "ended".to_owned(), ended)
+            ),
+            None => format!("The kernel's OOM killer killed {first}: the memory limit was reached."),
+        },
         (Verdict::Killed, cause) => killed(story, cause),
         (Verdict::Crashed, _) => {
             let how = termination.exit.map_or_else(|| "died".to_owned(), ended);

@@ -1,6 +1,6 @@
 //! Processes begin, run other programs, end, are reaped.
 
-use crate::event::{BootNs, Comm, Execed, Exited, Forked, OomVictim, ProcessSeen, Task, TaskKey};
+use crate::event::{BootNs, CgroupId, Comm, Execed, Exited, Forked, OomVictim, ProcessSeen, Task, TaskKey};
 
 use super::change::{ExitNews, ExitStatus, News, PreStop, ProcessNews};
 use super::limits;
@@ -30,10 +30,10 @@ impl Node {
         let key = task.key();
         self.meet(task, &seen.parent);
         let Some(process) = self.processes.get_mut(key) else { return };
+        process.seen = process.seen.max(at);
         if !process.is_live() {
             return;
         }
-        process.reaper = seen.parent;
         process.task.comm = task.comm;
         if process.exe.is_none() {
             process.exe.clone_from(&seen.exe);
@@ -41,6 +41,8 @@ impl Node {
         if process.joined.is_none() && !is_setup(task.comm) {
             process.started_program = true;
         }
+        self.processes.give(key, seen.parent);
+        let Some(process) = self.processes.get_mut(key) else { return };
         if let Some(status) = seen.zombie {
             process.exit = Some((at, ExitStatus { raw: status }));
             self.became_zombie(at, key);
@@ -55,13 +57,14 @@ impl Node {
     /// Makes sure that a task is known; returns whether it was not.
     pub(super) fn meet(&mut self, task: &Task, parent: &Task) -> bool {
         let key = task.key();
+        let now = self.now;
         if let Some(process) = self.processes.get_mut(key) {
             process.refresh(task);
-            if process.container.is_none() {
-                let container = self.attribute_again(task);
-                if let Some(process) = self.processes.get_mut(key) {
-                    process.container = container;
-                }
+            process.seen = process.seen.max(now);
+            if process.container.is_none()
+                && let Some(container) = self.attribute_again(task)
+            {
+                self.processes.assign(key, container);
             }
             return false;
         }
@@ -71,6 +74,7 @@ impl Node {
         }
         let parent_process = self.processes.get(parent.key());
         let mut process = Process::new(*task, *parent, container);
+        process.seen = now;
         let inside = parent_process.is_some_and(|parent| parent.container == container);
         if inside && let Some(parent) = parent_process {
             let first = container.and_then(|key| self.containers.get(&key)).and_then(|container| container.first);
@@ -231,12 +235,15 @@ impl Node {
     }
 
     pub(super) fn on_oom(&mut self, at: BootNs, victim: &OomVictim) {
-        let _ = at;
         if let Some(task) = &victim.task {
             self.meet_alone(task);
         }
-        if let Some(process) = self.processes.by_pid_mut(victim.pid) {
-            process.oom = true;
+        let Some(process) = self.processes.by_pid_mut(victim.pid) else { return };
+        process.oom = true;
+        let owner = process.container;
+        let party = self.processes.by_pid(victim.pid).map(|process| self.process_party(process));
+        if let Some(container) = owner.and_then(|owner| self.containers.get_mut(&owner)) {
+            container.oom = party.map(|party| (at, party));
         }
     }
 
@@ -250,9 +257,9 @@ impl Node {
         }
         let status = ExitStatus { raw: exited.status };
         process.exit = Some((at, status));
-        process.reaper = exited.parent;
         process.untaken = exited.pending;
         let container = process.container;
+        self.processes.give(key, exited.parent);
         self.settle_blocked(key, exited.pending);
         self.give_away_children(key, container);
         let name = container.and_then(|key| self.containers.get(&key)).map(|container| container.name.clone());
@@ -286,12 +293,7 @@ impl Node {
         if !self.processes.get(key).is_some_and(Process::is_setup) {
             return false;
         }
-        let live: Vec<_> = self
-            .processes
-            .iter()
-            .filter(|process| process.container == Some(owner) && process.is_live())
-            .map(Process::key)
-            .collect();
+        let live: Vec<_> = self.processes.of(owner).filter(|process| process.is_live()).map(Process::key).collect();
         let Some(container) = self.containers.get_mut(&owner).filter(|_| !live.is_empty()) else { return false };
         (container.first, container.settled) = (None, false);
         for candidate in live {
@@ -308,8 +310,9 @@ impl Node {
             .and_then(|first| self.processes.get(first))
             .filter(|first| first.task.is_init() && first.is_live())
             .map(|first| first.task);
-        for child in self.processes.iter_mut().filter(|child| child.reaper.key() == key) {
-            child.reaper = heir.unwrap_or(Task { pid: 0, start: 0, comm: Comm::default(), ..child.reaper });
+        let nobody = Task { pid: 0, tid: 0, ns_pid: 0, start: 0, cgroup: CgroupId(0), comm: Comm::default(), flags: 0 };
+        for child in self.processes.children_of(key) {
+            self.processes.give(child, heir.unwrap_or(nobody));
         }
     }
 
@@ -317,7 +320,8 @@ impl Node {
     pub(super) fn settle_blocked(&mut self, key: TaskKey, pending: crate::signal::SignalSet) {
         let Some(process) = self.processes.get_mut(key) else { return };
         for receipt in process.received.iter_mut().filter(|receipt| receipt.outcome == Outcome::Blocked) {
-            receipt.taken = !pending.has(receipt.signal);
+            // what was taken stays taken: the bit may belong to another that was sent since
+            receipt.taken |= !pending.has(receipt.signal);
         }
         self.refresh_stop_signal(key);
     }

@@ -16,6 +16,7 @@ mod process;
 mod program;
 mod scope;
 mod signals;
+mod snapshot;
 mod stopping;
 mod termination;
 mod verdict;

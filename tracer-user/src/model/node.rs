@@ -94,6 +94,7 @@ impl Node {
                 }
             }
             What::Lost(lost) => self.on_lost(*at, lost),
+            What::Snapshot(taken) => self.on_snapshot(*at, taken.began),
             What::Tick {} => {}
         }
     }

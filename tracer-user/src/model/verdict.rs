@@ -2,7 +2,7 @@
 
 use crate::signal::Signal;
 
-use super::change::ExitStatus;
+use super::change::{ExitStatus, Party};
 use super::names::{Cause, Outcome, Role, Verdict};
 use super::program::Program;
 use super::signals::handles_another;
@@ -33,6 +33,8 @@ pub(super) struct StopFact {
     pub(super) late: bool,
     /// The handler raised it again and the kernel dropped that.
     pub(super) reraised: bool,
+    /// The first process sent it to itself afterwards.
+    pub(super) raised_itself: bool,
 }
 
 /// A process below the first one, as the verdict sees it.
@@ -55,6 +57,8 @@ pub(super) struct Facts {
     pub(super) exit: Option<ExitStatus>,
     /// The OOM killer chose the first process, or one whose death took it along.
     pub(super) oom: bool,
+    /// The child it chose, when the first process only gave up because of that.
+    pub(super) oom_victim: Option<Party>,
     pub(super) below: Vec<BelowFact>,
     pub(super) program: Program,
     /// Signals the first process has handlers for.
@@ -85,7 +89,9 @@ pub(super) fn judge(facts: &Facts) -> (Verdict, Option<Cause>) {
             None => (Verdict::Exited, None),
         };
     };
-    if exit_signal == Some(stop.signal) && !matches!(stop.fate, Fate::Caught | Fate::Taken) {
+    // whoever handles it, or waits for it, may let the default action end it afterwards; that is in order
+    let in_order = stop.fate == Fate::Caught || (stop.fate == Fate::Taken && stop.raised_itself);
+    if exit_signal == Some(stop.signal) && !in_order {
         return (Verdict::DefaultAction, None);
     }
     match stop.fate {
@@ -158,10 +164,17 @@ mod tests {
 
     fn facts(fate: Option<Fate>, kill: bool, exit: ExitStatus) -> Facts {
         Facts {
-            stop: fate.map(|fate| StopFact { signal: Signal::TERM, fate, late: false, reraised: false }),
+            stop: fate.map(|fate| StopFact {
+                signal: Signal::TERM,
+                fate,
+                late: false,
+                reraised: false,
+                raised_itself: false,
+            }),
             kill: kill.then_some(Role::Runtime),
             exit: Some(exit),
             oom: false,
+            oom_victim: None,
             below: vec![],
             program: Program::Other,
             caught: None,
@@ -195,6 +208,10 @@ mod tests {
     #[test]
     fn dying_by_the_stop_signal_after_catching_it_is_graceful() {
         check(&facts(Some(Fate::Caught), false, ExitStatus { raw: 15 }), Verdict::Graceful, None);
+        let mut taken = facts(Some(Fate::Taken), false, ExitStatus { raw: 15 });
+        check(&taken, Verdict::DefaultAction, None);
+        taken.stop.as_mut().expect("a stop signal").raised_itself = true;
+        check(&taken, Verdict::Graceful, None);
     }
 
     #[test]
@@ -206,10 +223,22 @@ mod tests {
             dropped.program = handles_it_itself;
             check(&dropped, Verdict::SigtermDropped, Some(Cause::NoHandler));
         }
-        dropped.stop = Some(StopFact { signal: Signal::TERM, fate: Fate::Dropped, late: true, reraised: false });
+        dropped.stop = Some(StopFact {
+            signal: Signal::TERM,
+            fate: Fate::Dropped,
+            late: true,
+            reraised: false,
+            raised_itself: false,
+        });
         check(&dropped, Verdict::SigtermDropped, Some(Cause::DroppedAtDelivery));
         let mut reraised = facts(Some(Fate::Caught), true, SIGKILLED);
-        reraised.stop = Some(StopFact { signal: Signal::TERM, fate: Fate::Caught, late: false, reraised: true });
+        reraised.stop = Some(StopFact {
+            signal: Signal::TERM,
+            fate: Fate::Caught,
+            late: false,
+            reraised: true,
+            raised_itself: false,
+        });
         check(&reraised, Verdict::SigtermDropped, Some(Cause::HandlerReraised));
     }
 
