@@ -108,6 +108,7 @@ fn sent_by(sender: &Sender) -> String {
             Some(ns_pid) => format!("{comm} (pid {ns_pid} in the container)"),
             None => format!("{comm} (inside the container)"),
         },
+        Role::Host if is_elsewhere(sender) => format!("{comm} (pid {pid}, in a pid namespace of another container)"),
         Role::Host => match (&sender.party.container, sender.ancestors.first()) {
             (Some(container), _) => {
                 format!(
@@ -119,6 +120,11 @@ fn sent_by(sender: &Sender) -> String {
             (None, None) => format!("{comm} (pid {pid} of the host)"),
         },
     }
+}
+
+/// In a pid namespace that is not the host's, of a container that is not traced.
+fn is_elsewhere(sender: &Sender) -> bool {
+    sender.party.container.is_none() && sender.party.ns_pid.is_some_and(|ns_pid| ns_pid != sender.party.pid)
 }
 
 /// `exited with code 0`, `was killed by SIGKILL`.
@@ -348,7 +354,7 @@ fn killed(story: &Story<'_>, cause: Option<Cause>) -> String {
                 kill.sender.party.comm, kill.sender.party.pid
             )
         }
-        (Role::Host, _) if kill.sender.party.container.is_none() => {
+        (Role::Host, _) if kill.sender.party.container.is_none() && !is_elsewhere(&kill.sender) => {
             format!(
                 "{by} sent SIGKILL to {first}: a process of the host outside the container runtime. It is neither the OOM killer nor a grace period that ran out."
             )

@@ -97,9 +97,10 @@ const RUNTIMES: [&str; 17] = [
 ];
 
 fn is_runtime(sender: &Task, ancestors: &[Ancestor], contained: bool) -> bool {
-    // runc re-executes itself from a sealed copy and may carry another name then: its parent tells. The parent of any
-    // container's PID 1 is a shim, too: in a container only the name counts (a runtime within, as kind has it).
-    let parent = ancestors.first().map(|parent| parent.comm).filter(|_| !contained);
+    // A runtime that executes a sealed copy of itself carries that copy's name: its parent tells. The parent of any
+    // container's PID 1 and of any exec is a shim, too: nobody else's parent counts.
+    let copy = sender.comm.as_str() == "exe" || sender.comm.bytes().iter().all(u8::is_ascii_digit);
+    let parent = ancestors.first().map(|parent| parent.comm).filter(|_| copy && !contained);
     std::iter::once(sender.comm).chain(parent).any(names_runtime)
 }
 
@@ -185,7 +186,9 @@ mod tests {
         assert_eq!(role(&signal, false, false), Role::Host);
         signal.ancestors = vec![Ancestor { pid: 5, comm: Comm::from("containerd-shim") }];
         assert_eq!(role(&signal, false, false), Role::Runtime, "its parent is the shim");
-        assert_eq!(role(&signal, false, true), Role::Host, "PID 1 of another container");
+        assert_eq!(role(&signal, false, true), Role::Host, "a container's process may call itself so");
+        signal.sender.comm = Comm::from("cron");
+        assert_eq!(role(&signal, false, false), Role::Host, "PID 1 of another container has a shim for its parent");
         signal.sender.pid = signal.target.pid;
         assert_eq!(role(&signal, true, true), Role::Own);
         signal.code = SI_KERNEL;

@@ -228,6 +228,8 @@ fn facts(
             fate: fate(signal.outcome, signal.taken),
             late: signal.dropped_late,
             reraised: stop.reraised,
+            // after a loss nobody knows
+            kept: signal.outcome == Outcome::Caught && !signal.delivered && is_certain(container, stop),
             raised_itself: members.iter().filter(|process| Some(process.key()) == first).any(|process| {
                 process.received.iter().any(|r| r.signal == signal.signal && r.role == Role::Own && r.at >= signal.at)
             }),

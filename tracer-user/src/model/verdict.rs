@@ -26,6 +26,7 @@ pub(super) enum Fate {
 
 /// The stop signal, as the verdict sees it.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each learned from another event")]
 pub(super) struct StopFact {
     pub(super) signal: Signal,
     pub(super) fate: Fate,
@@ -33,6 +34,8 @@ pub(super) struct StopFact {
     pub(super) late: bool,
     /// The handler raised it again and the kernel dropped that.
     pub(super) reraised: bool,
+    /// It was queued for a handler that never ran: the process was stopped or frozen.
+    pub(super) kept: bool,
     /// The first process sent it to itself afterwards.
     pub(super) raised_itself: bool,
 }
@@ -123,6 +126,9 @@ fn reached(facts: &Facts, stop: &StopFact) -> (Verdict, Option<Cause>) {
     let killed_below = facts.below.iter().any(|process| process.killed);
     let unreached = facts.below.iter().any(|process| process.killed && !process.asked);
     if facts.kill.is_some() {
+        if stop.kept {
+            return (Verdict::TooSlow, None);
+        }
         if facts.pre_stop_used_it_all {
             return (Verdict::TooSlow, Some(Cause::PreStopUsedItAll));
         }
@@ -170,6 +176,7 @@ mod tests {
                 late: false,
                 reraised: false,
                 raised_itself: false,
+                kept: false,
             }),
             kill: kill.then_some(Role::Runtime),
             exit: Some(exit),
@@ -229,6 +236,7 @@ mod tests {
             late: true,
             reraised: false,
             raised_itself: false,
+            kept: false,
         });
         check(&dropped, Verdict::SigtermDropped, Some(Cause::DroppedAtDelivery));
         let mut reraised = facts(Some(Fate::Caught), true, SIGKILLED);
@@ -238,6 +246,7 @@ mod tests {
             late: false,
             reraised: true,
             raised_itself: false,
+            kept: false,
         });
         check(&reraised, Verdict::SigtermDropped, Some(Cause::HandlerReraised));
     }
@@ -260,6 +269,10 @@ mod tests {
         check(&until_the_end, Verdict::TooSlow, Some(Cause::TrapDeferred));
         until_the_end.program = Program::Nginx;
         check(&until_the_end, Verdict::TooSlow, None);
+        until_the_end.stop.as_mut().expect("a stop signal").kept = true;
+        until_the_end.program = Program::Shell;
+        check(&until_the_end, Verdict::TooSlow, None);
+        until_the_end.stop.as_mut().expect("a stop signal").kept = false;
         until_the_end.program = Program::Other;
         until_the_end.below = vec![below(true, true, true)];
         check(&until_the_end, Verdict::TooSlow, None);
