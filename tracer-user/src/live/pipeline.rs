@@ -134,11 +134,15 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Hands over what the view still holds.
+    /// Hands over what the view and the recording still hold: if we are killed, what was on the screen is in the file.
     ///
     /// # Errors
     /// Those of the view.
     pub fn flush(&mut self) -> io::Result<()> {
+        if let Some(Err(error)) = self.recorder.as_mut().map(Recorder::flush) {
+            self.recorder = None;
+            self.trouble = Some(error);
+        }
         self.view.flush()
     }
 }
