@@ -446,7 +446,8 @@ pub struct Counted {
     pub other: u64,
 }
 
-/// Records that did not fit into the ring, by kind, since the last such event.
+/// Records that did not fit into the ring, by kind, since the last such event. None at all means that some are missing
+/// about here, and that the next such event tells how many.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Lost {

@@ -159,22 +159,24 @@ impl Session {
     ) -> anyhow::Result<End<T>> {
         tokio::pin!(end);
         loop {
-            if self.settle().await?.is_none() {
-                return Ok(End::Interrupted);
+            self.settle()?;
+            tokio::select! {
+                biased;
+                () = self.interrupt.wait() => return Ok(End::Interrupted),
+                // whoever reads our output and stalls keeps us from more work, and from nothing else
+                delivered = self.sink.deliver() => delivered?,
+                value = &mut end => return self.last(value),
             }
             if let Some(value) = over(&self.pipeline) {
                 return Ok(End::Done(value));
             }
+            // In a storm everything below is ready at once, and nobody would look at signals and timers.
+            tokio::task::yield_now().await;
             let due = self.due();
             tokio::select! {
                 biased;
                 () = self.interrupt.wait() => return Ok(End::Interrupted),
-                value = &mut end => {
-                    // what led to it may still be in the ring
-                    self.drain_all()?;
-                    self.settle().await?;
-                    return Ok(End::Done(value));
-                }
+                value = &mut end => return self.last(value),
                 Some(described) = self.descriptions.recv() => self.tracker.described(described, &mut self.events),
                 readable = self.tracker.readable() => {
                     readable?;
@@ -185,17 +187,24 @@ impl Session {
         }
     }
 
+    /// What was waited for has come; what led to it may still be in the ring.
+    fn last<T>(&mut self, value: T) -> anyhow::Result<End<T>> {
+        self.drain_all()?;
+        self.settle()?;
+        Ok(End::Done(value))
+    }
+
     /// When something is due even if nothing comes.
     fn due(&self) -> Option<Instant> {
         let tick = self.pipeline.node.next_tick().map(|at| Instant::now() + Duration::from_nanos(at.since(boot_now())));
         [tick, self.snapshot.0].into_iter().flatten().min()
     }
 
-    /// Takes in what has come, asks what the model wants to know, and shows what there is. `None` when interrupted.
-    async fn settle(&mut self) -> anyhow::Result<Option<()>> {
+    /// Takes in what has come, asks what the model wants to know, and shows what there is.
+    fn settle(&mut self) -> anyhow::Result<()> {
         if self.snapshot.0.is_some_and(|due| due <= Instant::now()) {
             self.snapshot = (None, Some(Instant::now()));
-            self.tracker.snapshot(&mut self.events)?;
+            self.tracker.look_again(&mut self.events)?;
         }
         loop {
             let events = std::mem::take(&mut self.events);
@@ -214,16 +223,12 @@ impl Session {
         if let Some(names) = &self.names {
             self.tracker.ask_names(|id| names.want(id));
         }
+        self.pipeline.flush()?;
         if let Some(trouble) = self.pipeline.take_trouble() {
             self.lost_recording = true;
             crate::commands::note(&format!("the recording ends here, tracing goes on: {trouble}"));
         }
-        self.pipeline.flush()?;
-        tokio::select! {
-            biased;
-            () = self.interrupt.wait() => Ok(None),
-            delivered = self.sink.deliver() => Ok(Some(delivered?)),
-        }
+        Ok(())
     }
 
     fn answer(&mut self, want: Want) -> anyhow::Result<()> {
@@ -236,8 +241,10 @@ impl Session {
         Ok(())
     }
 
+    /// Takes all that is in the ring now. What comes meanwhile is left: a storm would keep us here for ever.
     fn drain_all(&mut self) -> anyhow::Result<()> {
-        while self.tracker.drain(&mut self.events)? {}
+        let now = boot_now();
+        while self.tracker.drain(&mut self.events)? && self.tracker.drained_to() <= now {}
         Ok(())
     }
 

@@ -260,6 +260,10 @@ impl Node {
         for container in self.containers.values_mut() {
             container.loss = Some(at);
         }
+        if lost.total() == 0 {
+            // only that something is missing here: how much is told later
+            return;
+        }
         self.want(Want::Snapshot);
         self.news(at, News::Lost(*lost));
     }
