@@ -1,6 +1,7 @@
 //! Builds the kernel programs and leaves the object in `OUT_DIR` for `probe/load.rs` to embed.
 
 use std::path::Path;
+use std::process::Command;
 use std::{env, fs};
 
 use anyhow::{Context as _, Result};
@@ -9,11 +10,27 @@ use aya_build::{Package, Toolchain};
 /// Set to 1 or true, a stub takes the object's place, so that everything but tracing builds with stable Rust alone.
 const SKIP: &str = "AYA_BUILD_SKIP";
 const NAME: &str = "tracer-ebpf";
+/// Another toolchain than `nightly` for the kernel programs, such as one of a fixed date.
+const NIGHTLY: &str = "TRACER_NIGHTLY";
+/// What cargo calls `--quiet`.
+const QUIET: &str = "CARGO_TERM_QUIET";
 
 fn main() -> Result<()> {
+    // aya-build turns every "Compiling …" of the cargo that it runs into a warning of ours: let that cargo be quiet
+    if env::var_os(QUIET).is_some() {
+        return build();
+    }
+    let own = env::current_exe().context("a build script has a path")?;
+    let status = Command::new(own).env(QUIET, "true").status().context("cannot run the build script again")?;
+    anyhow::ensure!(status.success(), "the kernel programs could not be built");
+    Ok(())
+}
+
+fn build() -> Result<()> {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=../tracer-common/src");
     println!("cargo:rerun-if-env-changed={SKIP}");
+    println!("cargo:rerun-if-env-changed={NIGHTLY}");
     if env::var(SKIP).is_ok_and(|value| value == "1" || value.eq_ignore_ascii_case("true")) {
         let out = env::var_os("OUT_DIR").context("cargo sets OUT_DIR for build scripts")?;
         let stub = Path::new(&out).join(NAME);
@@ -23,7 +40,9 @@ fn main() -> Result<()> {
     let root = env::var("CARGO_MANIFEST_DIR").context("cargo sets CARGO_MANIFEST_DIR for build scripts")?;
     let root = Path::new(&root).with_file_name(NAME);
     let root_dir = root.to_str().context("the path of the repository is not UTF-8")?;
-    aya_build::build_ebpf([Package { name: NAME, root_dir, ..Package::default() }], Toolchain::Nightly).context(
+    let nightly = env::var(NIGHTLY).ok();
+    let toolchain = nightly.as_deref().map_or(Toolchain::Nightly, Toolchain::Custom);
+    aya_build::build_ebpf([Package { name: NAME, root_dir, ..Package::default() }], toolchain).context(
         "the kernel programs need the nightly toolchain with rust-src, and bpf-linker (`cargo xtask setup` installs \
          them); AYA_BUILD_SKIP=1 builds without the programs, for tests that do not trace",
     )

@@ -99,7 +99,7 @@ pub mod signal_info {
     pub const BLOCKED: u8 = 1;
     /// In `task->real_blocked`: the target sits in `sigtimedwait` or similar and will take it.
     pub const REAL_BLOCKED: u8 = 1 << 1;
-    /// [`SignalRecord::caught`] and [`SignalRecord::ignored`] were read.
+    /// [`super::SignalRecord::caught`] and [`super::SignalRecord::ignored`] were read.
     pub const MASKS: u8 = 1 << 2;
     /// The kernel passed no siginfo (`SEND_SIG_NOINFO`, `SEND_SIG_PRIV`); `code` follows from which.
     pub const NO_SIGINFO: u8 = 1 << 3;

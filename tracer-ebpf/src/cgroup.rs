@@ -92,7 +92,7 @@ pub(crate) fn is_wanted(task: Addr, place: &Place) -> bool {
 /// Whether a task's process is followed on its own.
 #[inline(always)]
 pub(crate) fn is_followed(task: Addr) -> bool {
-    enabled(features::PIDS) && task.get::<u32>(at!(task_tgid)).is_some_and(|tgid| PIDS.get_ptr(tgid).is_some())
+    enabled(features::PIDS) && PIDS.get_ptr(task.load::<u32>(at!(task_tgid))).is_some()
 }
 
 /// Follows a new process; false when the table is full.
@@ -111,7 +111,7 @@ pub(crate) fn unfollow(tgid: u32) {
 /// Number of a task's cgroup in the v2 hierarchy, 0 when unreadable.
 #[inline(always)]
 pub(crate) fn v2_key(task: Addr) -> u64 {
-    task.follow(at!(task_cgroups)).and_then(|set| set.follow(at!(css_set_dfl_cgrp))).and_then(number).unwrap_or(0)
+    number(task.follow(at!(task_cgroups)).follow(at!(css_set_dfl_cgrp)))
 }
 
 /// Number of a task's cgroup in the chosen v1 hierarchy, 0 when unreadable or none is chosen.
@@ -120,21 +120,20 @@ pub(crate) fn v1_key(task: Addr) -> u64 {
     if !enabled(features::CGROUP_V1) {
         return 0;
     }
-    task.follow(at!(task_cgroups))
-        .and_then(|set| set.follow(at!(v1_subsys)))
-        .and_then(|css| css.follow(at!(css_cgroup)))
-        .and_then(number)
-        .map_or(0, |number| number | CGROUP_V1)
+    match number(task.follow(at!(task_cgroups)).follow(at!(v1_subsys)).follow(at!(css_cgroup))) {
+        0 => 0,
+        number => number | CGROUP_V1,
+    }
 }
 
 /// Key of a `struct cgroup`, if it is of the v2 hierarchy (number 0) or of the chosen v1 one.
 #[inline(always)]
 pub(crate) fn key(cgroup: Addr) -> Option<u64> {
-    let hierarchy = cgroup.follow(at!(cgroup_root))?.get::<u32>(at!(root_hierarchy_id))?;
+    let hierarchy = cgroup.follow(at!(cgroup_root)).get::<u32>(at!(root_hierarchy_id))?;
     if hierarchy == 0 {
-        number(cgroup)
+        Some(number(cgroup))
     } else if enabled(features::CGROUP_V1) && hierarchy == at!(v1_hierarchy) {
-        Some(number(cgroup)? | CGROUP_V1)
+        Some(number(cgroup) | CGROUP_V1)
     } else {
         None
     }
@@ -142,12 +141,12 @@ pub(crate) fn key(cgroup: Addr) -> Option<u64> {
 
 /// The parent of a `struct cgroup`.
 #[inline(always)]
-pub(crate) fn parent(cgroup: Addr) -> Option<Addr> {
-    cgroup.follow(at!(cgroup_self) + at!(css_parent))?.follow(at!(css_cgroup))
+pub(crate) fn parent(cgroup: Addr) -> Addr {
+    cgroup.follow(at!(cgroup_self) + at!(css_parent)).follow(at!(css_cgroup))
 }
 
-/// `kn->id`: the inode number of its directory.
+/// `kn->id`: the inode number of its directory, 0 when unreadable.
 #[inline(always)]
-fn number(cgroup: Addr) -> Option<u64> {
-    cgroup.follow(at!(cgroup_kn))?.get(at!(kernfs_id))
+fn number(cgroup: Addr) -> u64 {
+    cgroup.follow(at!(cgroup_kn)).load(at!(kernfs_id))
 }

@@ -2,7 +2,7 @@
 //!
 //! Architecture invariant: the programs decide nothing that user space could decide as well. They look up whether the
 //! target is traced, read what would be gone a moment later, and write one record. Kernel pointers are read through
-//! [`kernel::Addr`] only, which can fail but never fault.
+//! `kernel::Addr` only, which can fail but never fault.
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
 #![cfg_attr(
     target_arch = "bpf",

@@ -32,7 +32,7 @@ pub(crate) fn read(task: Addr, slot: u32) -> Option<(u64, u64)> {
         // user space would have told; nothing is better than a wrong set
         return None;
     }
-    let sighand = task.follow(at!(task_sighand))?;
+    let sighand = task.follow(at!(task_sighand));
     let scratch = SCRATCH.get_ptr_mut(slot)?;
     // SAFETY: this CPU's entry, and only one program uses the slot at a time.
     let actions = unsafe { &mut (*scratch).actions };

@@ -12,7 +12,7 @@ pub(crate) const SIGWINCH: u32 = 28;
 pub(crate) const SIGRT_LAST: u32 = 64;
 
 /// `SEND_SIG_NOINFO` and `SEND_SIG_PRIV` stand where a siginfo's address would:
-/// <https://github.com/torvalds/linux/blob/v6.18/include/linux/sched/signal.h#L147-L149>
+/// <https://github.com/torvalds/linux/blob/v6.18/include/linux/sched/signal.h>
 const SEND_SIG_NOINFO: u64 = 0;
 const SEND_SIG_PRIV: u64 = 1;
 const SI_USER: i32 = 0;
@@ -30,15 +30,16 @@ pub(crate) struct Action {
 impl Action {
     /// Reads a `k_sigaction`.
     #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "0 or 1")]
     pub(crate) fn read(action: Addr) -> Self {
         let handler = match action.get::<u64>(at!(action_handler)) {
-            Some(0) => handler::DEFAULT,
-            Some(1) => handler::IGNORE,
+            // SIG_DFL and SIG_IGN are 0 and 1, and everything else is an address
+            Some(handler) if handler <= u64::from(handler::IGNORE) => handler as u8,
             Some(_) => handler::FUNCTION,
             None => handler::UNKNOWN,
         };
         // an unsigned long on every 64-bit machine; the flags that exist fit into its low half
-        let flags = action.get::<u32>(at!(action_flags)).unwrap_or(0);
+        let flags = action.load(at!(action_flags));
         Self { handler, flags }
     }
 
@@ -49,10 +50,8 @@ impl Action {
         if !(1..=SIGRT_LAST).contains(&signal) {
             return unknown;
         }
-        match task.follow(at!(task_sighand)) {
-            Some(sighand) => Self::read(sighand.plus(at!(sighand_action) + (signal - 1) * at!(action_size))),
-            None => unknown,
-        }
+        // a task that was reaped has no sighand, and reading below null fails
+        Self::read(task.follow(at!(task_sighand)).plus(at!(sighand_action) + (signal - 1) * at!(action_size)))
     }
 }
 
@@ -62,7 +61,7 @@ pub(crate) fn si_code(info: Addr) -> (i32, bool) {
     match info.number() {
         SEND_SIG_NOINFO => (SI_USER, false),
         SEND_SIG_PRIV => (SI_KERNEL, false),
-        _ => (info.get(at!(siginfo_code)).unwrap_or(0), true),
+        _ => (info.load(at!(siginfo_code)), true),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Describing a task: [`TaskRef`] and what exit and the snapshot need besides.
 
-use tracer_common::{ANCESTORS, Ancestor, TaskRef, task_flags};
+use tracer_common::{ANCESTORS, Ancestor, TaskRef, handler, task_flags};
 
 use crate::{
     cgroup::Place,
@@ -8,72 +8,47 @@ use crate::{
     sigaction::{Action, SIGCHLD},
 };
 
-/// <https://github.com/torvalds/linux/blob/v6.18/include/linux/sched.h#L1741-L1775>
+/// <https://github.com/torvalds/linux/blob/v6.18/include/linux/sched.h>
 const PF_EXITING: u32 = 0x4;
 const PF_KTHREAD: u32 = 0x0020_0000;
-/// <https://github.com/torvalds/linux/blob/v6.18/include/linux/sched/signal.h#L260-L274>
+/// <https://github.com/torvalds/linux/blob/v6.18/include/linux/sched/signal.h>
 const SIGNAL_GROUP_EXIT: u32 = 0x4;
 const SIGNAL_UNKILLABLE: u32 = 0x40;
-/// `MAX_PID_NS_LEVEL`: no pid namespace is nested more deeply.
-const MAX_PID_NS_LEVEL: u32 = 32;
 const SA_NOCLDWAIT: u32 = 2;
 
 /// Describes a task. What cannot be read stays zero, and the flag [`task_flags::INCOMPLETE`] says so.
 #[inline(always)]
 pub(crate) fn describe(task: Addr, cgroup: u64, to: &mut TaskRef) {
-    let mut flags = 0;
-    let mut all = cgroup != 0;
+    let leader = task.follow(at!(task_group_leader));
     to.cgroup = cgroup;
-    let mut read = |offset| {
-        let value = task.get::<u32>(offset);
-        all &= value.is_some();
-        value.unwrap_or(0)
-    };
-    to.tgid = read(at!(task_tgid));
-    to.tid = read(at!(task_pid));
-    let task_state = read(at!(task_flags));
-    if task_state & PF_EXITING != 0 {
-        flags |= task_flags::EXITING;
-    }
-    if task_state & PF_KTHREAD != 0 {
-        flags |= task_flags::KTHREAD;
-    }
-    if read(at!(task_ptrace)) != 0 {
+    to.tgid = task.load(at!(task_tgid));
+    to.tid = task.load(at!(task_pid));
+    to.start = leader.load(at!(task_start_boottime));
+    // a reaped task has no pid in its namespace any more
+    to.ns_tgid = innermost_pid(leader);
+    leader.copy(at!(task_comm), &mut to.comm);
+    let state = task.load::<u32>(at!(task_flags));
+    let signal = signal_flags(task);
+    let mut flags = bit(state, PF_EXITING, task_flags::EXITING)
+        | bit(state, PF_KTHREAD, task_flags::KTHREAD)
+        | bit(signal, SIGNAL_UNKILLABLE, task_flags::UNKILLABLE)
+        | bit(signal, SIGNAL_GROUP_EXIT, task_flags::GROUP_EXIT);
+    if task.load::<u32>(at!(task_ptrace)) != 0 {
         flags |= task_flags::PTRACED;
     }
-    if let Some(state) = signal_flags(task) {
-        if state & SIGNAL_UNKILLABLE != 0 {
-            flags |= task_flags::UNKILLABLE;
-        }
-        if state & SIGNAL_GROUP_EXIT != 0 {
-            flags |= task_flags::GROUP_EXIT;
-        }
-    } else {
-        all = false;
+    if to.ns_tgid == 1 {
+        flags |= task_flags::INIT;
     }
-    if let Some(leader) = task.follow(at!(task_group_leader)) {
-        all &= leader.copy(at!(task_comm), &mut to.comm);
-        if let Some(start) = leader.get(at!(task_start_boottime)) {
-            to.start = start;
-        } else {
-            all = false;
-        }
-        // a reaped task has no pid any more
-        if let Some(number) = innermost_pid(leader) {
-            to.ns_tgid = number;
-            if number == 1 {
-                flags |= task_flags::INIT;
-            }
-        } else {
-            all = false;
-        }
-    } else {
-        all = false;
-    }
-    if !all {
+    if to.ns_tgid == 0 || to.start == 0 || cgroup == 0 {
         flags |= task_flags::INCOMPLETE;
     }
     to.flags = flags;
+}
+
+/// `to` if the bit `from` is set in `word`, both being single bits: arithmetic where a branch would double the paths.
+#[inline(always)]
+const fn bit(word: u32, from: u32, to: u32) -> u32 {
+    ((word & from) >> from.trailing_zeros()) << to.trailing_zeros()
 }
 
 /// The same with its cgroup looked up.
@@ -85,10 +60,7 @@ pub(crate) fn describe_anywhere(task: Addr, to: &mut TaskRef) {
 /// Describes `real_parent`.
 #[inline(always)]
 pub(crate) fn describe_parent(task: Addr, to: &mut TaskRef) {
-    match task.follow(at!(task_real_parent)) {
-        Some(parent) => describe_anywhere(parent, to),
-        None => to.flags = task_flags::INCOMPLETE,
-    }
+    describe_anywhere(task.follow(at!(task_real_parent)), to);
 }
 
 /// Parent, grandparent and so on, up to init of the host.
@@ -96,16 +68,11 @@ pub(crate) fn describe_parent(task: Addr, to: &mut TaskRef) {
 pub(crate) fn ancestors(task: Addr, to: &mut [Ancestor; ANCESTORS]) {
     let mut task = task;
     for ancestor in to {
-        let Some(parent) = task.follow(at!(task_real_parent)) else { return };
         // a thread may be the parent; the process is what has a name
-        let Some(leader) = parent.follow(at!(task_group_leader)) else { return };
-        let Some(tgid) = leader.get::<u32>(at!(task_tgid)) else { return };
-        if tgid == 0 {
-            return;
-        }
-        ancestor.tgid = tgid;
-        leader.copy(at!(task_comm), &mut ancestor.comm);
-        task = leader;
+        task = task.follow(at!(task_real_parent)).follow(at!(task_group_leader));
+        ancestor.tgid = task.load(at!(task_tgid));
+        // above init is pid 0, which user space takes for the end
+        task.copy(at!(task_comm), &mut ancestor.comm);
     }
 }
 
@@ -119,63 +86,55 @@ pub(crate) fn is_leader(task: Addr) -> bool {
 }
 
 /// The wait status as `wait_task_zombie` tells it:
-/// <https://github.com/torvalds/linux/blob/v6.18/kernel/exit.c#L1199-L1201>
+/// <https://github.com/torvalds/linux/blob/v6.18/kernel/exit.c>
 #[inline(always)]
 pub(crate) fn wait_status(leader: Addr) -> u32 {
-    if let Some(signal) = leader.follow(at!(task_signal))
-        && signal.get::<u32>(at!(signal_flags)).is_some_and(|flags| flags & SIGNAL_GROUP_EXIT != 0)
-    {
-        return signal.get(at!(signal_group_exit_code)).unwrap_or(0);
+    if signal_flags(leader) & SIGNAL_GROUP_EXIT != 0 {
+        leader.follow(at!(task_signal)).load(at!(signal_group_exit_code))
+    } else {
+        leader.load(at!(task_exit_code))
     }
-    leader.get(at!(task_exit_code)).unwrap_or(0)
 }
 
 /// Signals pending for the process and for its leader.
 #[inline(always)]
 pub(crate) fn pending(leader: Addr) -> u64 {
-    let own = leader.get::<u64>(at!(task_pending)).unwrap_or(0);
-    let shared = leader.follow(at!(task_signal)).and_then(|signal| signal.get::<u64>(at!(signal_shared_pending)));
-    own | shared.unwrap_or(0)
+    leader.load::<u64>(at!(task_pending)) | leader.follow(at!(task_signal)).load::<u64>(at!(signal_shared_pending))
 }
 
 /// `(blocked, real_blocked)` of a thread.
 #[inline(always)]
 pub(crate) fn blocked(task: Addr) -> (u64, u64) {
-    (task.get(at!(task_blocked)).unwrap_or(0), task.get(at!(task_real_blocked)).unwrap_or(0))
+    (task.load(at!(task_blocked)), task.load(at!(task_real_blocked)))
 }
 
 /// Whether the kernel itself reaps it, as `do_notify_parent` decides:
-/// <https://github.com/torvalds/linux/blob/v6.18/kernel/signal.c#L2236-L2260>
+/// <https://github.com/torvalds/linux/blob/v6.18/kernel/signal.c>
 #[inline(always)]
 pub(crate) fn is_autoreaped(leader: Addr) -> bool {
-    if leader.get::<u32>(at!(task_exit_signal)) != Some(SIGCHLD) || leader.get::<u32>(at!(task_ptrace)) != Some(0) {
+    if leader.load::<u32>(at!(task_exit_signal)) != SIGCHLD || leader.load::<u32>(at!(task_ptrace)) != 0 {
         return false;
     }
-    leader.follow(at!(task_real_parent)).is_some_and(|parent| {
-        let action = Action::of(parent, SIGCHLD);
-        action.handler == tracer_common::handler::IGNORE || action.flags & SA_NOCLDWAIT != 0
-    })
-}
-
-/// `signal->flags`.
-#[inline(always)]
-fn signal_flags(task: Addr) -> Option<u32> {
-    task.follow(at!(task_signal))?.get(at!(signal_flags))
-}
-
-/// The pid in the innermost namespace.
-#[inline(always)]
-fn innermost_pid(leader: Addr) -> Option<u32> {
-    let pid = leader.follow(at!(task_thread_pid))?;
-    let level = pid.get::<u32>(at!(pid_level))?;
-    if level > MAX_PID_NS_LEVEL {
-        return None;
-    }
-    pid.get(at!(pid_numbers) + level * at!(upid_size) + at!(upid_nr))
+    let action = Action::of(leader.follow(at!(task_real_parent)), SIGCHLD);
+    action.handler == handler::IGNORE || action.flags & SA_NOCLDWAIT != 0
 }
 
 /// Whether it is init of its innermost pid namespace.
 #[inline(always)]
 pub(crate) fn is_init(task: Addr) -> bool {
-    task.follow(at!(task_group_leader)).and_then(innermost_pid) == Some(1)
+    innermost_pid(task.follow(at!(task_group_leader))) == 1
+}
+
+/// `signal->flags`.
+#[inline(always)]
+fn signal_flags(task: Addr) -> u32 {
+    task.follow(at!(task_signal)).load(at!(signal_flags))
+}
+
+/// The pid in the innermost namespace, 0 when there is none any more.
+#[inline(always)]
+fn innermost_pid(leader: Addr) -> u32 {
+    let pid = leader.follow(at!(task_thread_pid));
+    let level = pid.load::<u32>(at!(pid_level));
+    pid.load(at!(pid_numbers) + level * at!(upid_size) + at!(upid_nr))
 }

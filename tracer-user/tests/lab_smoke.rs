@@ -4,7 +4,8 @@ mod lab;
 
 use lab::docker::{Cgroups, Daemon, Options};
 use lab::tracer::{Said, Tracer};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// Starts a container that handles its stop signal and one that does not, and stops both.
 fn containers_start_and_stop(cgroups: Cgroups) {
@@ -68,6 +69,23 @@ fn the_hosts_programs_run_inside_and_dockers_init_forwards() {
     assert_eq!(docker.wait("init"), 130, "Docker's init forwards SIGINT, and reports the child's death by it");
 }
 
+/// What a dropped daemon must not leave: its directory, and processes of its containers or with that directory in
+/// their command lines.
+#[track_caller]
+fn drop_leaves_nothing(docker: Daemon, container: &str, pid: u32) {
+    let dir = docker.socket().parent().expect("it is a file").to_owned();
+    drop(docker);
+    assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists(), "{container} outlives its daemon");
+    assert!(!dir.exists(), "{} is still there", dir.display());
+    let search = r#"grep -lsF "$1" /proc/[0-9]*/cmdline"#;
+    let named = lab::output(Command::new("sh").args(["-c", search, "x"]).arg(&dir)).stdout;
+    let own = format!("/proc/{}/", std::process::id());
+    let left = std::str::from_utf8(&named).expect("paths of numbers").lines().filter(|file| !file.starts_with(&own));
+    // The searching shell and grep name the directory themselves and are gone by now.
+    let left: Vec<_> = left.filter(|file| std::path::Path::new(file).exists()).collect();
+    assert!(left.is_empty(), "{left:?} still run with {}", dir.display());
+}
+
 #[test]
 #[ignore = "needs root: cargo xtask test runs it"]
 fn a_dropped_daemon_leaves_nothing_behind() {
@@ -76,17 +94,43 @@ fn a_dropped_daemon_leaves_nothing_behind() {
     }
     let docker = Daemon::start(Cgroups::PureV2);
     docker.run("forever", &["sleep", "1000"], &Options::default());
-    let (pid, dir) = (docker.pid("forever"), docker.socket().parent().unwrap().to_owned());
-    drop(docker);
-    assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists(), "the container outlives its daemon");
-    assert!(!dir.exists(), "{} is still there", dir.display());
-    let named =
-        Command::new("sh").args(["-c", r#"grep -lsF "$1" /proc/[0-9]*/cmdline"#, "x"]).arg(&dir).output().unwrap();
-    let own = format!("/proc/{}/", std::process::id());
-    let left: Vec<_> = std::str::from_utf8(&named.stdout).unwrap().lines().filter(|l| !l.starts_with(&own)).collect();
-    // The searching shell and grep name the directory themselves and are gone by now.
-    let left: Vec<_> = left.into_iter().filter(|file| std::path::Path::new(file).exists()).collect();
-    assert!(left.is_empty(), "{left:?} still run with {}", dir.display());
+    let pid = docker.pid("forever");
+    drop_leaves_nothing(docker, "forever", pid);
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test runs it"]
+fn containers_live_while_dockerd_hangs_or_is_gone() {
+    if !lab::can_run("containers_live_while_dockerd_hangs_or_is_gone", &["dockerd"]) {
+        return;
+    }
+    let mut docker = Daemon::start(Cgroups::PureV2);
+    docker.run("forever", &["sleep", "1000"], &Options::default());
+    let pid = docker.pid("forever");
+    let runs = || std::path::Path::new(&format!("/proc/{pid}")).exists();
+
+    docker.hang_dockerd();
+    let mut asking = docker.client(&["version"]).stdout(Stdio::null()).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(asking.try_wait().unwrap(), None, "a hanging dockerd answers nothing");
+    assert!(runs());
+    docker.wake_dockerd();
+    assert!(asking.wait().unwrap().success(), "it answers when it goes on");
+
+    docker.stop_dockerd();
+    assert!(!lab::output(&mut docker.client(&["version"])).status.success());
+    assert!(runs());
+    docker.start_dockerd();
+    assert_eq!(docker.pid("forever"), pid);
+
+    // Whether it hangs or is gone, its containers end with the test.
+    docker.stop_dockerd();
+    drop_leaves_nothing(docker, "forever", pid);
+    let docker = Daemon::start(Cgroups::PureV2);
+    docker.run("forever", &["sleep", "1000"], &Options::default());
+    let pid = docker.pid("forever");
+    docker.hang_dockerd();
+    drop_leaves_nothing(docker, "forever", pid);
 }
 
 /// A stand-in for the tracer, so that reading one is tested without root.

@@ -19,19 +19,33 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<()> {
     setup::ensure(&[setup::Group::Build])?;
     let stage = ui::Stage::start("build tracer");
-    let binary = tracer(args.release, args.target.as_deref())?;
+    let profile = if args.release { Profile::Release } else { Profile::Dev };
+    let binary = tracer(profile, args.target.as_deref())?;
     stage.end("built");
     ui::result(binary.display().to_string());
     Ok(())
 }
 
+/// A profile of the workspace's manifest.
+#[derive(Clone, Copy)]
+pub(crate) enum Profile {
+    /// As tests have it.
+    Dev,
+    /// For virtual machines.
+    Quick,
+    /// As it is shipped.
+    Release,
+}
+
 /// Builds the `tracer` binary and says where it is.
-pub(crate) fn tracer(release: bool, target: Option<&str>) -> Result<PathBuf> {
+pub(crate) fn tracer(profile: Profile, target: Option<&str>) -> Result<PathBuf> {
+    let profile = match profile {
+        Profile::Dev => "dev",
+        Profile::Quick => "quick",
+        Profile::Release => "release",
+    };
     let mut command = sh::cargo(None);
-    command.args(["build", "--package", "tracer-user", "--bin", "tracer"]);
-    if release {
-        command.arg("--release");
-    }
+    command.args(["build", "--package", "tracer-user", "--bin", "tracer", "--profile", profile]);
     if let Some(triple) = target {
         command.args(["--target", triple]);
         // Rust's own linker and start-up objects are enough for musl: no C cross compiler is needed.

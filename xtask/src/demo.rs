@@ -16,7 +16,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<()> {
     setup::ensure(&[setup::Group::Build])?;
     let stage = ui::Stage::start("build tracer");
-    let tracer = build::tracer(true, None)?;
+    let tracer = build::tracer(build::Profile::Dev, None)?;
     stage.end("built");
     sh::run(sh::root_cmd(tracer)?.arg("demo").args(&args.args).stdin(Stdio::inherit()))
 }

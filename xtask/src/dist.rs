@@ -19,7 +19,7 @@ pub(crate) fn run() -> Result<()> {
     let mut files = Vec::new();
     for triple in TRIPLES {
         let stage = ui::Stage::start(format!("tracer for {triple}"));
-        let built = build::tracer(true, Some(triple))?;
+        let built = build::tracer(build::Profile::Release, Some(triple))?;
         elf::assert_static(&built)?;
         let file = format!("tracer-{triple}");
         copy(&built, &dist.join(&file))?;

@@ -4,7 +4,7 @@
 //! ```c
 //! TP_PROTO(struct cgroup *dst_cgrp, const char *path, struct task_struct *task, bool threadgroup)
 //! ```
-//! <https://github.com/torvalds/linux/blob/v6.18/include/trace/events/cgroup.h#L118-L121>
+//! <https://github.com/torvalds/linux/blob/v6.18/include/trace/events/cgroup.h>
 
 use tracer_common::{JoinRecord, kind};
 

@@ -3,7 +3,7 @@
 //! ```c
 //! TP_PROTO(struct cgroup *cgrp, const char *path)
 //! ```
-//! <https://github.com/torvalds/linux/blob/v6.18/include/trace/events/cgroup.h#L57-L59>
+//! <https://github.com/torvalds/linux/blob/v6.18/include/trace/events/cgroup.h>
 
 use tracer_common::{CGROUP_PATH_LEN, CgroupRecord, cgroup_flags, features, kind, loss, tracked};
 
@@ -11,7 +11,7 @@ use crate::{
     cgroup::{self, Tracked},
     kernel::{Addr, enabled},
     output::{Urgency, count_loss, emit},
-    probe::raw_tracepoint,
+    probe::{diagnose, raw_tracepoint},
 };
 
 raw_tracepoint! {
@@ -19,7 +19,7 @@ raw_tracepoint! {
     cgroup_mkdir(ctx) {
         let made = Addr::new(ctx.arg(0));
         let Some(key) = cgroup::key(made) else { return };
-        let parent = cgroup::parent(made).and_then(cgroup::key).unwrap_or(0);
+        let parent = cgroup::key(cgroup::parent(made)).unwrap_or(0);
         // What is below a container's cgroup belongs to it, at once and for sure: nothing that starts there is missed.
         let flags = if Tracked::find(parent).is_some_and(Tracked::is_confirmed) {
             track(key, tracked::CONFIRMED, cgroup_flags::INHERITED)
@@ -28,6 +28,9 @@ raw_tracepoint! {
         } else {
             0
         };
+        if flags == 0 && enabled(features::TRY_NEW_CGROUPS) {
+            diagnose!(ctx, "cgroup {} is not tracked: the table is full", key);
+        }
         emit(kind::CGROUP_MKDIR, |record: &mut CgroupRecord| {
             fill(record, key, parent, flags, Addr::new(ctx.arg(1)));
             Urgency::Now

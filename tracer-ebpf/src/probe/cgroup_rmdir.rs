@@ -4,7 +4,7 @@
 //! ```c
 //! TP_PROTO(struct cgroup *cgrp, const char *path)
 //! ```
-//! <https://github.com/torvalds/linux/blob/v6.18/include/trace/events/cgroup.h#L57-L59>
+//! <https://github.com/torvalds/linux/blob/v6.18/include/trace/events/cgroup.h>
 
 use tracer_common::{CgroupRecord, kind};
 
@@ -23,7 +23,7 @@ raw_tracepoint! {
         if Tracked::find(key).is_none() {
             return;
         }
-        let parent = cgroup::parent(removed).and_then(cgroup::key).unwrap_or(0);
+        let parent = cgroup::key(cgroup::parent(removed)).unwrap_or(0);
         emit(kind::CGROUP_RMDIR, |record: &mut CgroupRecord| {
             fill(record, key, parent, 0, Addr::new(ctx.arg(1)));
             Urgency::Later

@@ -4,7 +4,7 @@
 //! ```c
 //! struct bpf_iter__task { struct bpf_iter_meta *meta; struct task_struct *task; };
 //! ```
-//! <https://github.com/torvalds/linux/blob/v6.18/kernel/bpf/task_iter.c#L169-L172>
+//! <https://github.com/torvalds/linux/blob/v6.18/kernel/bpf/task_iter.c>
 
 use core::{ffi::c_void, ptr};
 

@@ -4,7 +4,7 @@
 //! TP_PROTO(struct task_struct *task, uid_t uid)   // 6.8 and later
 //! TP_PROTO(int pid)
 //! ```
-//! <https://github.com/torvalds/linux/blob/v6.18/include/trace/events/oom.h#L76-L78>
+//! <https://github.com/torvalds/linux/blob/v6.18/include/trace/events/oom.h>
 
 use tracer_common::{OomRecord, features, kind, task_flags};
 

@@ -27,3 +27,13 @@ macro_rules! raw_tracepoint {
     };
 }
 use raw_tracepoint;
+
+/// Tells user space through aya-log what is wrong here. Without [`tracer_common::features::LOG`] the verifier removes it.
+macro_rules! diagnose {
+    ($ctx:expr, $($message:tt)+) => {
+        if $crate::kernel::enabled(tracer_common::features::LOG) {
+            aya_log_ebpf::warn!($ctx, $($message)+);
+        }
+    };
+}
+use diagnose;

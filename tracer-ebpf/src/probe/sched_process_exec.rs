@@ -3,7 +3,7 @@
 //! ```c
 //! TP_PROTO(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)
 //! ```
-//! <https://github.com/torvalds/linux/blob/v6.18/include/trace/events/sched.h#L437-L440>
+//! <https://github.com/torvalds/linux/blob/v6.18/include/trace/events/sched.h>
 
 use tracer_common::{ExecRecord, kind};
 
@@ -26,10 +26,9 @@ raw_tracepoint! {
         emit(kind::EXEC, |record: &mut ExecRecord| {
             task::describe(execing, place.key, &mut record.task);
             task::describe_parent(execing, &mut record.parent);
-            if let Some(filename) = Addr::new(ctx.arg(2)).follow(at!(bprm_filename)) {
-                // a name that cannot be read stays empty, and user space shows comm alone
-                let _: Option<u32> = filename.copy_string(&mut record.filename);
-            }
+            // a name that cannot be read stays empty, and user space shows comm alone
+            let filename = Addr::new(ctx.arg(2)).follow(at!(bprm_filename));
+            let _: Option<u32> = filename.copy_string(&mut record.filename);
             Urgency::Later
         });
     }

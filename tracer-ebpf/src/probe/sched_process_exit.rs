@@ -4,7 +4,7 @@
 //! TP_PROTO(struct task_struct *p, bool group_dead)   // 6.16 and later
 //! TP_PROTO(struct task_struct *p)
 //! ```
-//! <https://github.com/torvalds/linux/blob/v6.18/include/trace/events/sched.h#L334-L336>
+//! <https://github.com/torvalds/linux/blob/v6.18/include/trace/events/sched.h>
 
 use tracer_common::{ExitRecord, exit_flags, features, kind, task_flags};
 
@@ -30,7 +30,7 @@ raw_tracepoint! {
         if !group_dead {
             return;
         }
-        let Some(leader) = dying.follow(at!(task_group_leader)) else { return };
+        let leader = dying.follow(at!(task_group_leader));
         emit(kind::EXIT, |record: &mut ExitRecord| {
             task::describe(leader, place.key, &mut record.task);
             // the thread that ends the process may not be its leader, whose own exit is over
@@ -52,5 +52,5 @@ raw_tracepoint! {
 /// [`exit_flags::EXACT`], which is missing then.
 #[inline(always)]
 fn no_thread_lives(dying: Addr) -> bool {
-    dying.follow(at!(task_signal)).and_then(|signal| signal.get::<u32>(at!(signal_live))) == Some(0)
+    dying.follow(at!(task_signal)).get::<u32>(at!(signal_live)) == Some(0)
 }

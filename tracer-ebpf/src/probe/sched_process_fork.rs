@@ -3,7 +3,7 @@
 //! ```c
 //! TP_PROTO(struct task_struct *parent, struct task_struct *child)
 //! ```
-//! <https://github.com/torvalds/linux/blob/v6.18/include/trace/events/sched.h#L404-L406>
+//! <https://github.com/torvalds/linux/blob/v6.18/include/trace/events/sched.h>
 
 use tracer_common::{ForkRecord, features, kind, loss};
 
@@ -11,7 +11,7 @@ use crate::{
     cgroup::{Place, follow, is_followed},
     kernel::{Addr, at, enabled},
     output::{Urgency, count_loss, emit},
-    probe::raw_tracepoint,
+    probe::{diagnose, raw_tracepoint},
     task,
 };
 
@@ -29,6 +29,7 @@ raw_tracepoint! {
             && !follow(tgid)
         {
             count_loss(loss::UNTRACKED);
+            diagnose!(ctx, "process {} is not followed: the table is full", tgid);
         }
         if place.tracked.is_none() && !followed {
             return;

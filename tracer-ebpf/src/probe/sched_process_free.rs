@@ -4,7 +4,7 @@
 //! ```c
 //! TP_PROTO(struct task_struct *p)
 //! ```
-//! <https://github.com/torvalds/linux/blob/v6.18/include/trace/events/sched.h#L319-L321>
+//! <https://github.com/torvalds/linux/blob/v6.18/include/trace/events/sched.h>
 
 use tracer_common::{FreeRecord, features, kind};
 

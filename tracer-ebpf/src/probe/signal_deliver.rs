@@ -3,7 +3,7 @@
 //! ```c
 //! TP_PROTO(int sig, struct kernel_siginfo *info, struct k_sigaction *ka)
 //! ```
-//! <https://github.com/torvalds/linux/blob/v6.18/include/trace/events/signal.h#L99-L101>
+//! <https://github.com/torvalds/linux/blob/v6.18/include/trace/events/signal.h>
 
 use tracer_common::{DeliverRecord, features, handler, kind, task_flags};
 

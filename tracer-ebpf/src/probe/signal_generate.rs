@@ -3,7 +3,7 @@
 //! ```c
 //! TP_PROTO(int sig, struct kernel_siginfo *info, struct task_struct *task, int group, int result)
 //! ```
-//! <https://github.com/torvalds/linux/blob/v6.18/include/trace/events/signal.h#L50-L53>
+//! <https://github.com/torvalds/linux/blob/v6.18/include/trace/events/signal.h>
 
 use tracer_common::{ForeignSignalRecord, SignalRecord, features, handler, kind, signal_info, task_flags};
 
@@ -11,7 +11,7 @@ use crate::{
     cgroup::{Place, is_wanted},
     kernel::{Addr, enabled},
     output::{Urgency, emit},
-    probe::raw_tracepoint,
+    probe::{diagnose, raw_tracepoint},
     sigaction::{Action, default_is_ignore, is_chatter, si_code},
     task,
 };
@@ -34,6 +34,9 @@ raw_tracepoint! {
             return;
         }
         let action = Action::of(target, signal);
+        if action.handler == handler::UNKNOWN {
+            diagnose!(ctx, "the handler of signal {} cannot be read", signal);
+        }
         let sender = Addr::current();
         let origin = Place::of(sender);
         let foreign = origin.key != place.key;
@@ -100,14 +103,17 @@ impl Sent {
         }
         let at_init = record.target.flags & task_flags::INIT != 0;
         let unhandled_at_init = at_init && action.handler == handler::DEFAULT;
+        let dropped_at_init = unhandled_at_init && result == IGNORED;
+        let from_outside = origin.key != place.key && !default_is_ignore(signal);
+        let urgency = Urgency::now_if(dropped_at_init || from_outside);
+        // The loop within comes last, when nothing that was compared before matters any more: before 6.3 the verifier
+        // walks it again for every combination that does.
         if unhandled_at_init && let Some((caught, ignored)) = crate::masks::read(target, crate::masks::SIGNAL) {
             record.caught = caught;
             record.ignored = ignored;
             bits |= signal_info::MASKS;
         }
         record.info = bits;
-        let dropped_at_init = unhandled_at_init && result == IGNORED;
-        let from_outside = origin.key != place.key && !default_is_ignore(signal);
-        Urgency::now_if(dropped_at_init || from_outside)
+        urgency
     }
 }

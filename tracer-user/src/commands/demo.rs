@@ -8,17 +8,23 @@ use anyhow::Context as _;
 use tokio::time::sleep;
 
 use crate::container::filter::Filters;
+use crate::demo::scenarios::Exit;
 use crate::demo::{SCENARIOS, Scenario, Stage};
 use crate::event::Described;
 use crate::live::sink::Buffer;
 use crate::live::{End, Options, Pipeline, Request, Session};
+use crate::model::{Condition, ExitStatus};
 use crate::output::Clock;
 
-use super::options::{Failure, Format, View};
+use super::logging;
+use super::options::{Failure, Format, View, note};
 use super::{DONE, UNSUITABLE, USAGE};
 
 /// The last events of a scenario may take this long to come.
 const LAST_EVENTS: Duration = Duration::from_secs(5);
+
+/// As shells tell of a program that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
 
 /// Options of `tracer demo`.
 #[derive(Debug, clap::Args)]
@@ -63,6 +69,7 @@ fn choose(names: &[String]) -> anyhow::Result<Vec<&'static Scenario>> {
 }
 
 async fn show(args: &Args, scenarios: &[&'static Scenario]) -> anyhow::Result<ExitCode> {
+    logging::init(args.capture.verbose);
     let stage = Stage::open().context("cannot make containers for the demo")?;
     let root = stage.hierarchy().path_of(stage.dir());
     let path = |scenario: &Scenario| format!("{root}/{}", scenario.name);
@@ -79,6 +86,7 @@ async fn show(args: &Args, scenarios: &[&'static Scenario]) -> anyhow::Result<Ex
         args.view.open(out, clock)
     })
     .map_err(super::live::unsuitable)?;
+    let mut wrong = Vec::new();
     let mut interrupted = false;
     for (index, scenario) in scenarios.iter().enumerate() {
         if args.view.output == Format::Text {
@@ -89,10 +97,36 @@ async fn show(args: &Args, scenarios: &[&'static Scenario]) -> anyhow::Result<Ex
             interrupted = true;
             break;
         }
+        wrong.extend(judge(&session.pipeline, scenario, &path(scenario)));
     }
     drop(stage);
     session.finish().await?;
-    Ok(ExitCode::from(if interrupted { 130 } else { DONE }))
+    if interrupted {
+        return Ok(ExitCode::from(INTERRUPTED));
+    }
+    let right = scenarios.len() - wrong.len();
+    note(&format!("{right} of {} scenarios were judged as they should be", scenarios.len()));
+    anyhow::ensure!(wrong.is_empty(), "on this kernel the tracer is wrong about {}", wrong.join("; "));
+    Ok(ExitCode::from(DONE))
+}
+
+/// Compares what the trace found with what the scenario is made to show. `None` when it is right.
+fn judge(pipeline: &Pipeline, scenario: &Scenario, id: &str) -> Option<String> {
+    let node = &pipeline.node;
+    let expect = scenario.expect;
+    let found = node.terminations().rev().find(|termination| termination.container.id == id);
+    let Some(found) = found else { return Some(format!("{} (no end was seen)", scenario.name)) };
+    let exit = match expect.exit {
+        Exit::Code(code) => found.exit.and_then(ExitStatus::code) == Some(code),
+        Exit::Signal(signal) => found.exit.and_then(ExitStatus::signal) == Some(signal),
+    };
+    let of_it = |condition: &Condition| condition.container.as_ref().is_some_and(|container| container.id == id);
+    let condition = expect
+        .condition
+        .is_none_or(|kind| node.conditions().any(|(_, condition)| of_it(condition) && condition.kind == kind));
+    let verdict = found.verdict == expect.verdict && (expect.cause.is_none() || found.cause == expect.cause);
+    let right = verdict && exit && condition;
+    (!right).then(|| format!("{} ({} instead of {}, {:?})", scenario.name, found.verdict, expect.verdict, found.exit))
 }
 
 /// One scenario, from its cgroup to its last event.

@@ -3,44 +3,33 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::ValueEnum;
 use serde::Serialize;
-use time::OffsetDateTime;
 
 use crate::doctor::{Check, EXIT_UNSUITABLE, Facts, State, checks, overall};
+use crate::event::BootNs;
+use crate::live::{boot_now, wall_clock};
+use crate::output::Clock;
 use crate::printable;
 
-/// Options of `tracer doctor`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::Args)]
-pub(super) struct Args {
-    /// How to tell it
-    #[arg(long, value_enum, default_value_t)]
-    pub(super) output: Output,
-    /// Colours; not an option of this command, set it from the global one and from what the terminal can do.
-    #[arg(skip)]
-    pub(super) color: bool,
-}
+use super::options::{Format, View};
 
-/// How to tell it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(super) enum Output {
-    /// For people
-    #[default]
-    Text,
-    /// One JSON object
-    Json,
+/// Options of `tracer doctor`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    view: View,
 }
 
 /// Looks at this machine and tells what it found: exit code 3 when live tracing is impossible.
 ///
 /// # Errors
 /// When `out` cannot be written to.
-pub(super) fn run(args: Args, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let facts = Facts::gather();
     let checks = checks(&facts);
-    match args.output {
-        Output::Text => text(&checks, args.color, out)?,
-        Output::Json => json(facts.release.as_deref(), &checks, OffsetDateTime::now_utc(), out)?,
+    match args.view.output {
+        Format::Text => text(&checks, args.view.style().color, out)?,
+        Format::Json => json(facts.release.as_deref(), &checks, boot_now(), wall_clock(), out)?,
     }
     let code = if overall(&checks) == State::Fail { EXIT_UNSUITABLE } else { 0 };
     Ok(ExitCode::from(code))
@@ -111,10 +100,10 @@ struct Report<'a> {
     checks: &'a [Check],
 }
 
-fn json(kernel: Option<&str>, checks: &[Check], now: OffsetDateTime, out: &mut dyn Write) -> io::Result<()> {
+fn json(kernel: Option<&str>, checks: &[Check], now: BootNs, clock: Clock, out: &mut dyn Write) -> io::Result<()> {
     let report = Report {
         kind: "doctor",
-        time: rfc3339(now),
+        time: clock.rfc3339(now).to_string(),
         tracer: env!("CARGO_PKG_VERSION"),
         kernel,
         state: overall(checks),
@@ -122,13 +111,6 @@ fn json(kernel: Option<&str>, checks: &[Check], now: OffsetDateTime, out: &mut d
     };
     serde_json::to_writer(&mut *out, &report)?;
     writeln!(out)
-}
-
-/// As in every JSON line: UTC with nine digits of a second.
-fn rfc3339(at: OffsetDateTime) -> String {
-    let (year, month, day) = at.to_calendar_date();
-    let (hour, minute, second, nano) = at.to_hms_nano();
-    format!("{year:04}-{:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{nano:09}Z", u8::from(month))
 }
 
 #[cfg(test)]
@@ -183,7 +165,7 @@ mod tests {
     #[test]
     fn json_is_one_object_with_nothing_left_out() {
         let mut out = Vec::new();
-        json(None, &some()[..1], OffsetDateTime::UNIX_EPOCH, &mut out).expect("memory");
+        json(None, &some()[..1], BootNs(0), Clock::default(), &mut out).expect("memory");
         insta::assert_snapshot!(String::from_utf8(out).expect("UTF-8"), @r#"{"kind":"doctor","time":"1970-01-01T00:00:00.000000000Z","tracer":"0.1.0","kernel":null,"state":"ok","checks":[{"name":"pid-namespace","state":"ok","found":"the host's","why":"a sentence that says why, and that is long enough to need a second line on any terminal there is","mend":null}]}"#);
     }
 }

@@ -10,6 +10,7 @@ use crate::container::docker;
 use crate::container::filter::{Known, Resolved};
 use crate::live::{End, NoSuchProcess, Options, Pipeline, Request, Session};
 
+use super::logging;
 use super::options::{Failure, Filters, View, note};
 use super::{DONE, NO_MATCH, UNSUITABLE};
 
@@ -25,6 +26,9 @@ pub(super) struct Args {
     view: View,
     #[command(flatten)]
     capture: Capture,
+    /// Socket of Docker or Podman, to ask for names; the usual places are tried by themselves
+    #[arg(long, value_name = "SOCKET")]
+    docker: Vec<PathBuf>,
     /// End after this time: 30s, 5m, 1h30m
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     duration: Option<Duration>,
@@ -35,6 +39,7 @@ pub(super) struct Args {
 
 /// Options of everything that attaches to the kernel.
 #[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Tracing")]
 pub(super) struct Capture {
     /// Keep all that happens in a file, for tracer replay; replaces a file that is there
     #[arg(long, value_name = "FILE")]
@@ -42,9 +47,6 @@ pub(super) struct Capture {
     /// Stream every signal; usually SIGCHLD, SIGURG and others that do nothing are only counted
     #[arg(long)]
     pub(super) all_signals: bool,
-    /// Socket of Docker or Podman; the usual places are tried by themselves
-    #[arg(long, value_name = "SOCKET")]
-    docker: Vec<PathBuf>,
     /// Say more about what the tracer does; twice: what the kernel programs do, too
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub(super) verbose: u8,
@@ -62,11 +64,6 @@ impl Capture {
             ring_bytes: self.ring_size.map(|kib| kib.next_power_of_two() * 1024),
         }
     }
-
-    /// Sockets to ask for names.
-    pub(super) fn docker(&self) -> Vec<PathBuf> {
-        if self.docker.is_empty() { docker::usual_sockets() } else { self.docker.clone() }
-    }
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
@@ -79,12 +76,13 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 async fn trace(args: &Args) -> anyhow::Result<ExitCode> {
+    logging::init(args.capture.verbose);
     let request = Request {
         filters: args.filters.build(),
         options: args.capture.options(),
         record: args.capture.record.clone(),
         command: std::env::args().skip(1).collect(),
-        docker: Some(args.capture.docker()),
+        docker: Some(if args.docker.is_empty() { docker::usual_sockets() } else { args.docker.clone() }),
     };
     let mut session = Session::start(&request, |out, clock| args.view.open(out, clock)).map_err(unsuitable)?;
     let over = |pipeline: &Pipeline| (args.until_exit && pipeline.is_over()).then_some(());
@@ -112,7 +110,7 @@ async fn trace(args: &Args) -> anyhow::Result<ExitCode> {
         };
         done = session.run_until(waiting, |p| over(p).map(|()| true)).await? != End::Done(false);
         if !done {
-            say_what_is_missing(&session);
+            say_what_is_missing(&session, &args.docker);
             session.run_until(end, over).await?;
         }
     }
@@ -128,6 +126,7 @@ async fn trace(args: &Args) -> anyhow::Result<ExitCode> {
 fn begun(session: &Session, args: &Args) -> String {
     let containers = session.pipeline.node.containers().count();
     let what = match (containers, session.pipeline.gate.filters().is_everything()) {
+        (0, false) => "tracing; no container is here yet".to_owned(),
         (1, _) => "tracing 1 container".to_owned(),
         (n, true) => format!("tracing {n} containers and those to come"),
         (n, false) => format!("tracing; {n} containers to choose from"),
@@ -138,7 +137,17 @@ fn begun(session: &Session, args: &Args) -> String {
     }
 }
 
-fn say_what_is_missing(session: &Session) {
+fn say_what_is_missing(session: &Session, named: &[PathBuf]) {
+    for (socket, state) in session.runtimes() {
+        // a usual place where nobody listens is nothing to tell; one that was named is
+        let asked_for = named.iter().any(|named| named == socket);
+        let told = format!("{} {state}", socket.display());
+        match state {
+            docker::State::Absent | docker::State::Connecting if !asked_for => log::info!("{told}"),
+            docker::State::Connected { .. } => log::info!("{told}"),
+            _ => note(&told),
+        }
+    }
     for resolved in resolve(session) {
         match resolved {
             Resolved::Nothing { .. } => note(&format!("{resolved}; waiting for it")),

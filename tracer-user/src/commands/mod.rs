@@ -4,6 +4,7 @@ mod completions;
 mod demo;
 mod doctor;
 mod live;
+mod logging;
 mod man;
 mod options;
 mod replay;
@@ -12,8 +13,6 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
-
-pub(crate) use options::note;
 
 /// Nothing found, but what was asked for was done.
 const DONE: u8 = 0;
@@ -48,14 +47,20 @@ struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  sudo tracer                              every container of this node
-  sudo tracer --container web              one, by name or by the beginning of its id; waits for it if need be
-  sudo tracer --container web --until-exit one, until it has ended
-  sudo tracer --record stop.rec            keep what happened, to look at it again: tracer replay stop.rec
-  sudo tracer --output json | jq .verdict  for programs
-  sudo tracer demo                         small containers of its own that stop well and badly
+  sudo tracer                                 every container of this node
+  sudo tracer -c web                          one; waits until it is there
+  sudo tracer -c web --until-exit             one, until it has ended
+  sudo tracer --record stop.rec               keep what happens, to look again:
+  tracer replay stop.rec
+  sudo tracer -o json | jq 'select(.kind == \"termination\") | .verdict'
+  sudo tracer demo                            small containers that stop badly
 
-Exit codes: 0 done, 2 wrong usage, 3 not permitted or kernel unsuitable, 4 the filter matched nothing.";
+Exit codes:
+  0  done
+  1  could not be done; standard error says why
+  2  the command line is wrong
+  3  not permitted, or the kernel is unsuitable; tracer doctor tells more
+  4  the filter matched nothing";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -87,7 +92,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         None => live::run(&cli.live),
         Some(Command::Demo(args)) => demo::run(args),
         Some(Command::Replay(args)) => replay::run(args),
-        Some(Command::Doctor(args)) => doctor::run(*args, &mut std::io::stdout().lock()),
+        Some(Command::Doctor(args)) => doctor::run(args, &mut std::io::stdout().lock()),
         Some(Command::Completions(args)) => completions::run(args, &mut Cli::command()),
         Some(Command::Man) => man::run(Cli::command()),
     };

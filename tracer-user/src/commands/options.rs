@@ -12,36 +12,46 @@ use crate::signal::Signal;
 /// Which containers and signals are shown.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Filters (each may repeat)")]
-pub(super) struct Filters {
-    /// Container by name, or by the beginning of its id; waited for if it is not there yet
+pub(super) struct Shown {
+    /// Container by name, or by the beginning of its id (4 characters or more); live, it is waited for
     #[arg(short, long = "container", value_name = "ID|NAME")]
     containers: Vec<String>,
+    /// Show only these signals: TERM, SIGKILL, RTMIN+3, 15; verdicts take all into account
+    #[arg(short, long = "signal", value_name = "SIGNAL", value_delimiter = ',')]
+    signals: Vec<Signal>,
+}
+
+impl Shown {
+    /// As the library wants them.
+    pub(super) fn build(&self) -> filter::Filters {
+        filter::Filters { containers: self.containers.clone(), signals: self.signals.clone(), ..Default::default() }
+    }
+}
+
+/// What is traced at all.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Filters (each may repeat)")]
+pub(super) struct Filters {
+    #[command(flatten)]
+    shown: Shown,
     /// Everything in this cgroup and below, for example /system.slice/nginx.service
     #[arg(long = "cgroup", value_name = "PATH")]
     cgroups: Vec<String>,
     /// The container this process is in; outside of containers, the process and its descendants
     #[arg(short, long = "pid", value_name = "PID")]
     pids: Vec<u32>,
-    /// Show only these signals: TERM, SIGKILL, RTMIN+3, 15; verdicts take all into account
-    #[arg(short, long = "signal", value_name = "SIGNAL", value_delimiter = ',')]
-    signals: Vec<Signal>,
 }
 
 impl Filters {
     /// As the library wants them.
-    #[must_use]
     pub(super) fn build(&self) -> filter::Filters {
-        filter::Filters {
-            containers: self.containers.clone(),
-            cgroups: self.cgroups.clone(),
-            pids: self.pids.clone(),
-            signals: self.signals.clone(),
-        }
+        filter::Filters { cgroups: self.cgroups.clone(), pids: self.pids.clone(), ..self.shown.build() }
     }
 }
 
 /// How to show it.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Output")]
 pub(super) struct View {
     /// How to show it
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
@@ -54,7 +64,7 @@ pub(super) struct View {
 /// Form of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
-    /// For people: a line an event, a picture for each container that ended
+    /// For people
     Text,
     /// For programs: one JSON object a line
     Json,
@@ -71,7 +81,7 @@ impl View {
     }
 
     /// Colours only where a terminal shows them and nobody minds.
-    fn style(&self) -> output::Style {
+    pub(super) fn style(&self) -> output::Style {
         let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
         let color = std::io::stdout().is_terminal() && !self.no_color && !set("NO_COLOR") && !dumb;
@@ -116,7 +126,7 @@ impl Failure {
 }
 
 /// Says something on standard error, so that standard output stays what it is for.
-pub(crate) fn note(text: &str) {
+pub(super) fn note(text: &str) {
     let text = crate::printable::text(text).into_owned();
     writeln!(std::io::stderr(), "tracer: {text}").unwrap_or_default();
 }

@@ -12,7 +12,7 @@ use crate::live::sink::Buffer;
 use crate::output::Clock;
 use crate::stream::Reader;
 
-use super::options::{Failure, Filters, View, note};
+use super::options::{Failure, Shown, View, note};
 use super::{DONE, NO_MATCH};
 
 /// Options of `tracer replay`.
@@ -21,7 +21,7 @@ pub(super) struct Args {
     /// Recording, made with --record
     file: PathBuf,
     #[command(flatten)]
-    filters: Filters,
+    filters: Shown,
     #[command(flatten)]
     view: View,
 }

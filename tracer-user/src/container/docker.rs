@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::env;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::event::Described;
+use crate::printable;
 
 mod describe;
 mod session;
@@ -81,6 +83,21 @@ pub enum State {
     Failing(String),
 }
 
+impl fmt::Display for State {
+    /// What there is to say of the daemon, safe for a terminal.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connecting => f.write_str("has not answered yet"),
+            Self::Connected { runtime, version } => {
+                write!(f, "is {} {}", printable::text(runtime), printable::text(version))
+            }
+            Self::Absent => f.write_str("has nobody listening; containers have ids and no names until it has"),
+            Self::Hanging => f.write_str("does not answer; containers have ids and no names until it does"),
+            Self::Failing(trouble) => write!(f, "is of no use: {trouble}; containers have ids and no names"),
+        }
+    }
+}
+
 /// The background tasks. Dropping it ends them.
 #[derive(Debug)]
 pub struct Names {
@@ -97,7 +114,10 @@ struct Daemon {
 
 impl Names {
     /// Starts a task for each socket. What they find out goes to `out`; when that is full they wait, and when it is
-    /// closed they end. Must be called within a tokio runtime with I/O and time.
+    /// closed they end.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime with I/O and time.
     #[must_use]
     pub fn start(sockets: Vec<PathBuf>, out: &mpsc::Sender<Described>) -> Self {
         let daemons = sockets.into_iter().map(|socket| {
@@ -110,11 +130,13 @@ impl Names {
     }
 
     /// Asks every daemon for the container with this id, ahead of everything else; who knows it sends a [`Described`],
-    /// even if that was sent before. A daemon that is absent is tried again within a second. Ids that no Engine makes (they are
-    /// hexadecimal) are passed over. False when too many wait already.
+    /// even if that was sent before. A daemon that is absent is tried again within a second. Ids that no Engine makes
+    /// (they are hexadecimal) are passed over. False when too many wait already, at one of them at least.
     #[must_use]
     pub fn want(&self, id: &str) -> bool {
-        !describe::is_id(id) || self.daemons.iter().all(|daemon| daemon.wants.try_send(id.to_owned()).is_ok())
+        let ask = |daemon: &Daemon| daemon.wants.try_send(id.to_owned()).is_ok();
+        // each one is asked, also when another has no room
+        !describe::is_id(id) || self.daemons.iter().filter(|daemon| !ask(daemon)).count() == 0
     }
 
     /// How it stands with each daemon.
@@ -155,6 +177,7 @@ async fn run(
         wait = (wait * 2).min(LONGEST_WAIT);
         tokio::select! {
             () = sleep_until(again) => {}
+            () = out.closed() => return,
             // A container that looks like this daemon's own appeared, so it may be back.
             id = wanted.recv() => match id {
                 Some(id) => {

@@ -10,11 +10,14 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
+use std::os::unix::fs::{DirEntryExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
 
 /// Inode number of the root cgroup of any hierarchy: kernfs numbers from 1.
 const ROOT_INODE: u64 = 1;
+
+/// Cgroups looked at in search of our own: more than any node has.
+const MAX_LOOKED_AT: usize = 200_000;
 
 /// v1 controllers by how surely every runtime uses them, with the name of the kernel's enumerator. `blkio` is the v1
 /// name of the `io` subsystem. Those that only tools other than runtimes mount (`net_cls` of a VPN, `perf_event`) come
@@ -47,6 +50,8 @@ pub struct Mount {
     pub root: String,
     /// It is the root of the whole hierarchy: paths below it are the kernel's own.
     pub whole: bool,
+    /// Names on the way from there down to our cgroup namespace's root, when that is below it and could be found.
+    pub home: Vec<String>,
 }
 
 /// The cgroup v1 hierarchy that tells containers apart.
@@ -99,7 +104,13 @@ impl Hierarchies {
         let controllers = fs::read_to_string("/proc/cgroups").unwrap_or_default();
         let mut all = Self::choose(&mounts, &parse_controllers(&controllers));
         for mount in all.v2.iter_mut().chain(all.v1.iter_mut().map(|v1| &mut v1.mount)) {
-            mount.whole = fs::metadata(&mount.point).is_ok_and(|data| data.ino() == ROOT_INODE);
+            let Ok(data) = fs::metadata(&mount.point) else { continue };
+            mount.whole = data.ino() == ROOT_INODE;
+            let levels = climb(&mount.root).0;
+            let own = mounts.iter().find(|own| own.root == "/" && own.device == device(data.dev()));
+            if let Some(own) = own.and_then(|own| fs::metadata(&own.point).ok()).filter(|_| levels > 0) {
+                mount.home = way_to(own.ino(), levels, &mount.point, &mut 0).unwrap_or_default();
+            }
         }
         if all.v2.is_none() && all.v1.is_none() {
             return Err(Error::NoneMounted);
@@ -129,16 +140,12 @@ impl Mount {
     pub fn directory(&self, path: &str) -> Option<PathBuf> {
         let (up, down) = climb(path);
         let (mount_up, mount_down) = climb(&self.root);
-        // From a mount above our namespace's root the names in between are unknown, from one below it nothing above
-        // is visible.
-        if up != mount_up {
-            return None;
-        }
-        let below = down.strip_prefix(mount_down.as_slice())?;
-        Some(below.iter().fold(self.point.clone(), |mut directory, name| {
-            directory.push(name);
-            directory
-        }))
+        let from_home = mount_up.checked_sub(up)?;
+        // what lies between the mount and where the climb ends has names only if home was found
+        let between = self.home.get(..from_home)?.iter().map(String::as_str);
+        let whole: Vec<_> = between.chain(down).collect();
+        let below = whole.strip_prefix(mount_down.as_slice())?;
+        Some(below.iter().fold(self.point.clone(), |directory, name| directory.join(name)))
     }
 
     /// The directory of a cgroup, given its path from the root of the hierarchy, as the kernel's records and
@@ -156,6 +163,26 @@ impl Mount {
     pub fn prefix(&self) -> Vec<&str> {
         if self.whole { Vec::new() } else { climb(&self.root).1 }
     }
+}
+
+/// The names on the way from `from` to the cgroup with that inode number, which is `levels` below it.
+fn way_to(inode: u64, levels: usize, from: &Path, looked_at: &mut usize) -> Option<Vec<String>> {
+    for entry in fs::read_dir(from).ok()?.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+        *looked_at += 1;
+        if *looked_at > MAX_LOOKED_AT {
+            return None;
+        }
+        let name = || entry.file_name().into_string().ok();
+        if levels == 1 {
+            if entry.ino() == inode {
+                return Some(vec![name()?]);
+            }
+        } else if let Some(mut way) = way_to(inode, levels - 1, &entry.path(), looked_at) {
+            way.insert(0, name()?);
+            return Some(way);
+        }
+    }
+    None
 }
 
 /// How often a path climbs, and the names that follow. A `..` after a name is a name that is taken back.
@@ -180,7 +207,7 @@ fn best<'a>(mounts: impl Iterator<Item = &'a CgroupMount>) -> Option<Mount> {
         (std::cmp::Reverse(up), down.len(), mount.point.as_os_str().len())
     };
     let CgroupMount { device: _, point, root, v1: _ } = mounts.min_by_key(shown)?;
-    Some(Mount { point: point.clone(), root: root.clone(), whole: root == "/" })
+    Some(Mount { point: point.clone(), root: root.clone(), whole: root == "/", home: Vec::new() })
 }
 
 /// A line of `/proc/self/mountinfo` about cgroups.

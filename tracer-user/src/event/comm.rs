@@ -42,9 +42,9 @@ impl Comm {
 impl From<&str> for Comm {
     fn from(name: &str) -> Self {
         let mut bytes = [0; COMM_LEN];
-        let len = name.len().min(COMM_LEN - 1);
+        let len = name.floor_char_boundary(COMM_LEN - 1);
         bytes[..len].copy_from_slice(&name.as_bytes()[..len]);
-        Self(bytes)
+        Self::new(bytes)
     }
 }
 
@@ -64,14 +64,18 @@ impl fmt::Debug for Comm {
 
 impl Serialize for Comm {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&String::from_utf8_lossy(self.bytes()))
+        // a recording must bring back the very bytes: what is no text is told as numbers
+        match std::str::from_utf8(self.bytes()) {
+            Ok(name) => serializer.serialize_str(name),
+            Err(_) => serializer.collect_seq(self.bytes()),
+        }
     }
 }
 
 impl<'de> Deserialize<'de> for Comm {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Visitor;
-        impl serde::de::Visitor<'_> for Visitor {
+        impl<'de> serde::de::Visitor<'de> for Visitor {
             type Value = Comm;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a task name")
@@ -79,7 +83,31 @@ impl<'de> Deserialize<'de> for Comm {
             fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Comm, E> {
                 Ok(Comm::from(name))
             }
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut numbers: A) -> Result<Comm, A::Error> {
+                let mut bytes = [0; COMM_LEN];
+                let mut room = bytes[..COMM_LEN - 1].iter_mut();
+                while let Some(byte) = numbers.next_element()? {
+                    *room.next().ok_or_else(|| serde::de::Error::custom("a task name has at most 15 bytes"))? = byte;
+                }
+                Ok(Comm::new(bytes))
+            }
         }
-        deserializer.deserialize_str(Visitor)
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_survives_a_recording() {
+        for bytes in [b"sh\0\0\0\0\0\0\0\0\0\0\0\0\0\0", b"\xff\x1b[2J\0\0\0\0\0\0\0\0\0\0\0", b"fifteen bytes..\0"] {
+            let comm = Comm::new(*bytes);
+            let json = serde_json::to_string(&comm).expect("serializes");
+            assert_eq!(serde_json::from_str::<Comm>(&json).expect(&json), comm);
+        }
+        assert!(serde_json::from_str::<Comm>("[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16]").is_err());
+        assert_eq!(Comm::from("fünfzehn bytes ü").bytes().len(), 15, "cut between characters");
     }
 }

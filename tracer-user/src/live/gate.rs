@@ -121,7 +121,8 @@ fn container_of(news: &News) -> Option<&ContainerRef> {
         News::Exec(news) | News::Fork(news) => news.container.as_ref(),
         News::Zombie(news) => news.container.as_ref(),
         News::Container(news) => Some(&news.name),
-        News::Stopping(news) | News::Termination(news) => Some(&news.container),
+        News::Stopping(news) => Some(&news.container),
+        News::Termination(news) => Some(&news.container),
         News::Condition(news) => news.container.as_ref(),
         News::Lost(_) => None,
     }

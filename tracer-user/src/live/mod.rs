@@ -10,7 +10,7 @@ pub mod sink;
 mod tracker;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -18,7 +18,7 @@ use tokio::signal::unix::{Signal as Incoming, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::container::docker::Names;
+use crate::container::docker::{self, Names};
 use crate::container::filter::Filters;
 use crate::container::hierarchy::Hierarchies;
 use crate::event::{BootNs, Described, Event};
@@ -143,6 +143,11 @@ impl Session {
         &self.tracker
     }
 
+    /// How it stands with the sockets that are asked for names.
+    pub fn runtimes(&self) -> impl Iterator<Item = (&Path, docker::State)> {
+        self.names.iter().flat_map(Names::states)
+    }
+
     /// Says of a container what a runtime would say.
     pub fn describe(&mut self, described: Described) {
         self.tracker.described(described, &mut self.events);
@@ -177,7 +182,11 @@ impl Session {
                 biased;
                 () = self.interrupt.wait() => return Ok(End::Interrupted),
                 value = &mut end => return self.last(value),
-                Some(described) = self.descriptions.recv() => self.tracker.described(described, &mut self.events),
+                Some(described) = self.descriptions.recv() => {
+                    // what the kernel told before comes before
+                    self.tracker.drain(&mut self.events)?;
+                    self.tracker.described(described, &mut self.events);
+                }
                 readable = self.tracker.readable() => {
                     readable?;
                     self.tracker.drain(&mut self.events)?;
@@ -226,7 +235,7 @@ impl Session {
         self.pipeline.flush()?;
         if let Some(trouble) = self.pipeline.take_trouble() {
             self.lost_recording = true;
-            crate::commands::note(&format!("the recording ends here, tracing goes on: {trouble}"));
+            log::warn!("the recording ends here, tracing goes on: {trouble}");
         }
         Ok(())
     }

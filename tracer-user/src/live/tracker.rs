@@ -5,7 +5,7 @@
 //! trial by the kernel program itself.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use tracer_common::CGROUP_V1;
@@ -15,7 +15,7 @@ use crate::container::hierarchy::Hierarchies;
 use crate::container::scan::{Classifier, cgroups_of, figures};
 use crate::event::{BootNs, CgroupFound, CgroupGone, CgroupId, Counted, Described, Event, Lost, Task, What};
 use crate::model::Want;
-use crate::probe::{CgroupMade, CgroupV1, Probe, Record, Ring, Settings, TaskSeen};
+use crate::probe::{CgroupMade, CgroupV1, KernelLog, Probe, Record, Ring, Settings, TaskSeen};
 
 use super::answers;
 use super::boot_now;
@@ -32,6 +32,7 @@ const DESCRIPTIONS: usize = 4_096;
 pub struct Tracker {
     probe: Probe,
     ring: Ring,
+    log: Option<KernelLog>,
     hierarchies: Hierarchies,
     classifier: Classifier,
     /// Tracked cgroups.
@@ -83,6 +84,7 @@ impl Tracker {
         drain: Duration,
         events: &mut Vec<Event>,
     ) -> anyhow::Result<Self> {
+        let begun = Instant::now();
         let hierarchies = Hierarchies::discover()?;
         let classifier = Classifier::new(&hierarchies, &filters.cgroups);
         let (only, containers_of_pids) = Only::new(filters, &hierarchies, &classifier)?;
@@ -99,9 +101,12 @@ impl Tracker {
         };
         let mut probe = Probe::load(&settings)?;
         let ring = probe.open_ring(drain)?;
+        let log = if options.log { Some(probe.kernel_log()?) } else { None };
+        log::info!("attached to {} after {} ms", probe.info().programs.join(", "), begun.elapsed().as_millis());
         let mut tracker = Self {
             probe,
             ring,
+            log,
             hierarchies,
             classifier,
             cgroups: HashMap::new(),
@@ -122,6 +127,8 @@ impl Tracker {
         }
         tracker.follow_pids(at, events)?;
         tracker.snapshot(events)?;
+        let cgroups = tracker.cgroups.len();
+        log::info!("{cgroups} cgroups of containers tracked after {} ms", begun.elapsed().as_millis());
         Ok(tracker)
     }
 
@@ -171,6 +178,9 @@ impl Tracker {
             events.push(Event(boot_now(), What::Lost(lost)));
         }
         self.let_go(boot_now())?;
+        if let Some(log) = &mut self.log {
+            log.flush();
+        }
         Ok(drained.more)
     }
 

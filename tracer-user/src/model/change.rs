@@ -39,9 +39,9 @@ pub enum News {
     /// A container is being stopped: live views show it from now on. No JSON line of its own.
     Stopping(Box<Termination>),
     /// A termination is complete.
-    Termination(Box<Termination>),
+    Termination(Arc<Termination>),
     /// A condition began (or got markedly worse).
-    Condition(Box<Condition>),
+    Condition(Arc<Condition>),
     /// Records were lost.
     Lost(Lost),
 }
@@ -255,7 +255,8 @@ pub struct Termination {
     pub grace: Grace,
     /// How the first process ended.
     pub exit: Option<ExitStatus>,
-    /// Every process there was from the first sign on; the first process is first.
+    /// Every process there was from the first sign on: the first process, its descendants as a tree in preorder, and
+    /// last those not below it. The preStop hook's is among them.
     pub processes: Vec<TerminationProcess>,
     /// preStop hook, when one ran.
     pub pre_stop: Option<PreStop>,
@@ -339,6 +340,8 @@ pub struct Received {
     pub role: Role,
     /// What became of it.
     pub outcome: Outcome,
+    /// It was blocked, and taken by a wait.
+    pub taken: bool,
 }
 
 /// A remark beside a verdict.

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use crate::event::{BootNs, Comm, StateSeen, Task, TaskKey};
 use crate::signal::Signal;
 
-use super::change::{Condition, Figure, News};
+use super::change::{Condition, Figure};
 use super::limits;
 use super::names::{ConditionKind, Role};
 use super::node::{Node, Timer, Want};
@@ -34,6 +34,12 @@ impl Node {
         let Some(container) = self.containers.get(&owner) else { return };
         let Some(first) = container.first.and_then(|first| self.processes.get(first)) else { return };
         let (signal, comm, sender) = (receipt.signal, first.comm(), &receipt.sender);
+        let stops = container.stop_signal().unwrap_or(Signal::TERM) == signal;
+        let prospect = if stops {
+            format!(" It will do the same with {signal} when the container is stopped.")
+        } else {
+            String::new()
+        };
         let inside = receipt.role == Role::Inside;
         let who = match (inside, sender.ns_pid) {
             (true, Some(ns_pid)) => format!("{} (pid {ns_pid} in the container)", sender.comm),
@@ -50,7 +56,7 @@ impl Node {
         } else {
             (
                 format!(
-                    "{who} sent {signal} to {comm} (PID 1), which has no handler for it, so the kernel dropped it. It will do the same with {signal} when the container is stopped."
+                    "{who} sent {signal} to {comm} (PID 1), which has no handler for it, so the kernel dropped it.{prospect}"
                 ),
                 format!("Handle {signal} in {comm}, or put an init before it (docker run --init, tini, dumb-init)."),
             )
@@ -67,7 +73,7 @@ impl Node {
                 ("target_pid", Figure::Number(u64::from(first.task.pid))),
             ],
         };
-        self.news(at, News::Condition(Box::new(condition)));
+        self.tell_condition(at, condition);
     }
 
     /// A process should be gone by now. Where it is stuck comes as an event, and with it the condition.
@@ -107,7 +113,7 @@ impl Node {
                 ("stack", Figure::Text(seen.stack.join(" < "))),
             ],
         };
-        self.news(at, News::Condition(Box::new(condition)));
+        self.tell_condition(at, condition);
     }
 
     /// A process was created: perhaps to replace one that failed.
@@ -136,7 +142,7 @@ impl Node {
         let shell = Program::of(first.comm().as_str(), first.exe.as_deref()).is_shell();
         let life = process.life_ms().unwrap_or(u64::MAX);
         let looks_at_parent = first.task.ns_pid == 1
-            && process.comm() == first.comm()
+            && (process.comm() == first.comm() || (process.exe.is_some() && process.exe == first.exe))
             && !asked
             && status.code().is_some()
             && life <= limits::ORPHAN_EXIT_LIFE_MS;
@@ -206,7 +212,7 @@ impl Node {
                 ("supervisor_pid", Figure::Number(u64::from(first_pid))),
             ],
         };
-        self.news(at, News::Condition(Box::new(condition)));
+        self.tell_condition(at, condition);
     }
 
     /// Decides on children that ended at once: when some time has passed, or when PID 1 gives up and `exits` itself.
@@ -242,6 +248,6 @@ impl Node {
                 ("comm", Figure::Text(comm.to_string())),
             ],
         };
-        self.news(due, News::Condition(Box::new(condition)));
+        self.tell_condition(due, condition);
     }
 }

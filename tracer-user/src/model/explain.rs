@@ -7,7 +7,8 @@ use crate::signal::Signal;
 
 use super::change::{ExitStatus, Hint, Sender, Termination};
 use super::limits;
-use super::names::{Cause, HintKind, Role, Verdict};
+use super::names::{Cause, HintKind, Outcome, Role, Verdict};
+use super::outcome::names_runtime;
 use super::process::{Place, Process, Receipt};
 use super::program::Program;
 use super::signals::handles_another;
@@ -59,6 +60,12 @@ impl Story<'_> {
         }
     }
 
+    /// The stop signal waited for a handler that never ran. After a loss nobody knows.
+    fn was_kept_from_running(&self) -> bool {
+        self.termination.certain
+            && self.signal.is_some_and(|signal| signal.outcome == Outcome::Caught && !signal.delivered)
+    }
+
     /// Processes below the first that were killed: those that never were asked, or all.
     fn killed(&self, unasked_only: bool) -> Vec<&Process> {
         let first = self.termination.processes.first().map(|first| (first.process.pid, first.process.start));
@@ -90,7 +97,7 @@ fn sent_by(sender: &Sender) -> String {
     let pid = sender.party.pid;
     match sender.role {
         Role::Runtime => match sender.ancestors.first() {
-            Some(parent) if !comm.as_str().starts_with("runc") && !comm.as_str().starts_with("crun") => {
+            Some(parent) if !names_runtime(*comm) => {
                 format!("{comm} (child of {})", parent.comm)
             }
             _ => comm.to_string(),
@@ -169,12 +176,11 @@ pub(super) fn what(story: &Story<'_>) -> String {
             story.until_the_end()
         ),
         (Verdict::SigtermDropped, Some(Cause::StopSignalMismatch)) => {
-            let python = story.facts.program == Program::Python;
             let other = story
                 .facts
                 .caught
                 .zip(story.signal)
-                .and_then(|(caught, signal)| handles_another(caught, signal.signal, python));
+                .and_then(|(caught, signal)| handles_another(caught, signal.signal, story.facts.program));
             format!(
                 "{sender} sent {stop}, for which {first} has no handler, so the kernel dropped it; {first} does handle {}; {}.",
                 other.map_or_else(|| "others".to_owned(), |other| other.to_string()),
@@ -291,6 +297,10 @@ fn too_slow(story: &Story<'_>, cause: Option<Cause>) -> String {
                 seconds(after)
             )
         }
+        _ if story.was_kept_from_running() => format!(
+            "{stop} from {sender} was queued for {first}, which has a handler for it but never came to run it: it was stopped (SIGSTOP), frozen, or waiting inside the kernel; {killer} sent SIGKILL {} later.",
+            seconds(after)
+        ),
         _ => format!(
             "{first} {took} {stop} from {sender} and was still running when {killer} sent SIGKILL {} later.",
             seconds(after)
@@ -348,7 +358,7 @@ pub(super) fn fix(story: &Story<'_>) -> Option<String> {
     Some(match (termination.verdict, termination.cause) {
         (Verdict::SigtermDropped, Some(Cause::StopSignalMismatch)) => {
             let other = story.facts.caught.zip(story.signal).and_then(|(caught, signal)| {
-                handles_another(caught, signal.signal, program == Program::Python)
+                handles_another(caught, signal.signal, program)
             })?;
             format!("Make the stop signal one that it handles: STOPSIGNAL {other} in the Dockerfile (docker run --stop-signal {other}; lifecycle.stopSignal: {other} in the pod), or handle {stop} too.")
         }
@@ -373,6 +383,7 @@ pub(super) fn fix(story: &Story<'_>) -> Option<String> {
         (Verdict::NotForwarded, _) => format!("Let {} pass {stop} on to its children and wait for them; or start the program with exec so that it is PID 1 itself.", story.first()),
         (Verdict::TooSlow, Some(Cause::TrapDeferred)) => "Run the program in the background and wait for it, so that the trap runs at once: PROGRAM & pid=$!; trap 'kill $pid' TERM; wait $pid. Or start it with exec.".to_owned(),
         (Verdict::TooSlow, Some(Cause::PreStopUsedItAll)) => "Make terminationGracePeriodSeconds longer than the preStop hook and the shutdown together: the hook counts against it.".to_owned(),
+        (Verdict::TooSlow, _) if story.was_kept_from_running() => "Find out what kept it from running: a SIGSTOP, a debugger, a paused container (docker pause), or storage that does not answer. A longer grace period would not help.".to_owned(),
         (Verdict::TooSlow, _) => {
             let budget = termination.grace.budget_ms.map_or_else(String::new, |budget| format!(" than {}", period(budget)));
             format!("Make the shutdown faster, or the grace period longer{budget} (docker run --stop-timeout; terminationGracePeriodSeconds in the pod).")

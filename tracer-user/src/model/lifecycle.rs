@@ -14,6 +14,16 @@ fn is_setup(comm: Comm) -> bool {
     name.starts_with("runc:[") || matches!(name, "runc" | "crun" | "youki" | "exe" | "conmon")
 }
 
+/// Whether a runtime executes itself again: runc does so from a sealed copy, in the container's cgroup already. What the
+/// init of a new pid namespace executes is the container's program whatever it is called.
+fn is_setup_again(execed: &Execed) -> bool {
+    const BY_DESCRIPTOR: [&str; 3] = ["/proc/self/", "/proc/thread-self/", "/dev/fd/"];
+    let file = execed.filename.as_str();
+    let name = file.rsplit('/').next().unwrap_or(file);
+    let itself = BY_DESCRIPTOR.iter().any(|place| file.starts_with(place)) || matches!(name, "runc" | "crun" | "youki");
+    itself && !execed.task.is_init()
+}
+
 impl Node {
     pub(super) fn on_process(&mut self, at: BootNs, seen: &ProcessSeen) {
         let task = &seen.task;
@@ -165,7 +175,8 @@ impl Node {
         process.task.comm = execed.task.comm;
         process.exe = Some(execed.filename.clone());
         process.execed = true;
-        process.started_program = true;
+        let program = process.joined.is_none() || process.started_program || !is_setup_again(execed);
+        process.started_program |= program;
         let joined = process.joined.is_some();
         let Some(owner) = process.container else { return };
         let party = self.processes.get(key).map(|process| self.process_party(process));
@@ -181,7 +192,7 @@ impl Node {
         if let Some(container) = self.containers.get_mut(&owner)
             && container.first == Some(key)
         {
-            container.settled = true;
+            container.settled |= program;
         }
     }
 
@@ -261,11 +272,32 @@ impl Node {
             exec.exit = Some(status);
         }
         self.child_ended(at, owner, key);
-        if self.containers.get(&owner).and_then(|container| container.first) == Some(key) {
-            self.judge_orphans(at, owner, true);
+        if self.containers.get(&owner).and_then(|container| container.first) == Some(key) && !self.set_up(owner, key) {
+            // only who exits by itself has given up
+            let stopped = self.containers.get(&owner).is_some_and(|container| container.stop.is_some());
+            self.judge_orphans(at, owner, status.code().is_some() && !stopped);
             self.first_exited(at, owner, key, status);
         }
         self.close_stop(at, owner, false);
+    }
+
+    /// A first process that was only the runtime's set-up code makes way for the one it set up: its exit ends nothing.
+    fn set_up(&mut self, owner: ContainerKey, key: TaskKey) -> bool {
+        if !self.processes.get(key).is_some_and(Process::is_setup) {
+            return false;
+        }
+        let live: Vec<_> = self
+            .processes
+            .iter()
+            .filter(|process| process.container == Some(owner) && process.is_live())
+            .map(Process::key)
+            .collect();
+        let Some(container) = self.containers.get_mut(&owner).filter(|_| !live.is_empty()) else { return false };
+        (container.first, container.settled) = (None, false);
+        for candidate in live {
+            self.consider_first(owner, candidate);
+        }
+        true
     }
 
     /// Children of a process that ends go to the container's init, if it has one; else to somebody unknown.
@@ -322,6 +354,11 @@ impl Node {
 }
 
 impl Process {
+    /// The runtime's own code, which came in to set the container (or an exec) up.
+    pub(super) fn is_setup(&self) -> bool {
+        self.joined.is_some() && !self.started_program && is_setup(self.comm())
+    }
+
     /// Exited and not reaped.
     #[must_use]
     pub const fn is_zombie_now(&self) -> bool {

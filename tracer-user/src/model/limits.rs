@@ -30,6 +30,8 @@ pub const ORPHAN_EXIT_QUIET_MS: u64 = 500;
 /// Exited within this time of the stop signal and without a preStop hook: too early for load balancers, ms.
 pub const TOO_EARLY_MS: u64 = 1_000;
 
+/// The shortest grace period that kubelet gives, ms; Docker's may be shorter, but then its stop signal is known.
+pub const GRACE_LEAST_MS: u64 = 2_000;
 /// Grace period to assume where nobody told one: Kubernetes' default, ms.
 pub const GRACE_UNKNOWN_MS: u64 = 30_000;
 /// A stop by something that is no runtime and led to nothing is forgotten this long after the grace period, ms.
@@ -38,8 +40,9 @@ pub const ABANDON_SLACK_MS: u64 = 5_000;
 pub const ABANDON_RUNTIME_MS: u64 = 3_600_000;
 /// A signal this long before an exit by itself is taken for its reason, ms.
 pub const REASON_MS: u64 = 10_000;
-/// A SIGKILL that comes this much earlier or later than the configured grace period shows another one, ms.
-pub const BUDGET_TOLERANCE_MS: u64 = 500;
+/// A SIGKILL that comes this much earlier or later than the configured grace period shows another one, ms. Grace periods
+/// are whole seconds; what is less is the delay of a busy machine.
+pub const BUDGET_TOLERANCE_MS: u64 = 900;
 /// A preStop hook ended at most this long before the stop signal, ms.
 pub const PRE_STOP_GAP_MS: u64 = 1_000;
 /// After a loss this old, a termination without a known reason is certain again, ms.
@@ -53,6 +56,8 @@ pub const PROCESSES_TOLD: usize = 256;
 pub const DEPARTED_KEPT: usize = 1_024;
 /// Terminations kept.
 pub const TERMINATIONS_KEPT: usize = 512;
+/// Conditions kept.
+pub const CONDITIONS_KEPT: usize = 512;
 /// Containers kept after they are gone.
 pub const GONE_KEPT: usize = 256;
 /// Processes that joined from outside (execs), remembered for each container.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::event::{BootNs, CgroupFigures, CgroupId, Event, Lost, Task, TaskKey, What};
 
-use super::change::{Change, News, Party, Termination};
+use super::change::{Change, Condition, News, Party, Termination};
 use super::container::Container;
 use super::limits;
 use super::process::{ContainerKey, Process, Processes};
@@ -23,6 +23,7 @@ pub struct Node {
     pub(super) gone: VecDeque<ContainerKey>,
     pub(super) processes: Processes,
     pub(super) terminations: VecDeque<Arc<Termination>>,
+    conditions: VecDeque<(BootNs, Arc<Condition>)>,
     pub(super) lost: Lost,
     timers: BinaryHeap<Reverse<(BootNs, Timer)>>,
     changes: Vec<Change>,
@@ -168,6 +169,12 @@ impl Node {
         self.terminations.iter()
     }
 
+    /// The last conditions and when they were told, oldest first.
+    #[must_use]
+    pub fn conditions(&self) -> impl DoubleEndedIterator<Item = (BootNs, &Arc<Condition>)> {
+        self.conditions.iter().map(|(at, condition)| (*at, condition))
+    }
+
     /// Records lost so far.
     #[must_use]
     pub const fn lost(&self) -> &Lost {
@@ -176,6 +183,16 @@ impl Node {
 
     pub(super) fn news(&mut self, at: BootNs, news: News) {
         self.changes.push(Change { at, news });
+    }
+
+    /// Tells a condition and keeps it.
+    pub(super) fn tell_condition(&mut self, at: BootNs, condition: Condition) {
+        if self.conditions.len() == limits::CONDITIONS_KEPT {
+            self.conditions.pop_front();
+        }
+        let condition = Arc::new(condition);
+        self.conditions.push_back((at, condition.clone()));
+        self.news(at, News::Condition(condition));
     }
 
     pub(super) fn want(&mut self, want: Want) {

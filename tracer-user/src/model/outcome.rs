@@ -5,7 +5,7 @@
 
 use tracer_common::task_flags;
 
-use crate::event::{Ancestor, Delivered, Handler, SendResult, SignalSent, Task};
+use crate::event::{Ancestor, Comm, Delivered, Handler, SendResult, SignalSent, Task};
 use crate::signal::Signal;
 
 use super::names::{Outcome, Role};
@@ -98,15 +98,18 @@ const RUNTIMES: [&str; 17] = [
 fn is_runtime(sender: &Task, ancestors: &[Ancestor]) -> bool {
     // runc re-executes itself from a sealed copy and may carry another name then: its parent tells
     let parent = ancestors.first().map(|parent| parent.comm);
-    std::iter::once(sender.comm)
-        .chain(parent)
-        .any(|comm| RUNTIMES.contains(&comm.as_str()) || comm.bytes().starts_with(b"containerd-shim"))
+    std::iter::once(sender.comm).chain(parent).any(names_runtime)
+}
+
+/// Whether a name is that of a container runtime.
+pub(super) fn names_runtime(comm: Comm) -> bool {
+    RUNTIMES.contains(&comm.as_str()) || comm.bytes().starts_with(b"containerd-shim")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{CgroupId, Comm};
+    use crate::event::CgroupId;
     use crate::signal::SignalSet;
 
     fn sent(signal: Signal, handler: Handler, result: SendResult, flags: u32) -> SignalSent {

@@ -82,6 +82,8 @@ pub struct Receipt {
     pub taken: bool,
     /// It was dropped when it was taken from the queue.
     pub dropped_late: bool,
+    /// It was taken from the queue: a handler ran.
+    pub delivered: bool,
 }
 
 impl Process {

@@ -58,6 +58,13 @@ impl Program {
         matches!(self, Self::Shell)
     }
 
+    /// It has a handler for SIGINT that its user did not write: Python makes it a `KeyboardInterrupt`; dash with `-c` or a
+    /// script, and bash while it waits for a child, look whether the child died of it, and then raise it at themselves,
+    /// which an init drops.
+    pub(super) const fn handles_interrupt_itself(self) -> bool {
+        matches!(self, Self::Python | Self::Shell)
+    }
+
     /// Its workers learn of a shutdown through a pipe or a channel, not by a signal: that they got none proves nothing.
     pub(super) const fn tells_workers_by_pipe(self) -> bool {
         matches!(self, Self::Nginx | Self::Apache | Self::Haproxy)

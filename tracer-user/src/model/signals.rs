@@ -9,6 +9,7 @@ use super::names::{Outcome, Role};
 use super::node::{Node, Timer, Want};
 use super::outcome::{dropped_at_delivery, outcome, role};
 use super::process::Receipt;
+use super::program::Program;
 
 /// When to ask whether a blocked signal was taken, ms after it was sent. Programs that wait for signals take them at
 /// once; the exit of the process settles the rest.
@@ -35,12 +36,16 @@ impl Node {
             result: sent.result,
             taken: false,
             dropped_late: outcome == Outcome::Dropped && sent.result != crate::event::SendResult::Ignored,
+            delivered: false,
         };
         let owner = self.processes.get(key).and_then(|process| process.container);
         if let Some(container) = owner.and_then(|owner| self.containers.get_mut(&owner)) {
             container.signals += 1;
         }
+        // an init that exits kills all that is left, its own dying threads included: that tells nothing of anybody
+        let sweep = sent.signal == Signal::KILL && outcome == Outcome::Ignored && role == Role::Kernel;
         if outcome != Outcome::Noise
+            && !sweep
             && let Some(process) = self.processes.get_mut(key)
         {
             process.receive(receipt.clone());
@@ -84,6 +89,9 @@ impl Node {
             && let Some(receipt) = process.received.iter_mut().rev().find(|receipt| receipt.signal == delivered.signal)
         {
             latency = Some(at.since(receipt.at));
+            receipt.delivered = true;
+            // that it is not pending any more may have been seen before this
+            receipt.taken = false;
             if dropped {
                 receipt.outcome = Outcome::Dropped;
                 receipt.dropped_late = true;
@@ -159,8 +167,8 @@ impl Node {
 pub(super) const ASKING: [Signal; 5] = [Signal::TERM, Signal::INT, Signal::QUIT, Signal::HUP, Signal::USR1];
 
 /// Whether one of the signals that ask a program to end has a handler.
-pub(super) fn handles_another(caught: SignalSet, stop: Signal, python: bool) -> Option<Signal> {
+pub(super) fn handles_another(caught: SignalSet, stop: Signal, program: Program) -> Option<Signal> {
     let asked = [Signal::TERM, Signal::INT, Signal::QUIT];
-    // Python turns SIGINT into KeyboardInterrupt by itself: that is no handler of the program
-    asked.into_iter().find(|&other| other != stop && caught.has(other) && !(python && other == Signal::INT))
+    let own = |other| other == Signal::INT && program.handles_interrupt_itself();
+    asked.into_iter().find(|&other| other != stop && caught.has(other) && !own(other))
 }

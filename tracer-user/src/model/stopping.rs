@@ -69,9 +69,15 @@ impl Node {
             stop.kill.get_or_insert(kill);
             return;
         }
+        let (configured, grace) = (container.stop_signal(), container.grace_ms());
         let reason = container.take_candidate(|candidate, _| {
-            // a runtime's own signal that was not known to be its stop signal
-            candidate.role == Role::Runtime || candidate.signal == Signal::TERM
+            let after = at.ms_since(candidate.at);
+            // a reload of an hour ago is no reason
+            let soon = grace.is_none_or(|grace| after <= grace + limits::ABANDON_SLACK_MS);
+            // A runtime's signal that is not its stop signal as far as we know: the pod may have another one than the
+            // image. Then it was given time; docker kill with one signal and then another is no stop.
+            let patient = configured.is_none() || after + limits::BUDGET_TOLERANCE_MS >= limits::GRACE_LEAST_MS;
+            soon && (candidate.signal == Signal::TERM || (candidate.role == Role::Runtime && patient))
         });
         self.open(owner, reason, Some(kill), at);
     }
@@ -81,7 +87,8 @@ impl Node {
         if self.containers.get(&owner).is_some_and(|container| container.stop.is_none()) {
             let Some(container) = self.containers.get_mut(&owner) else { return };
             let reason = container.take_candidate(|candidate, reraised| {
-                let died_of_it = status.signal() == Some(candidate.signal);
+                let asked_for_it = matches!(candidate.role, Role::Runtime | Role::Host) || !candidate.signal.is_crash();
+                let died_of_it = status.signal() == Some(candidate.signal) && asked_for_it;
                 let asked = [Signal::TERM, Signal::INT, Signal::QUIT, Signal::HUP].contains(&candidate.signal);
                 let soon = at.ms_since(candidate.at) <= limits::REASON_MS;
                 let reached = candidate.outcome != Outcome::Dropped && candidate.outcome != Outcome::Ignored;
@@ -157,7 +164,10 @@ impl Node {
         let Some(container) = self.containers.get(&owner) else { return };
         let Some(stop) = &container.stop else { return };
         if !cgroup_gone {
-            let over = stop.exit.is_some() && !self.processes.iter().any(|p| p.container == Some(owner) && p.is_live());
+            // what --pid names is one process: those it leaves behind go on without it
+            let alone = self.followed.values().any(|followed| *followed == owner);
+            let empty = || !self.processes.iter().any(|p| p.container == Some(owner) && p.is_live());
+            let over = stop.exit.is_some() && (alone || empty());
             if !over {
                 return;
             }
@@ -171,7 +181,7 @@ impl Node {
             container.departed.clear();
         }
         let kept = self.keep_termination(termination);
-        self.news(at, News::Termination(Box::new((*kept).clone())));
+        self.news(at, News::Termination(kept));
     }
 }
 

@@ -95,7 +95,7 @@ impl Node {
     ) -> Vec<&'a Process> {
         let there = |process: &&Process| {
             let since = process.exit.is_none_or(|(exited, _)| exited >= stop.started);
-            since || Some(process.key()) == container.first
+            Some(process.key()) == container.first || (since && !process.is_setup())
         };
         let mut members: Vec<_> = container
             .departed
@@ -140,12 +140,18 @@ impl Node {
                     Some(Place::Below(depth)) => Some(*depth),
                     _ => None,
                 },
-                received: process.received.iter().filter(|r| r.at >= stop.started).map(received).collect(),
+                received: process.received.iter().filter(|r| concerns(r, process, stop)).map(received).collect(),
                 exit: process.exit.map(|(_, status)| status),
                 exited: process.exit.map(|(at, _)| at),
             })
             .collect()
     }
+}
+
+/// Signals since the first sign; and the one that a process died of, which is just before it when nobody asked for a stop.
+fn concerns(receipt: &Receipt, process: &Process, stop: &Stop) -> bool {
+    let died_of = process.exit.and_then(|(_, status)| status.signal());
+    receipt.at >= stop.started || (receipt.outcome == Outcome::Default && Some(receipt.signal) == died_of)
 }
 
 fn received(receipt: &Receipt) -> Received {
@@ -155,6 +161,7 @@ fn received(receipt: &Receipt) -> Received {
         sender: receipt.sender.clone(),
         role: receipt.role,
         outcome: receipt.outcome,
+        taken: receipt.taken,
     }
 }
 
@@ -212,6 +219,8 @@ fn facts(
     let killed = stop.exit.and_then(|(_, status)| status.signal()) == Some(Signal::KILL);
     let oom_below = members.iter().any(|process| process.oom);
     let pre_stop_ms = stop.signal.as_ref().map_or(0, |signal| signal.at.ms_since(stop.started));
+    // what was configured counts: when a hook overstays, kubelet adds its minimum, and that is what is observed
+    let configured = container.grace_ms().or(grace.budget_ms);
     Facts {
         stop: stop.signal.as_ref().map(|signal| StopFact {
             signal: signal.signal,
@@ -227,7 +236,7 @@ fn facts(
         program,
         caught: container.caught,
         pre_stop_used_it_all: stop.pre_stop.is_some()
-            && grace.budget_ms.is_some_and(|budget| pre_stop_ms.saturating_mul(10) >= budget.saturating_mul(9)),
+            && configured.is_some_and(|budget| pre_stop_ms.saturating_mul(10) >= budget.saturating_mul(9)),
     }
 }
 

@@ -101,10 +101,9 @@ pub(super) fn judge(facts: &Facts) -> (Verdict, Option<Cause>) {
 }
 
 fn drop_cause(facts: &Facts, stop: &StopFact) -> Cause {
-    let python = facts.program == Program::Python;
     if stop.reraised {
         Cause::HandlerReraised
-    } else if facts.caught.is_some_and(|caught| handles_another(caught, stop.signal, python).is_some()) {
+    } else if facts.caught.is_some_and(|caught| handles_another(caught, stop.signal, facts.program).is_some()) {
         Cause::StopSignalMismatch
     } else if stop.late {
         Cause::DroppedAtDelivery
@@ -203,8 +202,10 @@ mod tests {
         let mut dropped = facts(Some(Fate::Dropped), true, SIGKILLED);
         dropped.caught = Some(SignalSet::from_iter([Signal::INT]));
         check(&dropped, Verdict::SigtermDropped, Some(Cause::StopSignalMismatch));
-        dropped.program = Program::Python;
-        check(&dropped, Verdict::SigtermDropped, Some(Cause::NoHandler));
+        for handles_it_itself in [Program::Python, Program::Shell] {
+            dropped.program = handles_it_itself;
+            check(&dropped, Verdict::SigtermDropped, Some(Cause::NoHandler));
+        }
         dropped.stop = Some(StopFact { signal: Signal::TERM, fate: Fate::Dropped, late: true, reraised: false });
         check(&dropped, Verdict::SigtermDropped, Some(Cause::DroppedAtDelivery));
         let mut reraised = facts(Some(Fate::Caught), true, SIGKILLED);

@@ -13,7 +13,8 @@ use super::words::{count, seconds};
 
 impl Node {
     pub(super) fn became_zombie(&mut self, at: BootNs, key: TaskKey) {
-        if let Some(process) = self.processes.get_mut(key) {
+        // the runtime's set-up code is the runtime's to reap, and on a busy machine that takes a while
+        if let Some(process) = self.processes.get_mut(key).filter(|process| !process.is_setup()) {
             process.zombie = true;
             self.remind(at.plus_ms(limits::ZOMBIE_TOLD_MS), Timer::Zombie(key));
         }
@@ -97,7 +98,7 @@ impl Node {
         if let Some(container) = self.containers.get_mut(&owner) {
             container.zombies_reported = now;
         }
-        self.news(due, News::Condition(Box::new(condition)));
+        self.tell_condition(due, condition);
     }
 
     fn zombie_condition(&self, owner: ContainerKey, zombies: &[&Process], oldest_ms: u64) -> Condition {

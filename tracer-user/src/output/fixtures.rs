@@ -112,7 +112,7 @@ pub(super) fn signal_news() -> SignalNews {
 }
 
 pub(super) fn received(signal: Signal, at: BootNs, sender: &Sender, outcome: Outcome) -> Received {
-    Received { signal, at, sender: sender.party.clone(), role: sender.role, outcome }
+    Received { signal, at, sender: sender.party.clone(), role: sender.role, outcome, taken: false }
 }
 
 pub(super) fn process(party: Party, depth: Option<u32>, received: Vec<Received>) -> TerminationProcess {
@@ -300,8 +300,12 @@ pub(super) fn taken() -> Termination {
         grace: Grace { budget_ms: Some(10_000), source: Some("default".to_owned()), used_ms: 5_120 },
         exit: Some(exited(143)),
         processes: vec![
-            process(party("tini", 4123, 1), Some(0), vec![received(Signal::TERM, after(0), &runc(), Outcome::Blocked)])
-                .ends(after(5_120), exited(143)),
+            process(
+                party("tini", 4123, 1),
+                Some(0),
+                vec![Received { taken: true, ..received(Signal::TERM, after(0), &runc(), Outcome::Blocked) }],
+            )
+            .ends(after(5_120), exited(143)),
             process(
                 party("python3", 4130, 7),
                 Some(1),
@@ -404,5 +408,5 @@ pub(super) fn show<V: View>(view: &mut V, changes: &[Change]) {
 }
 
 pub(super) fn terminated(termination: Termination) -> Change {
-    Change { at: after(termination.grace.used_ms), news: News::Termination(Box::new(termination)) }
+    Change { at: after(termination.grace.used_ms), news: News::Termination(Arc::new(termination)) }
 }

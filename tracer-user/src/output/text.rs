@@ -72,6 +72,8 @@ impl<W: Write> Text<W> {
         let at = change.at;
         match &change.news {
             News::Termination(news) => return block::termination(news, self.clock, self.width, glyphs),
+            // every death by a signal and every exit with threads shows one: it tells nothing of who was killed
+            News::Deliver(news) if news.signal == Signal::KILL => return Vec::new(),
             News::Condition(news) => {
                 let time = self.clock.time_of_day(at).to_string();
                 return block::condition(news, &time, self.width, glyphs);

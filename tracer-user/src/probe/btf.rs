@@ -95,7 +95,7 @@ struct Type<'a> {
     kind: u32,
     kind_flag: bool,
     /// `size` or `type`, depending on the kind.
-    size_or_type: u32,
+    size_or_id: u32,
     /// What follows the head.
     entries: &'a [u8],
 }
@@ -193,7 +193,6 @@ impl<'a> Btf<'a> {
     /// The string at an offset, if it is terminated and UTF-8.
     fn string(&self, offset: u32) -> Option<&'a str> {
         let rest = self.strings.get(index(offset)..)?;
-        // names are short, and most are not what we look for: memchr by hand beats the generic search here
         let len = rest.iter().position(|&byte| byte == 0)?;
         std::str::from_utf8(&rest[..len]).ok()
     }
@@ -201,10 +200,10 @@ impl<'a> Btf<'a> {
     fn get(&self, id: u32) -> Option<Type<'a>> {
         let start = index(*self.starts.get(index(id))?);
         let info = u32_at(self.types, start.checked_add(4)?)?;
-        let size_or_type = u32_at(self.types, start.checked_add(8)?)?;
+        let size_or_id = u32_at(self.types, start.checked_add(8)?)?;
         let end = self.starts.get(index(id) + 1).map_or(self.types.len(), |&next| index(next));
         let entries = self.types.get(start.checked_add(12)?..end)?;
-        Some(Type { kind: info >> 24 & 0x1f, kind_flag: info >> 31 != 0, size_or_type, entries })
+        Some(Type { kind: info >> 24 & 0x1f, kind_flag: info >> 31 != 0, size_or_id, entries })
     }
 
     /// The type without qualifiers and typedefs around it.
@@ -213,7 +212,7 @@ impl<'a> Btf<'a> {
             let found = self.get(id)?;
             match found.kind {
                 kind::TYPEDEF | kind::VOLATILE | kind::CONST | kind::RESTRICT | kind::TYPE_TAG => {
-                    id = found.size_or_type;
+                    id = found.size_or_id;
                 }
                 _ => return Some(found),
             }
@@ -233,7 +232,7 @@ impl<'a> Btf<'a> {
 
     /// Size of a structure in bytes.
     pub(super) fn size(&self, structure: &str) -> Option<u32> {
-        self.named(structure, kind::STRUCT).map(|found| found.size_or_type).next()
+        self.named(structure, kind::STRUCT).map(|found| found.size_or_id).next()
     }
 
     fn walk(&self, mut structure: Type<'a>, path: &str) -> Option<u32> {
@@ -250,7 +249,7 @@ impl<'a> Btf<'a> {
     }
 
     fn member(&self, structure: Type<'a>, name: &str, depth: u32) -> Option<Member> {
-        if depth > MAX_DEPTH || !matches!(structure.kind, kind::STRUCT | kind::UNION) {
+        if name.is_empty() || depth > MAX_DEPTH || !matches!(structure.kind, kind::STRUCT | kind::UNION) {
             return None;
         }
         for entry in structure.entries.chunks_exact(12) {
@@ -287,8 +286,8 @@ impl<'a> Btf<'a> {
     /// Arguments of a tracepoint, from the type of its probes: `void (*btf_trace_NAME)(void *data, …)`. `typedef` is
     /// that name, which must have been among the wanted.
     pub(super) fn tracepoint(&self, typedef: &str) -> Option<TracepointArgs> {
-        let pointer = self.named(typedef, kind::TYPEDEF).find_map(|found| self.resolve(found.size_or_type))?;
-        let function = (pointer.kind == kind::PTR).then(|| self.resolve(pointer.size_or_type))??;
+        let pointer = self.named(typedef, kind::TYPEDEF).find_map(|found| self.resolve(found.size_or_id))?;
+        let function = (pointer.kind == kind::PTR).then(|| self.resolve(pointer.size_or_id))??;
         if function.kind != kind::FUNC_PROTO {
             return None;
         }

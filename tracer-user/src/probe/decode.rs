@@ -18,6 +18,7 @@ use crate::signal::{Signal, SignalSet};
 
 /// One thing the ring brought.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are events, handed on at once and never stored")]
 pub enum Record {
     /// Something for the model as it is.
     Event(Event),

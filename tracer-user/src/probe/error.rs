@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn keeps_the_end_of_a_log() {
-        let log: String = (0..20).map(|n| format!("line {n}\n\n")).collect();
+        let log = (0..20).map(|n| format!("line {n}")).collect::<Vec<_>>().join("\n\n");
         assert!(last_lines(&log).starts_with("line 12 | ") && last_lines(&log).ends_with("line 19"));
         assert_eq!(last_lines(""), "");
     }

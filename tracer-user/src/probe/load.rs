@@ -6,6 +6,7 @@ use std::io::Read as _;
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray};
 use aya::programs::{Iter, RawTracePoint};
 use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
+use aya_log::EbpfLogger;
 use tracer_common::{FOLLOWED_PIDS, Offsets, TRACKED_CGROUPS, TrackedCgroup, features, loss, map, tracked};
 
 use super::decode::{self, TaskSeen};
@@ -22,6 +23,12 @@ static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tracer-
 const BTF: &str = "/sys/kernel/btf/vmlinux";
 /// Program of the snapshot, and the kind of iterator it is.
 const ITERATOR: (&str, &str) = ("iter_task", "task");
+
+/// aya-log's ring, which exists whether it is used or not, and its size when it is.
+const LOG_MAP: &str = "AYA_LOGS";
+const LOG_BYTES: u32 = 1 << 17;
+/// The smallest ring that every page size allows (64 KiB on some arm64).
+const UNUSED_LOG_BYTES: u32 = 1 << 16;
 
 /// The loaded and attached programs with their maps. Dropping it, in whatever way, leaves nothing in the kernel.
 pub struct Probe {
@@ -78,6 +85,7 @@ impl Probe {
             .btf(None)
             .override_global(map::OFFSETS, &value, true)
             .map_max_entries(map::RING, settings.ring_bytes)
+            .map_max_entries(LOG_MAP, if settings.log { LOG_BYTES } else { UNUSED_LOG_BYTES })
             .load(OBJECT)?;
         let mut probe = Self {
             tracked: take(&mut ebpf, map::TRACKED)?,
@@ -132,6 +140,19 @@ impl Probe {
         let wake = Array::try_from(self.ebpf.take_map(map::WAKE).ok_or(ProbeError::RingTaken)?)
             .map_err(|source| ProbeError::MapAccess { name: map::WAKE, what: "open", source })?;
         Ring::new(ring, wake, drain_interval)
+    }
+
+    /// The diagnostics of the kernel programs: call [`KernelLog::flush`] now and then.
+    ///
+    /// # Errors
+    /// When [`Settings::log`] was not set, or it was taken before.
+    pub fn kernel_log(&mut self) -> Result<KernelLog, ProbeError> {
+        if !self.info.settings.log {
+            return Err(ProbeError::Object { what: "diagnostics were not asked for at load".to_owned() });
+        }
+        let logger =
+            EbpfLogger::init(&mut self.ebpf).map_err(|error| ProbeError::Object { what: error.to_string() })?;
+        Ok(KernelLog(logger))
     }
 
     /// Tracks a cgroup that belongs to a container, or confirms one that is tracked on trial. Its counters survive.
@@ -235,6 +256,22 @@ impl Probe {
     }
 }
 
+/// Diagnostics of the kernel programs, on their way to the logger of the `log` crate.
+pub struct KernelLog(EbpfLogger<&'static dyn log::Log>);
+
+impl KernelLog {
+    /// Passes on what has come since the last call.
+    pub fn flush(&mut self) {
+        self.0.flush();
+    }
+}
+
+impl std::fmt::Debug for KernelLog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KernelLog").finish_non_exhaustive()
+    }
+}
+
 impl std::fmt::Debug for Probe {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Probe").field("info", &self.info).finish_non_exhaustive()
@@ -271,3 +308,7 @@ fn kernel_release() -> String {
     fs::read_to_string("/proc/sys/kernel/osrelease")
         .map_or_else(|_unknown| String::new(), |text| text.trim().to_owned())
 }
+
+#[cfg(test)]
+#[path = "load_tests.rs"]
+mod tests;

@@ -15,7 +15,7 @@ mod settings;
 pub use btf::BtfError;
 pub use decode::{CgroupMade, DecodeError, Record, TaskSeen};
 pub use error::ProbeError;
-pub use load::{Info, Probe};
+pub use load::{Info, KernelLog, Probe};
 pub use offsets::KernelMismatch;
 pub use ring::{Drained, Ring};
 pub use settings::{CgroupV1, DRAIN_INTERVAL_AGENT, DRAIN_INTERVAL_LIVE, Settings};

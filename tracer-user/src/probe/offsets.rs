@@ -277,3 +277,7 @@ fn subsystem(btf: &Btf<'_>, chosen: &CgroupV1) -> Result<u32, KernelMismatch> {
         .ok_or_else(|| KernelMismatch::Member { structure: "css_set", members: "subsys".to_owned() })?;
     Ok(array + index * POINTER)
 }
+
+#[cfg(test)]
+#[path = "offsets_tests.rs"]
+mod tests;

@@ -23,7 +23,7 @@ use super::error::ProbeError;
 
 /// The kernel's records, on their way to whoever owns this.
 pub struct Ring {
-    ring: AsyncFd<Owned>,
+    source: AsyncFd<Owned>,
     wake: Array<MapData, u64>,
     interval: Duration,
     /// When to drain next unless the kernel rings; `None` while it is quiet.
@@ -58,10 +58,10 @@ impl Ring {
         let ring =
             RingBuf::try_from(ring).map_err(|source| ProbeError::MapAccess { name: map::RING, what: "map", source })?;
         // SAFETY: `Owned` owns the map and so its descriptor, never replaces it, and is dropped after its registration.
-        let ring = unsafe { AsyncFd::register_with_interest(Owned(ring), Interest::READABLE) }
+        let source = unsafe { AsyncFd::register_with_interest(Owned(ring), Interest::READABLE) }
             .map_err(|error| ProbeError::Io { what: "poll the ring buffer", source: error.into() })?;
         let next = Some(Instant::now());
-        Ok(Self { ring, wake, interval, next, asleep: false, more: false, undecodable: 0 })
+        Ok(Self { source, wake, interval, next, asleep: false, more: false, undecodable: 0 })
     }
 
     /// Waits until draining is worth while: the kernel rang, or it is time. Safe to cancel.
@@ -75,7 +75,7 @@ impl Ring {
         if let Some(next) = self.next {
             tokio::select! {
                 biased;
-                guard = self.ring.readable() => guard.map_err(poll_error)?.clear_ready(),
+                guard = self.source.readable() => guard.map_err(poll_error)?.clear_ready(),
                 () = sleep_until(next) => {}
             }
             return Ok(());
@@ -88,7 +88,7 @@ impl Ring {
                 return Ok(());
             }
         }
-        self.ring.readable().await.map_err(poll_error)?.clear_ready();
+        self.source.readable().await.map_err(poll_error)?.clear_ready();
         self.asleep = false;
         Ok(())
     }
@@ -104,7 +104,7 @@ impl Ring {
         }
         let mut taken = 0;
         while taken < budget {
-            let Some(item) = self.ring.get_mut().0.next() else { break };
+            let Some(item) = self.source.get_mut().0.next() else { break };
             let record = decode::record(&item);
             // its room is the kernel's again before anybody acts on it
             drop(item);
@@ -133,7 +133,7 @@ impl Ring {
 
     /// Whether anything is in the ring, also what is still being written: `ringbuf_map_poll_kern` compares positions.
     fn has_data(&self) -> Result<bool, ProbeError> {
-        let mut poll = libc::pollfd { fd: self.ring.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        let mut poll = libc::pollfd { fd: self.source.as_raw_fd(), events: libc::POLLIN, revents: 0 };
         // SAFETY: one valid pollfd, and the descriptor is ours.
         let ready = unsafe { libc::poll(&raw mut poll, 1, 0) };
         match ready {

@@ -2,14 +2,15 @@
 //!
 //! Nothing is downloaded: the image is an empty directory tree, and the host's programs are mounted into it.
 
-use super::{PATIENCE, host, output, read, until};
+use super::{PATIENCE, host, output, read, send, until};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// The image that every container is made of.
-const IMAGE: &str = "tracer-lab";
+pub(crate) const IMAGE: &str = "tracer-lab";
 
 /// Which cgroup hierarchies the daemon sees, and so which ones it uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +25,8 @@ pub(crate) enum Cgroups {
 pub(crate) struct Daemon {
     dir: TempDir,
     helper: Child,
-    /// As long as this is open the daemon runs; the kernel closes it when the test ends, however it ends.
+    /// As long as this is open the daemon runs; the kernel closes it when the test ends, however it ends. What is
+    /// written to it are orders for dockerd.
     lifeline: Option<ChildStdin>,
     /// The hierarchies it was started with.
     pub(crate) cgroups: Cgroups,
@@ -92,6 +94,46 @@ impl Daemon {
         let archive = self.dir.path().join("image.tar");
         read(Command::new("tar").arg("-cf").arg(&archive).arg("-C").arg(&root).arg("."));
         read(self.client(&["import"]).arg(&archive).arg(IMAGE));
+    }
+
+    /// Ends dockerd alone: its containers go on without it.
+    #[track_caller]
+    pub(crate) fn stop_dockerd(&self) {
+        let process = format!("/proc/{}", self.dockerd());
+        self.order("stop");
+        until("dockerd to end", PATIENCE, || (!Path::new(&process).exists()).then_some(()));
+    }
+
+    /// Starts dockerd again after [`Self::stop_dockerd`], and waits until it answers.
+    #[track_caller]
+    pub(crate) fn start_dockerd(&mut self) {
+        self.order("start");
+        self.wait_until_it_answers();
+    }
+
+    /// Makes dockerd hang: it takes connections, as the kernel does that for it, and answers nothing.
+    #[track_caller]
+    pub(crate) fn hang_dockerd(&self) {
+        send("STOP", self.dockerd());
+    }
+
+    /// Lets dockerd go on after [`Self::hang_dockerd`].
+    #[track_caller]
+    pub(crate) fn wake_dockerd(&self) {
+        send("CONT", self.dockerd());
+    }
+
+    /// The pid of dockerd itself.
+    #[track_caller]
+    fn dockerd(&self) -> u32 {
+        let pid = std::fs::read_to_string(self.dir.path().join("docker.pid")).expect("dockerd runs");
+        pid.trim().parse().expect("dockerd writes a number")
+    }
+
+    #[track_caller]
+    fn order(&self, order: &str) {
+        let mut lifeline = self.lifeline.as_ref().expect("it is open until the drop");
+        writeln!(lifeline, "{order}").expect("the helper takes orders");
     }
 
     /// The daemon's API socket.

@@ -1,9 +1,12 @@
 # Runs a containerd and a dockerd until stdin closes, in the mount namespace it is started in.
 # Arguments: a directory for everything they write; pure-v2 or host, the cgroups they see.
+# Each line of stdin is an order: `stop` ends dockerd alone, `start` starts it again.
 set -eu
 dir=$1 cgroups=$2
 if [ "$cgroups" = pure-v2 ]; then
-    umount --recursive /sys/fs/cgroup
+    # Wherever somebody mounted some, and then what they were mounted in.
+    for at in $(awk '/ - cgroup2? / { print $5 }' /proc/self/mountinfo); do umount "$at"; done
+    umount --recursive /sys/fs/cgroup 2>/dev/null || true
     mount -t cgroup2 cgroup2 /sys/fs/cgroup
 fi
 
@@ -14,22 +17,44 @@ containerd --config "$dir/containerd.toml" --address "$dir/containerd.sock" \
 containerd=$!
 
 # Its own configuration file too: the host's may say anything. vfs works on every file system, and the image is empty.
+# With live-restore, stopping dockerd stops no containers.
 printf '{}' >"$dir/daemon.json"
-dockerd --config-file "$dir/daemon.json" --host "unix://$dir/docker.sock" --containerd "$dir/containerd.sock" \
-    --data-root "$dir/docker" --exec-root "$dir/docker-exec" --pidfile "$dir/docker.pid" \
-    --storage-driver vfs --exec-opt native.cgroupdriver=cgroupfs \
-    --bridge none --iptables=false --ip6tables=false </dev/null >"$dir/dockerd.log" 2>&1 &
-dockerd=$!
+start_dockerd() {
+    dockerd --config-file "$dir/daemon.json" --host "unix://$dir/docker.sock" --containerd "$dir/containerd.sock" \
+        --data-root "$dir/docker" --exec-root "$dir/docker-exec" --pidfile "$dir/docker.pid" \
+        --storage-driver vfs --exec-opt native.cgroupdriver=cgroupfs --live-restore \
+        --bridge none --iptables=false --ip6tables=false </dev/null >>"$dir/dockerd.log" 2>&1 &
+    dockerd=$!
+}
+stop_dockerd() {
+    # A test may have made it hang.
+    kill -s CONT "$dockerd" 2>/dev/null || true
+    kill "$dockerd" 2>/dev/null && wait "$dockerd" || true
+    dockerd=
+}
+start_dockerd
 
-# Ctrl-C reaches this shell as well as the test: the test's end is what counts, not the signal.
+# Ctrl-C reaches this shell as well as the test, and must not end it before it has cleaned up.
 trap : INT TERM HUP
-cat >/dev/null || true
+while read -r order; do
+    case $order in
+        start) start_dockerd ;;
+        stop) stop_dockerd ;;
+    esac
+done
 
+# Only a dockerd that answers removes its containers, and a test may have left it stopped or hanging.
+if [ -n "$dockerd" ]; then kill -s CONT "$dockerd" 2>/dev/null || true; else start_dockerd; fi
 docker="docker --host unix://$dir/docker.sock"
+until $docker version >/dev/null 2>&1; do
+    kill -s 0 "$dockerd" 2>/dev/null || break
+    sleep 0.1
+done
 containers=$($docker ps --all --quiet || true)
 # shellcheck disable=SC2086
 if [ -n "$containers" ]; then $docker rm --force $containers >/dev/null 2>&1 || true; fi
-kill "$dockerd" 2>/dev/null && wait "$dockerd" || true
+stop_dockerd
 kill "$containerd" 2>/dev/null && wait "$containerd" || true
-umount --recursive "$dir" 2>/dev/null || true
+# What dockerd left mounted, which is its data-root after a live-restore, the last on top of the first.
+for at in $(awk -v dir="$dir/" 'index($5, dir) == 1 { print $5 }' /proc/self/mountinfo | tac); do umount "$at" || true; done
 rm -rf "$dir"

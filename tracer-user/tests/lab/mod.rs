@@ -16,11 +16,14 @@
 //! }
 //! ```
 //!
+//! A test that has to look for itself inside the daemon's mount namespace runs once more in there: see [`again`].
+//!
 //! Nothing here sleeps to make something true: [`until`] asks again and again, with a deadline.
 //! Nothing outlives a test: daemons end when the pipe from the test closes, even if the test is killed.
 #![allow(dead_code, reason = "every test file compiles its own copy of this and uses a part of it")]
 #![expect(clippy::print_stderr, reason = "what a test has to say beside its result goes to stderr")]
 
+pub(crate) mod again;
 pub(crate) mod cgroup;
 pub(crate) mod docker;
 pub(crate) mod ftrace;

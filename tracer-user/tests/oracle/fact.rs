@@ -83,7 +83,8 @@ pub(crate) fn compare(who: &str, kernel: &[Fact], told: &[Fact]) -> Agreement {
         let around = place.saturating_sub(AROUND);
         let show = |facts: &[&Fact]| -> String {
             let part = facts.iter().enumerate().skip(around).take(2 * AROUND);
-            part.map(|(n, fact)| format!("\n      {n}: {} {}", fact.at, fact.what)).collect()
+            let lines: Vec<_> = part.map(|(n, fact)| format!("\n      {n}: {} {}", fact.at, fact.what)).collect();
+            lines.concat()
         };
         let (of, others) = (left.len(), right.len());
         write!(

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use bollard::models::ContainerInspectResponse;
+use bollard::models::{ContainerConfig, ContainerInspectResponse};
 
 use crate::event::{Described, PodName};
 use crate::signal::Signal;
@@ -69,6 +69,22 @@ pub(super) fn describe(inspected: ContainerInspectResponse, runtime: &str) -> Op
     })
 }
 
+/// What the attributes of an event tell of a container: name, image and labels, side by side. `None` without a name.
+pub(super) fn of_event(id: &str, mut attributes: HashMap<String, String>, runtime: &str) -> Option<Described> {
+    let name = attributes.remove("name")?;
+    let image = attributes.remove("image");
+    let config = ContainerConfig { image, labels: Some(attributes), ..ContainerConfig::default() };
+    let inspected = ContainerInspectResponse {
+        id: Some(id.to_owned()),
+        name: Some(name),
+        config: Some(config),
+        ..ContainerInspectResponse::default()
+    };
+    // nothing is said of how it is stopped, so there is no saying that it is Docker's own way
+    let unsaid = |described| Described { stop_signal: None, grace_ms: None, grace_source: None, ..described };
+    describe(inspected, runtime).map(unsaid).filter(|described| described.name.is_some())
+}
+
 /// Whether `id` may be asked for: it becomes part of a request's path. Runtimes make hexadecimal ones.
 pub(super) fn is_id(id: &str) -> bool {
     (12..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_hexdigit())
@@ -122,6 +138,23 @@ mod tests {
             ..Described::default()
         };
         assert_eq!(told, Some(expect));
+    }
+
+    #[test]
+    fn the_event_of_a_creation() {
+        let attributes = |of: &[(&str, &str)]| of.iter().map(|&(k, v)| (k.to_owned(), v.to_owned())).collect();
+        let told = of_event(ID, attributes(&[("name", "web"), ("image", "nginx:1"), ("a", "b")]), "podman");
+        let expect = Described {
+            id: ID.to_owned(),
+            name: Some("web".to_owned()),
+            image: Some("nginx:1".to_owned()),
+            runtime: Some("podman".to_owned()),
+            labels: [("a".to_owned(), "b".to_owned())].into(),
+            ..Described::default()
+        };
+        assert_eq!(told, Some(expect));
+        assert_eq!(of_event(ID, attributes(&[("image", "nginx:1")]), "docker"), None);
+        assert_eq!(of_event("no id", attributes(&[("name", "web")]), "docker"), None);
     }
 
     #[test]

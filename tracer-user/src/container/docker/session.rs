@@ -20,7 +20,7 @@ use crate::event::Described;
 use crate::printable;
 
 use super::State;
-use super::describe::{describe, is_id};
+use super::describe::{describe, is_id, of_event};
 use super::transport::{Allowance, client};
 
 /// How long a daemon may take for an answer. Tests against one that never answers are in a hurry.
@@ -192,7 +192,7 @@ impl Session<'_> {
                 event = events.next() => match event {
                     Some(Ok(event)) => {
                         allowance.renew(EVENT_SIZE);
-                        self.queue_for(event);
+                        self.take_event(event, &mut told, runtime).await?;
                     }
                     Some(Err(error)) => return Some(Failure::from(error).into()),
                     None => return Some(State::Absent),
@@ -247,10 +247,20 @@ impl Session<'_> {
         });
     }
 
-    fn queue_for(&mut self, event: EventMessage) {
-        if let Some(id) = event.actor.and_then(|actor| actor.id).filter(|id| is_id(id)) {
-            enqueue(self.queue, Job::inspect(id));
+    /// An event is worth an inspection. That a container was created is worth more: it tells the name, while an
+    /// inspection waits until the container has started, and by then one that lives a moment only may be gone.
+    /// `None` when nobody listens to us any more.
+    async fn take_event(&mut self, event: EventMessage, told: &mut Told, runtime: &str) -> Option<()> {
+        let created = event.action.as_deref() == Some("create");
+        let Some(actor) = event.actor else { return Some(()) };
+        let Some(id) = actor.id.filter(|id| is_id(id)) else { return Some(()) };
+        if created && let Some(described) = of_event(&id, actor.attributes.unwrap_or_default(), runtime) {
+            self.out.send(described).await.ok()?;
+            // an event that is told again must not be the last word
+            told.0.remove(&id);
         }
+        enqueue(self.queue, Job::inspect(id));
+        Some(())
     }
 }
 

@@ -138,7 +138,7 @@ fn event(id: &str) -> String {
     format!("{}\n", serde_json::json!({"Type": "container", "Action": "start", "Actor": {"ID": id}}))
 }
 
-/// The names in the order in which they are told; sorted, because inspections run side by side.
+/// The next names that are told, sorted: inspections run side by side.
 async fn names(told: &mut mpsc::Receiver<Described>, count: usize) -> Vec<String> {
     let mut names = Vec::new();
     while names.len() < count {
@@ -177,6 +177,19 @@ async fn what_runs_what_starts_and_what_is_wanted() {
     assert_eq!(docker.states().map(|(_, state)| state).collect::<Vec<_>>(), [connected]);
     // nothing that was the same was told twice
     assert!(told.try_recv().is_err());
+}
+
+/// An inspection waits for as long as a container starts, and one that lives a moment only is gone by then.
+#[tokio::test]
+async fn a_creation_tells_the_name_at_once() {
+    let fake = Fake::new();
+    fake.say(&format!("/containers/{A}/json"), Say::Silence);
+    let actor = serde_json::json!({"ID": A, "Attributes": {"name": "brief", "image": "x"}});
+    fake.say("/events", Say::Events(format!("{}\n", serde_json::json!({"Action": "create", "Actor": actor}))));
+    fake.listen();
+    let (_docker, mut told) = start(&fake);
+    let described = told.recv().await.expect("a description");
+    assert_eq!((described.name.as_deref(), described.stop_signal, described.grace_ms), (Some("brief"), None, None));
 }
 
 #[tokio::test]
@@ -347,10 +360,14 @@ async fn dropping_it_hangs_up() {
     while tokio::time::timeout(Duration::from_secs(20), watch.changed()).await.expect("in time").is_ok() {}
     drop(told);
 
-    let (docker, told) = start(&fake);
-    let mut watch = docker.daemons[0].state.clone();
-    drop(told);
-    while tokio::time::timeout(Duration::from_secs(20), watch.changed()).await.expect("in time").is_ok() {}
+    // the same when nobody takes what it finds, whether it is there or not
+    for fake in [fake, Fake::new()] {
+        let (docker, told) = start(&fake);
+        let mut watch = docker.daemons[0].state.clone();
+        state(&docker, |state| *state != State::Connecting).await;
+        drop(told);
+        while tokio::time::timeout(Duration::from_secs(20), watch.changed()).await.expect("in time").is_ok() {}
+    }
 }
 
 #[test]

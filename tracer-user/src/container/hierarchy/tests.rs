@@ -105,7 +105,7 @@ fn memberships() {
 
 #[track_caller]
 fn check_directory(root: &str, path: &str, expect: Option<&str>) {
-    let mount = Mount { point: "/cg".into(), root: root.to_owned(), whole: true };
+    let mount = Mount { point: "/cg".into(), root: root.to_owned(), whole: true, home: Vec::new() };
     assert_eq!(mount.directory(path), expect.map(PathBuf::from), "{path} in a mount of {root}");
 }
 
@@ -119,17 +119,23 @@ fn directories() {
     check_directory("/../..", "/../../x/y", Some("/cg/x/y"));
     check_directory("/../..", "/../y", None); // the name of what is between is not known
     check_directory("/../..", "/../../..", None);
+    let home = ["kubepods", "a"].map(str::to_owned).to_vec();
+    let mount = Mount { point: "/cg".into(), root: "/../..".to_owned(), whole: true, home };
+    for (path, expect) in [("/../../x/y", "/cg/x/y"), ("/../b", "/cg/kubepods/b"), ("/c", "/cg/kubepods/a/c")] {
+        assert_eq!(mount.directory(path), Some(PathBuf::from(expect)), "{path}");
+    }
+    assert_eq!(mount.directory("/../../.."), None);
 }
 
 /// A path from a record or a person never leaves the mount.
 #[test]
 fn nothing_leaves_the_mount() {
-    let mount = Mount { point: "/cg".into(), root: "/".to_owned(), whole: true };
+    let mount = Mount { point: "/cg".into(), root: "/".to_owned(), whole: true, home: Vec::new() };
     assert_eq!(mount.below("/a/../../etc"), None);
     assert_eq!(mount.below("../etc"), None);
     assert_eq!(mount.below("a//b/./c/.."), Some("/cg/a/b".into()));
     assert_eq!(mount.below(""), Some("/cg".into()));
-    let part = Mount { point: "/cg".into(), root: "/docker/a".to_owned(), whole: false };
+    let part = Mount { point: "/cg".into(), root: "/docker/a".to_owned(), whole: false, home: Vec::new() };
     assert_eq!(part.below("/docker/a/b"), Some("/cg/b".into()));
     assert_eq!(part.below("/docker/b"), None);
 }

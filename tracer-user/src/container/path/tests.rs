@@ -198,7 +198,7 @@ fn what_is_no_container() {
         "/user.slice/user-1000.slice/user@1000.service/app.slice/app-gnome-firefox-4242.scope",
         "/machine.slice/machine-qemu\\x2d1\\x2dvm.scope",
         "/machine.slice/systemd-nspawn@deb.service/payload",
-        "/process_api/b97991c2fc18c82ebfec9d6d62803851",
+        "/session_api/b97991c2fc18c82ebfec9d6d62803851",
         "/nomad.slice/share.slice/51e6a9b8-d4c3-42d2-a9dc-10dd18aa6ac7.web.scope",
         "/kubepods",
         "/kubepods.slice/kubepods-burstable.slice",

@@ -7,7 +7,7 @@ const A: &str = "6ea1b4602822bd02403ad7e666867f81a739cc7c8cb95bbb56e484ec54908a1
 const B: &str = "25feb8a9b6fd585a738350f13a2b4a93983bd9bd249cfad25246d7bcd7ffb846";
 
 fn mount(point: &Path) -> Mount {
-    Mount { point: point.to_owned(), root: "/".to_owned(), whole: true }
+    Mount { point: point.to_owned(), root: "/".to_owned(), whole: true, home: Vec::new() }
 }
 
 /// A v2 and a v1 hierarchy in a temporary directory.

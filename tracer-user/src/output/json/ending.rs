@@ -3,7 +3,7 @@
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::shape::{Actor, InContainer, Seconds, Sender, Time};
+use super::shape::{Actor, InContainer, Seconds, Sender, Time, lossy};
 use crate::event::{BootNs, Comm};
 use crate::model::{
     self, Cause, ExitStatus, Figure, HintKind, Outcome, Party, Received, Role, TerminationProcess, Verdict,
@@ -127,6 +127,7 @@ impl Serialize for Processes<'_> {
 struct Process<'a> {
     pid: u32,
     ns_pid: Option<u32>,
+    #[serde(serialize_with = "lossy")]
     comm: Comm,
     received: Inbox<'a>,
     exit: Option<ProcessExit>,
@@ -177,6 +178,7 @@ impl Serialize for Inbox<'_> {
                 role: received.role,
             },
             outcome: received.outcome,
+            taken: received.taken,
         }))
     }
 }
@@ -187,6 +189,7 @@ struct InboxSignal {
     at_ms: i64,
     sender: InboxSender,
     outcome: Outcome,
+    taken: bool,
 }
 
 /// Shorter than [`Sender`]: there may be hundreds of these in a line.
@@ -194,6 +197,7 @@ struct InboxSignal {
 struct InboxSender {
     pid: u32,
     ns_pid: Option<u32>,
+    #[serde(serialize_with = "lossy")]
     comm: Comm,
     role: Role,
 }

@@ -35,6 +35,22 @@ impl Serialize for Seconds {
     }
 }
 
+/// A task's name as a string in any case: broken UTF-8 becomes U+FFFD.
+pub(super) fn lossy<S: Serializer>(comm: &Comm, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&String::from_utf8_lossy(comm.bytes()))
+}
+
+/// A sender's ancestors.
+fn lineage<S: Serializer>(ancestors: &&[Ancestor], serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Named {
+        pid: u32,
+        #[serde(serialize_with = "lossy")]
+        comm: Comm,
+    }
+    serializer.collect_seq(ancestors.iter().map(|ancestor| Named { pid: ancestor.pid, comm: ancestor.comm }))
+}
+
 /// A container inside another kind.
 #[derive(Serialize)]
 pub(super) struct InContainer<'a> {
@@ -59,11 +75,13 @@ impl<'a> InContainer<'a> {
 pub(super) struct Sender<'a> {
     pid: u32,
     ns_pid: Option<u32>,
+    #[serde(serialize_with = "lossy")]
     comm: Comm,
     container: Option<InContainer<'a>>,
     role: Role,
     tid: u32,
     start: Option<u64>,
+    #[serde(serialize_with = "lineage")]
     ancestors: &'a [Ancestor],
 }
 
@@ -81,6 +99,7 @@ pub(super) struct Target {
     pid: u32,
     ns_pid: Option<u32>,
     start: Option<u64>,
+    #[serde(serialize_with = "lossy")]
     comm: Comm,
     is_init: bool,
     tid: u32,
@@ -99,6 +118,7 @@ pub(super) struct Actor {
     pid: u32,
     ns_pid: Option<u32>,
     start: Option<u64>,
+    #[serde(serialize_with = "lossy")]
     comm: Comm,
     ppid: Option<u32>,
     is_init: bool,
@@ -116,6 +136,7 @@ impl Actor {
 struct Parent {
     pid: u32,
     ns_pid: Option<u32>,
+    #[serde(serialize_with = "lossy")]
     comm: Comm,
     is_init: bool,
 }

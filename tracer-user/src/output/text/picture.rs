@@ -121,8 +121,7 @@ pub(super) fn draw(termination: &Termination, limit: usize, glyphs: &Glyphs) -> 
         add(label, &cells, hook.exit);
     }
     for (process, label) in processes.iter().zip(&labels) {
-        let is_first = process.depth == Some(0);
-        let cells = cells(process, termination.taken && is_first, lane_width, &scale, glyphs, &mut legend);
+        let cells = cells(process, lane_width, &scale, glyphs, &mut legend);
         add(label, &cells, process.exit);
     }
     if let Some(folded) = folded(&processes[drawn..], glyphs) {
@@ -182,7 +181,6 @@ fn goes_on(rest: &[&TerminationProcess], level: usize) -> bool {
 /// One lane: a line while the process lived, and its marks.
 fn cells(
     process: &TerminationProcess,
-    taken: bool,
     lane_width: usize,
     scale: &Scale,
     glyphs: &Glyphs,
@@ -191,12 +189,12 @@ fn cells(
     let mut cells = empty(lane_width);
     let mut marks: Vec<Option<Mark>> = vec![None; lane_width];
     let mut last_column = 0;
-    for Received { signal, at, outcome, .. } in &process.received {
+    for Received { signal, at, outcome, taken, .. } in &process.received {
         if *outcome == Outcome::Noise {
             continue;
         }
         let mark = match Mark::of(*signal, *outcome) {
-            Mark::Blocked if taken => Mark::Taken,
+            Mark::Blocked if *taken => Mark::Taken,
             mark => mark,
         };
         legend.add(mark, Some(*signal));

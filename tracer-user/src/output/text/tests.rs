@@ -186,7 +186,7 @@ fn absurd_times() {
             termination.grace.budget_ms = budget_ms;
             termination.grace.used_ms = u64::MAX;
             termination.processes[0].exited = Some(BootNs(exited));
-            let change = Change { at: BootNs(exited), news: News::Termination(Box::new(termination)) };
+            let change = Change { at: BootNs(exited), news: News::Termination(std::sync::Arc::new(termination)) };
             assert!(!text(&[change], 80, UNICODE).is_empty());
         }
     }

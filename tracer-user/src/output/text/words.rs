@@ -67,7 +67,7 @@ pub(super) enum Detail {
     Ancestors,
 }
 
-/// `runc 900, started by containerd-shim, systemd`, `the kernel`, `itself`, `kill 999 (host)`.
+/// `runc 900, started by containerd-shim`, `the kernel`, `itself`, `kill 999 (host)`.
 pub(super) fn sender(party: &Party, role: Role, ancestors: &[Ancestor], detail: Detail, glyphs: &Glyphs) -> String {
     let mut text = match role {
         Role::Kernel if detail == Detail::Name => return "kernel".to_owned(),
@@ -86,7 +86,9 @@ pub(super) fn sender(party: &Party, role: Role, ancestors: &[Ancestor], detail: 
         }
     }
     if detail == Detail::Ancestors {
-        for (index, ancestor) in ancestors.iter().enumerate() {
+        // who started a runtime's shim concerns nobody; who started a stranger may be the answer
+        let told = if role == Role::Runtime { 1 } else { ancestors.len() };
+        for (index, ancestor) in ancestors.iter().take(told).enumerate() {
             text.push_str(if index == 0 { ", started by " } else { ", " });
             text.push_str(&safe(&ancestor.comm.to_string(), glyphs));
         }

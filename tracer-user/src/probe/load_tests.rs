@@ -1,0 +1,104 @@
+//! With the loaded programs themselves at hand. As root.
+
+use std::time::{Duration, Instant};
+
+use aya::programs::{Program, loaded_programs};
+use aya::{RawTracePointRunOptions, TestRun as _};
+
+use super::*;
+use crate::event::{Event, What};
+use crate::probe::{CgroupV1, Record};
+
+fn everything_on() -> Settings {
+    let cgroup_v1 = Some(CgroupV1 { controller: "pids".to_owned(), hierarchy: u32::MAX });
+    Settings { all_signals: true, pids: true, log: true, cgroup_v1, try_new_cgroups: true, ..Settings::default() }
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test runs it"]
+fn null_and_garbage_make_records_and_no_more() {
+    const GARBAGE: [u64; 8] =
+        [0, 1, 8, 0xdead_beef, u64::MAX, 0xffff_8880_0000_0000, 0xffff_ffff_8100_0000, 0x0000_7fff_ffff_f000];
+    let mut probe = Probe::load(&everything_on()).unwrap();
+    // what cannot be read is in cgroup 0: tracking that leads the programs into everything behind the filter
+    probe.track(CgroupId(0)).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let _guard = runtime.enter();
+    let mut ring = probe.open_ring(Duration::from_secs(1)).unwrap();
+    let names: Vec<&str> = offsets::tracepoints().collect();
+    let (mut records, mut unreadable) = (0, 0);
+    for &name in &names {
+        for &first in &GARBAGE {
+            for &second in &GARBAGE {
+                let mut options = RawTracePointRunOptions::new();
+                options.args[..6].copy_from_slice(&[first, second, first, second, first, second]);
+                let program = probe.raw_tracepoint(name).unwrap();
+                program.test_run(options).unwrap_or_else(|error| panic!("{name}({first:#x}, {second:#x}): {error}"));
+            }
+        }
+        // signal numbers out of range are refused at decoding, all else decodes
+        ring.drain(usize::MAX, |record| {
+            records += 1;
+            if let Record::Event(Event(_, What::Signal(sent))) = record {
+                unreadable += u32::from(sent.target.has(tracer_common::task_flags::INCOMPLETE));
+            }
+        })
+        .unwrap();
+    }
+    assert!(records > 0 && unreadable > 0, "{records} records, {unreadable} of signals to nobody");
+    assert!(ring.take_undecodable() > 0);
+    probe.kernel_log().unwrap().flush();
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test runs it"]
+fn nothing_is_left_behind() {
+    let probe = Probe::load(&Settings::default()).unwrap();
+    let ids: Vec<u32> = probe.ebpf.programs().map(|(_, program)| id(program)).collect();
+    let left = || loaded_programs().filter_map(Result::ok).filter(|found| ids.contains(&found.id())).count();
+    assert_eq!(left(), probe.info().programs.len());
+    drop(probe);
+    // the kernel frees programs after an RCU grace period
+    let end = Instant::now() + Duration::from_secs(10);
+    while left() > 0 {
+        assert!(Instant::now() < end, "{} programs are still there", left());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn id(program: &Program) -> u32 {
+    program.info().unwrap().id()
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test runs it"]
+fn every_combination_of_switches_verifies() {
+    for bits in 0..8 {
+        let mut settings = everything_on();
+        settings.pids = bits & 1 != 0;
+        settings.log = bits & 2 != 0;
+        if bits & 4 != 0 {
+            settings.cgroup_v1 = None;
+        }
+        let probe = Probe::load(&settings).unwrap();
+        for (name, program) in probe.ebpf.programs() {
+            let info = program.info().unwrap();
+            let count = info.verified_instruction_count().unwrap_or(0);
+            // the limit is a million; the older the kernel, the more it looks at
+            assert!(count < 1_000_000, "{name}: {count} instructions");
+            println!("{bits} {name}: {count} instructions verified, {:?} bytes", info.size_translated());
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test runs it"]
+fn a_ring_that_cannot_be_is_told() {
+    let settings = Settings { ring_bytes: 12345, ..Settings::default() };
+    // aya rounds sizes up to what the kernel takes
+    assert!(Probe::load(&settings).is_ok());
+    let huge = Settings { ring_bytes: 1 << 31, ..Settings::default() };
+    if let Err(error) = Probe::load(&huge) {
+        assert!(error.to_string().contains("RING"), "{error}");
+    }
+}

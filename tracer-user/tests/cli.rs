@@ -1,0 +1,92 @@
+//! The command line without root: help, usage errors, and that the README says what `--help` says.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+fn tracer(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tracer"))
+        .args(args)
+        .env_remove("COLUMNS")
+        .stdin(Stdio::null())
+        .output()
+        .expect("the binary starts")
+}
+
+fn stdout(args: &[&str]) -> String {
+    let output = tracer(args);
+    assert_eq!(output.status.code(), Some(0), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate is in the workspace")
+}
+
+#[test]
+fn help() {
+    insta::assert_snapshot!("tracer", stdout(&["--help"]));
+    for command in ["demo", "replay", "doctor", "completions", "man"] {
+        insta::assert_snapshot!(command, stdout(&[command, "--help"]));
+    }
+}
+
+/// `TRACER_UPDATE_DOCS=1 cargo test --test cli` writes it.
+#[test]
+fn the_readme_shows_the_usage() {
+    const MARK: &str = "<!-- usage: the output of `tracer -h`, kept equal by a test -->\n```text\n";
+    let path = repository().join("README.md");
+    let readme = std::fs::read_to_string(&path).expect("README.md");
+    let (before, rest) = readme.split_once(MARK).expect("the README has a usage block");
+    let (shown, after) = rest.split_once("```").expect("the block ends");
+    let usage = stdout(&["-h"]);
+    if std::env::var_os("TRACER_UPDATE_DOCS").is_some() {
+        std::fs::write(&path, format!("{before}{MARK}{usage}```{after}")).expect("README.md can be written");
+    } else {
+        assert_eq!(shown, usage, "TRACER_UPDATE_DOCS=1 cargo test --test cli brings it up to date");
+    }
+}
+
+#[test]
+fn the_man_page_names_every_option() {
+    let page = stdout(&["man"]).replace('\\', "");
+    let options = ["--container", "--cgroup", "--pid", "--signal", "--record", "--until-exit", "--duration", "--list"];
+    for option in options {
+        assert!(page.contains(option), "{option} is not in the man page");
+    }
+}
+
+#[test]
+fn completions_for_each_shell() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        assert!(stdout(&["completions", shell]).contains("until-exit"), "{shell}");
+    }
+}
+
+#[test]
+fn wrong_usage_is_exit_code_2_and_one_error() {
+    for args in [
+        &["--no-such-option"][..],
+        &["--signal", "TERMINATE"],
+        &["--duration", "soon"],
+        &["--pid", "x"],
+        &["replay"],
+        &["demo", "no-such-scenario"],
+        &["completions", "tcsh"],
+        &["frobnicate"],
+    ] {
+        let output = tracer(args);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
+        assert_eq!(said.matches("error:").count(), 1, "{args:?}: {said}");
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn a_recording_that_is_none_is_one_clear_error() {
+    let output = tracer(&["replay", env!("CARGO_BIN_EXE_tracer")]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said.contains("not a tracer recording"), "{said}");
+    assert_eq!(said.trim().lines().count(), 1, "{said}");
+}

@@ -1,0 +1,121 @@
+//! Takes the recording of all containers apart: one small file for each case.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+
+use tracer_user::event::{CgroupId, Event, Task, TaskKey, What};
+use tracer_user::model::Node;
+use tracer_user::stream::{self, Reader, Start};
+
+use super::expect;
+use super::lab::docker::Cgroups;
+
+/// Recordings larger than this do not belong into a repository, bytes.
+const MOST: u64 = 64 * 1024;
+
+/// Whether the recordings are to be written anew.
+pub(crate) fn wanted() -> bool {
+    std::env::var_os("TRACER_RECORD_SCENARIOS").is_some_and(|value| value == "1")
+}
+
+/// Writes the part of each case to tests/scenarios. Cases that run everywhere are recorded on pure v2 only, but for
+/// one that shows what v1 looks like.
+pub(crate) fn split(recording: &Path, containers: &[(&str, &str)], cgroups: Cgroups) {
+    let reader = Reader::new(BufReader::new(File::open(recording).expect("the recording is there")))
+        .expect("the tracer writes what it reads");
+    let start = reader.start().clone();
+    let events: Vec<_> = reader.map(|event| event.expect("the tracer writes what it reads")).collect();
+    for (name, id) in containers {
+        let file = match (cgroups, *name) {
+            (Cgroups::PureV2, name) => name.to_owned(),
+            (Cgroups::Host, "oom") => "oom".to_owned(),
+            (Cgroups::Host, "dash-drops") => "dash-drops-hybrid".to_owned(),
+            (Cgroups::Host, _) => continue,
+        };
+        let path = expect::directory().join(format!("{file}.rec"));
+        write(&path, &anonymous(&start, name), &of_container(&events, id));
+        let size = path.metadata().expect("it was written").len();
+        assert!(size <= MOST, "{} has {size} bytes, more than {MOST}", path.display());
+    }
+}
+
+fn write(path: &Path, start: &Start, events: &[Event]) {
+    let mut recorder = stream::create(path, start).expect("the recording can be written");
+    for event in events {
+        recorder.record(event).expect("the recording can be written");
+    }
+    recorder.finish().expect("the recording can be written");
+}
+
+/// Without what names this machine.
+fn anonymous(start: &Start, name: &str) -> Start {
+    let release = |kernel: &str| kernel.split('-').next().unwrap_or_default().to_owned();
+    Start {
+        kernel: release(&start.kernel),
+        boot_id: "00000000-0000-0000-0000-000000000000".to_owned(),
+        command: vec!["--container".to_owned(), name.to_owned()],
+        ..start.clone()
+    }
+}
+
+/// What concerns one container. Of the passing of time only what leads to something.
+fn of_container(events: &[Event], id: &str) -> Vec<Event> {
+    let cgroups: HashSet<CgroupId> = events
+        .iter()
+        .filter_map(|Event(_, what)| match what {
+            What::Cgroup(found) if found.container == id => Some(found.cgroup),
+            _ => None,
+        })
+        .collect();
+    let mut tasks: HashSet<TaskKey> = HashSet::new();
+    let mut node = Node::new();
+    let mut kept = Vec::new();
+    for Event(at, what) in events {
+        let is_due = node.next_tick().is_some_and(|due| due <= *at);
+        let mut belongs = |task: &Task| {
+            let ours = cgroups.contains(&task.cgroup) || tasks.contains(&task.key());
+            if ours {
+                tasks.insert(task.key());
+            }
+            ours
+        };
+        let keep = match what {
+            What::Signal(sent) => belongs(&sent.target),
+            What::Deliver(delivered) => belongs(&delivered.target),
+            What::Exit(exited) => belongs(&exited.task),
+            What::Fork(forked) => belongs(&forked.child),
+            What::Exec(execed) => belongs(&execed.task),
+            What::Reaped(reaped) => belongs(&reaped.task),
+            What::Joined(joined) => belongs(&joined.task),
+            What::Process(seen) => belongs(&seen.task),
+            What::OomVictim(victim) => tasks.iter().any(|task| task.pid == victim.pid),
+            What::Pending(seen) => tasks.contains(&seen.task),
+            What::State(seen) => tasks.contains(&seen.task),
+            What::Cgroup(found) => found.container == id,
+            What::CgroupGone(gone) => cgroups.contains(&gone.cgroup),
+            What::Described(described) => described.id == id,
+            What::CgroupFigures(figures) => cgroups.contains(&figures.cgroup),
+            What::Counted(counted) => cgroups.contains(&counted.cgroup),
+            What::Lost(_) => true,
+            What::Tick {} => is_due,
+        };
+        if keep {
+            let event = Event(*at, discreet(what.clone()));
+            node.apply(&event);
+            kept.push(event);
+        }
+    }
+    kept
+}
+
+/// Who started the tests is nobody's business: of a sender's ancestors only the nearest counts, and only if it is
+/// part of the runtime.
+fn discreet(mut what: What) -> What {
+    if let What::Signal(sent) = &mut what {
+        sent.ancestors.truncate(1);
+        sent.ancestors.retain(|ancestor| ancestor.comm.as_str().starts_with("containerd-shim"));
+    }
+    what
+}

@@ -1,0 +1,224 @@
+//! What a case must lead to, and the comparison with the tracer's JSON lines.
+//!
+//! One expectation serves the real container (`tests/docker_stop`) and the replay of its recording (`tests/scenarios.rs`):
+//! both are judged by the lines of the contract, so that they cannot drift apart.
+#![allow(dead_code, reason = "every test that compares compiles its own copy of this and uses a part of it")]
+
+use std::collections::BTreeMap;
+use std::fmt::{Debug, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde_json::Value;
+use tracer_user::model::{Cause, ConditionKind, HintKind, Outcome, Verdict};
+use tracer_user::signal::Signal;
+
+/// Where recordings and expectations are.
+pub(crate) fn directory() -> PathBuf {
+    let crate_dir = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    Path::new(&crate_dir).join("tests/scenarios")
+}
+
+/// A case's expectation. What it does not name must not be there: a field that is left out is expected to be null, and
+/// a list that is left out to be empty.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Expect {
+    /// What happens and why, for people.
+    pub(crate) about: String,
+    /// Every termination, in order.
+    #[serde(default)]
+    pub(crate) terminations: Vec<Ending>,
+    /// Every condition, in order; one that is told again and again is one.
+    #[serde(default)]
+    pub(crate) conditions: Vec<Condition>,
+    /// Signals that must be among the signal lines: `SIGSTOP default host` is signal, outcome and role of the sender.
+    #[serde(default)]
+    pub(crate) signals: Vec<String>,
+}
+
+/// A termination.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Ending {
+    verdict: Verdict,
+    cause: Option<Cause>,
+    certain: bool,
+    stop_signal: Option<Signal>,
+    outcome: Option<Outcome>,
+    #[serde(default)]
+    taken: bool,
+    /// Name and role: `runc (runtime)`.
+    sender: Option<String>,
+    /// The same of SIGKILL to the first process.
+    kill: Option<String>,
+    /// Not compared when it is left out: a container may be gone before the runtime has told its grace period.
+    grace: Option<Grace>,
+    /// `3` for an exit code, `SIGKILL` for death by a signal.
+    exit: Option<String>,
+    /// `NAME: SIGNAL OUTCOME by SENDER (ROLE), …; EXIT`. Not compared when it is left out: it is a matter of luck.
+    processes: Option<Vec<String>>,
+    hints: Vec<HintKind>,
+    /// Name of the preStop hook's program.
+    pre_stop: Option<String>,
+}
+
+/// Times are ranges of seconds: machines are busy.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Grace {
+    budget_s: Option<[f64; 2]>,
+    source: Option<String>,
+    used_s: [f64; 2],
+}
+
+/// A condition.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Condition {
+    condition: ConditionKind,
+    /// Those of its figures that do not depend on the machine.
+    #[serde(default)]
+    figures: BTreeMap<String, Value>,
+}
+
+impl Expect {
+    /// The expectation of a case.
+    #[track_caller]
+    pub(crate) fn of(case: &str) -> Self {
+        let path = directory().join(format!("{case}.expect"));
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    /// Compares with the JSON lines of the container; returns what differs, a line each.
+    pub(crate) fn differences(&self, lines: &[Value]) -> Vec<String> {
+        let mut differences = Differences::default();
+        let of_kind = |kind: &str| lines.iter().filter(|line| line["kind"] == kind).collect::<Vec<_>>();
+        let endings = of_kind("termination");
+        differences.compare("number of terminations", &self.terminations.len(), &endings.len());
+        for (number, (expected, line)) in self.terminations.iter().zip(endings).enumerate() {
+            differences.place = format!("termination {}: ", number + 1);
+            expected.compare(line, &mut differences);
+        }
+        differences.place.clear();
+        // A condition is told again when it gets markedly worse: that is the same one.
+        let mut conditions = of_kind("condition");
+        conditions.dedup_by_key(|line| text(&line["condition"]));
+        let kinds: Vec<_> = conditions.iter().map(|line| text(&line["condition"])).collect();
+        let expected: Vec<_> = self.conditions.iter().map(|condition| condition.condition.slug()).collect();
+        differences.compare("conditions", &expected, &kinds);
+        for (expected, line) in self.conditions.iter().zip(conditions) {
+            for (name, figure) in &expected.figures {
+                differences.compare(&format!("{}: {name}", expected.condition), figure, &line[name]);
+            }
+        }
+        let signals: Vec<_> = of_kind("signal").into_iter().map(told_signal).collect();
+        for signal in self.signals.iter().filter(|signal| !signals.contains(signal)) {
+            differences.list.push(format!("no signal line says {signal:?}, but {signals:?}"));
+        }
+        differences.list
+    }
+}
+
+#[derive(Default)]
+struct Differences {
+    place: String,
+    list: Vec<String>,
+}
+
+impl Differences {
+    fn compare<A: PartialEq<B> + Debug + ?Sized, B: Debug + ?Sized>(&mut self, what: &str, expected: &A, found: &B) {
+        if expected != found {
+            self.list.push(format!("{}{what}: expected {expected:?}, found {found:?}", self.place));
+        }
+    }
+
+    fn compare_range(&mut self, what: &str, range: [f64; 2], found: &Value) {
+        let within = found.as_f64().is_some_and(|found| range[0] <= found && found <= range[1]);
+        if !within {
+            self.list.push(format!("{}{what}: expected {range:?}, found {found}", self.place));
+        }
+    }
+}
+
+impl Ending {
+    fn compare(&self, line: &Value, differences: &mut Differences) {
+        let slug = |value: Option<&str>| value.map_or(Value::Null, Value::from);
+        let exit = told_exit(&line["exit"]);
+        differences.compare("verdict", &slug(Some(self.verdict.slug())), &line["verdict"]);
+        differences.compare("cause", &slug(self.cause.map(Cause::slug)), &line["cause"]);
+        differences.compare("certain", &Value::from(self.certain), &line["certain"]);
+        let stop_signal = self.stop_signal.map(|signal| signal.to_string());
+        differences.compare("stop_signal", &slug(stop_signal.as_deref()), &line["stop_signal"]);
+        differences.compare("outcome", &slug(self.outcome.map(Outcome::slug)), &line["outcome"]);
+        differences.compare("taken", &Value::from(self.taken), &line["taken"]);
+        differences.compare("sender", &self.sender, &told_sender(&line["sender"]));
+        differences.compare("kill", &self.kill, &told_sender(&line["kill"]["sender"]));
+        differences.compare("exit", &self.exit, &exit);
+        let processes: Vec<_> = line["processes"].as_array().into_iter().flatten().map(told_process).collect();
+        if let Some(expected) = &self.processes {
+            differences.compare("processes", expected, &processes);
+        }
+        let hints: Vec<_> = line["hints"].as_array().into_iter().flatten().map(|hint| text(&hint["hint"])).collect();
+        let expected: Vec<_> = self.hints.iter().map(|hint| hint.slug()).collect();
+        differences.compare("hints", &expected, &hints);
+        let hook = line["pre_stop"]["process"]["comm"].as_str();
+        differences.compare("pre_stop", &self.pre_stop.as_deref(), &hook);
+        if let Some(grace) = &self.grace {
+            grace.compare(&line["grace"], differences);
+        }
+        for sentence in ["explanation", "fix"] {
+            let told = &line[sentence];
+            if told.as_str().is_some_and(|told| told.len() < 20 || !told.ends_with(['.', ')', 'T'])) {
+                differences.list.push(format!("{}{sentence} is no sentence: {told}", differences.place));
+            }
+        }
+        if line["explanation"].is_null() {
+            differences.list.push(format!("{}there is no explanation", differences.place));
+        }
+    }
+}
+
+impl Grace {
+    fn compare(&self, line: &Value, differences: &mut Differences) {
+        match self.budget_s {
+            Some(range) => differences.compare_range("grace.budget_s", range, &line["budget_s"]),
+            None => differences.compare("grace.budget_s", &Value::Null, &line["budget_s"]),
+        }
+        differences.compare("grace.source", &self.source.as_deref(), &line["source"].as_str());
+        differences.compare_range("grace.used_s", self.used_s, &line["used_s"]);
+    }
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or("(no text)")
+}
+
+/// `runc (runtime)`
+fn told_sender(sender: &Value) -> Option<String> {
+    let role = sender["role"].as_str()?;
+    Some(format!("{} ({role})", text(&sender["comm"])))
+}
+
+/// `3` or `SIGKILL`
+fn told_exit(exit: &Value) -> Option<String> {
+    exit["signal"].as_str().map(str::to_owned).or_else(|| exit["code"].as_u64().map(|code| code.to_string()))
+}
+
+/// `sh: SIGTERM dropped by runc (runtime), SIGKILL default by runc (runtime); SIGKILL`
+fn told_process(process: &Value) -> String {
+    let mut told = format!("{}:", text(&process["comm"]));
+    for (number, received) in process["received"].as_array().into_iter().flatten().enumerate() {
+        let (signal, outcome) = (text(&received["signal"]), text(&received["outcome"]));
+        let sender = told_sender(&received["sender"]).unwrap_or_default();
+        let comma = if number == 0 { "" } else { "," };
+        write!(told, "{comma} {signal} {outcome} by {sender}").expect("memory");
+    }
+    format!("{told}; {}", told_exit(&process["exit"]).unwrap_or_else(|| "lives".to_owned()))
+}
+
+/// `SIGSTOP default host`
+fn told_signal(line: &Value) -> String {
+    format!("{} {} {}", text(&line["signal"]), text(&line["outcome"]), text(&line["sender"]["role"]))
+}

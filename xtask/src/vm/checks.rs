@@ -1,0 +1,178 @@
+//! What is checked in a virtual machine, as one table. A new check is a new row.
+
+use super::boot::{Boot, Cgroups};
+use regex_lite::Regex;
+
+/// A command that is run in a virtual machine, and what must come of it.
+pub(super) struct Check {
+    /// Its name, and that of its script: `vm::6.1-cgroup2::NAME` in reports and filters.
+    pub(super) name: &'static str,
+    /// A busybox shell command. `SERIES` ("6.1") and `CGROUP_VERSION` ("1" or "2") are set.
+    command: &'static str,
+    /// The seconds it may take.
+    seconds: u32,
+    /// The exit code it must end with.
+    code: i32,
+    /// Patterns that must be found in its output.
+    require: &'static [&'static str],
+    /// Patterns that must not.
+    forbid: &'static [&'static str],
+    /// The subcommand of tracer that it is about: skipped as long as `tracer --help` does not list it.
+    subcommand: Option<&'static str>,
+    /// Where it runs; everywhere if `None`.
+    only: Option<Cgroups>,
+}
+
+/// What most rows have.
+const PLAIN: Check = Check {
+    name: "",
+    command: "",
+    seconds: 30,
+    code: 0,
+    require: &[],
+    forbid: &["panicked at"],
+    subcommand: None,
+    only: None,
+};
+
+const CHECKS: &[Check] = &[
+    Check { name: "kernel", command: r#"uname -r | grep "^$SERIES\.""#, ..PLAIN },
+    Check { name: "btf", command: "ls -l /sys/kernel/btf/vmlinux", require: &[r" \d{6,} "], ..PLAIN },
+    Check {
+        name: "only-cgroup-v2",
+        command: "cat /proc/mounts",
+        require: &["(?m)^cgroup2 /sys/fs/cgroup cgroup2 "],
+        forbid: &["(?m)^cgroup "],
+        only: Some(Cgroups::V2),
+        ..PLAIN
+    },
+    Check {
+        name: "only-cgroup-v1",
+        command: "cat /proc/mounts",
+        require: &["(?m)^cgroup /sys/fs/cgroup/memory cgroup ", "(?m)^cgroup /sys/fs/cgroup/pids cgroup "],
+        forbid: &["(?m)^cgroup2 "],
+        only: Some(Cgroups::V1),
+        ..PLAIN
+    },
+    Check { name: "binary", command: "tracer --version", ..PLAIN },
+    Check { name: "doctor", command: "tracer doctor", seconds: 60, subcommand: Some("doctor"), ..PLAIN },
+    Check {
+        name: "demo",
+        command: "tracer demo --output json",
+        seconds: 150,
+        require: &[r#""verdict": ?"sigterm-dropped""#, r#""verdict": ?"graceful""#],
+        subcommand: Some("demo"),
+        ..PLAIN
+    },
+];
+
+/// The checks of one boot that the filters let through; without filters all.
+pub(super) fn of(boot: Boot, filters: &[String]) -> Vec<&'static Check> {
+    let wanted = |check: &&Check| {
+        let name = check.full_name(boot);
+        check.only.is_none_or(|cgroups| cgroups == boot.cgroups)
+            && (filters.is_empty() || filters.iter().any(|filter| name.contains(filter)))
+    };
+    CHECKS.iter().filter(wanted).collect()
+}
+
+impl Check {
+    /// Its name in reports.
+    pub(super) fn full_name(&self, boot: Boot) -> String {
+        format!("vm::{boot}::{}", self.name)
+    }
+
+    /// Whether this tracer, by its `--help`, has what the check is about.
+    pub(super) fn can_run(&self, help: &str) -> bool {
+        self.subcommand.is_none_or(|name| help.lines().any(|line| line.split_whitespace().next() == Some(name)))
+    }
+
+    /// Its script.
+    pub(super) fn script(&self) -> String {
+        format!("timeout -k 5 {} sh -c '{}'\n", self.seconds, self.command.replace('\'', r"'\''"))
+    }
+
+    /// What is wrong with what the console shows of it; `None` if nothing is.
+    pub(super) fn judge(&self, console: &[String]) -> Option<String> {
+        let begin = console.iter().position(|line| *line == format!("@@begin {}", self.name));
+        let Some(begin) = begin else { return Some("it was never started".to_owned()) };
+        let end = format!("@@end {} ", self.name);
+        let lines = console.iter().skip(begin + 1).take_while(|line| !line.starts_with(&end));
+        let output = lines.cloned().collect::<Vec<_>>().join("\n");
+        let Some(code) = console.iter().skip(begin + 1).find_map(|line| line.strip_prefix(&end)) else {
+            return Some(format!("it did not end; so far it said:\n{output}"));
+        };
+        let mut problems = Vec::new();
+        if code.parse() != Ok(self.code) {
+            // 143 is busybox timeout's.
+            problems.push(format!("exit code {code} instead of {} (limit: {} s)", self.code, self.seconds));
+        }
+        problems.extend(self.require.iter().filter(|p| !found(p, &output)).map(|p| format!("no match for {p}")));
+        problems.extend(self.forbid.iter().filter(|p| found(p, &output)).map(|p| format!("a match for {p}")));
+        (!problems.is_empty()).then(|| format!("{}; it said:\n{output}", problems.join("; ")))
+    }
+}
+
+/// The patterns are constants, and a test compiles each: one that does not compile matches nothing.
+fn found(pattern: &str, text: &str) -> bool {
+    Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CHECKS, Check, PLAIN, of};
+    use crate::vm::boot::{ALL, Cgroups};
+    use regex_lite::Regex;
+
+    fn console(text: &str) -> Vec<String> {
+        text.lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn every_pattern_compiles_and_every_name_is_a_file_name() {
+        for check in CHECKS {
+            for pattern in check.require.iter().chain(check.forbid) {
+                assert!(Regex::new(pattern).is_ok(), "{pattern}");
+            }
+            assert!(Regex::new("^[a-z0-9-]+$").unwrap().is_match(check.name), "{}", check.name);
+            assert_eq!(CHECKS.iter().filter(|other| other.name == check.name).count(), 1, "{}", check.name);
+        }
+    }
+
+    #[test]
+    fn a_check_is_judged_by_its_exit_code_and_its_own_output() {
+        let check = Check { name: "one", require: &["yes"], forbid: &["no"], ..PLAIN };
+        assert_eq!(check.judge(&console("no\n@@begin one\nyes\n\n@@end one 0\nno\n")), None);
+        let wrong = |text: &str| check.judge(&console(text)).unwrap();
+        assert!(wrong("@@begin one\nyes\n@@end one 3").contains("exit code 3 instead of 0"));
+        assert!(wrong("@@begin one\nperhaps\n@@end one 0").contains("no match for yes"));
+        assert!(wrong("@@begin one\nyes and no\n@@end one 0").contains("a match for no"));
+        assert!(wrong("@@begin one\nyes\n").contains("did not end"));
+        assert!(wrong("@@begin two\n@@end two 0").contains("never started"));
+    }
+
+    #[test]
+    fn filters_and_hierarchies_choose_the_checks() {
+        let names =
+            |index: usize, filters: &[String]| of(ALL[index], filters).iter().map(|c| c.name).collect::<Vec<_>>();
+        assert_eq!(names(0, &["6.1-".to_owned(), "nothing".to_owned()]), names(0, &[]));
+        assert_eq!(names(0, &["demo".to_owned()]), ["demo"]);
+        assert!(names(0, &["lab".to_owned()]).is_empty());
+        assert_eq!(ALL[1].cgroups, Cgroups::V1);
+        assert!(names(1, &[]).contains(&"only-cgroup-v1") && !names(1, &[]).contains(&"only-cgroup-v2"));
+    }
+
+    #[test]
+    fn a_check_waits_for_its_subcommand() {
+        let check = Check { subcommand: Some("demo"), ..PLAIN };
+        assert!(check.can_run("Commands:\n  audit  One pass\n  demo   Starts containers\n"));
+        assert!(!check.can_run("Usage: tracer [FILTERS]\n  see the demo\n"));
+        assert!(PLAIN.can_run(""));
+    }
+
+    #[test]
+    fn a_script_survives_quotes() {
+        let check = Check { command: "echo 'a b'", ..PLAIN };
+        assert_eq!(check.script(), "timeout -k 5 30 sh -c 'echo '\\''a b'\\'''\n");
+    }
+}
