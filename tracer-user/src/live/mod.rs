@@ -9,6 +9,7 @@ mod pipeline;
 pub mod sink;
 mod tracker;
 
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -21,14 +22,14 @@ use tokio::time::Instant;
 use crate::container::docker::{self, Names};
 use crate::container::filter::Filters;
 use crate::container::hierarchy::Hierarchies;
-use crate::event::{BootNs, Described, Event};
+use crate::event::{BootNs, Described, Event, What};
 use crate::model::Want;
 use crate::output::{Clock, View};
 use crate::stream::{self, Cgroups, FORMAT, Start};
 
 pub use gate::Gate;
 pub use pipeline::Pipeline;
-pub use tracker::{Options, Tracker};
+pub use tracker::{Options, Present, Tracker};
 
 use sink::{Buffer, Sink};
 
@@ -211,13 +212,17 @@ impl Session {
 
     /// Takes in what has come, asks what the model wants to know, and shows what there is.
     fn settle(&mut self) -> anyhow::Result<()> {
+        let mut present = None;
         if self.snapshot.0.is_some_and(|due| due <= Instant::now()) {
             self.snapshot = (None, Some(Instant::now()));
-            self.tracker.look_again(&mut self.events)?;
+            present = Some(self.look_again()?);
         }
         loop {
             let events = std::mem::take(&mut self.events);
             self.pipeline.take(&events)?;
+            if let Some(present) = present.take() {
+                self.events.extend(self.pipeline.gone(&present));
+            }
             self.pipeline.tick(boot_now())?;
             for want in self.pipeline.wants() {
                 self.answer(want)?;
@@ -238,6 +243,28 @@ impl Session {
             log::warn!("the recording ends here, tracing goes on: {trouble}");
         }
         Ok(())
+    }
+
+    /// Looks at all processes, after a loss. What the ring still holds counts for more: how a process ended, for one.
+    fn look_again(&mut self) -> anyhow::Result<Present> {
+        let mut shown = Vec::new();
+        let present = self.tracker.look_again(&mut shown)?;
+        let (processes, others): (Vec<_>, Vec<_>) =
+            shown.into_iter().partition(|event| matches!(event.1, What::Process(_)));
+        self.events.extend(others);
+        let told = self.events.len();
+        self.drain_all()?;
+        let ended: HashSet<_> = self.events[told..]
+            .iter()
+            .filter_map(|Event(_, what)| match what {
+                What::Exit(exited) => Some(exited.task.key()),
+                What::Reaped(reaped) => Some(reaped.task.key()),
+                _ => None,
+            })
+            .collect();
+        let lives = |event: &Event| !matches!(&event.1, What::Process(seen) if ended.contains(&seen.task.key()));
+        self.events.extend(processes.into_iter().filter(lives));
+        Ok(present)
     }
 
     fn answer(&mut self, want: Want) -> anyhow::Result<()> {

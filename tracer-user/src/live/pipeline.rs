@@ -5,12 +5,13 @@ use std::fs::File;
 use std::io;
 
 use crate::container::filter::Filters;
-use crate::event::{BootNs, Event, What};
+use crate::event::{BootNs, Event, Reaped, What};
 use crate::model::{News, Node, Want};
 use crate::output::View;
 use crate::stream::Recorder;
 
 use super::gate::Gate;
+use super::{Present, boot_now};
 
 /// Takes events in, lets news out.
 pub struct Pipeline {
@@ -97,6 +98,13 @@ impl Pipeline {
     /// What the model would like to know.
     pub fn wants(&mut self) -> Vec<Want> {
         self.node.take_wants().collect()
+    }
+
+    /// Processes that the model believes in and that are gone: their ends were lost.
+    #[must_use]
+    pub fn gone(&self, present: &Present) -> Vec<Event> {
+        let gone = self.node.processes().iter().filter(|process| present.lacks(process.key()));
+        gone.map(|process| Event(boot_now(), What::Reaped(Reaped { task: process.task }))).collect()
     }
 
     /// Terminations shown so far.

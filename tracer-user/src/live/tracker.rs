@@ -13,7 +13,7 @@ use tracer_common::CGROUP_V1;
 use crate::container::filter::Filters;
 use crate::container::hierarchy::Hierarchies;
 use crate::container::scan::{Classifier, cgroups_of, figures};
-use crate::event::{BootNs, CgroupFound, CgroupGone, CgroupId, Counted, Described, Event, Lost, Task, What};
+use crate::event::{BootNs, CgroupFound, CgroupGone, CgroupId, Counted, Described, Event, Lost, Task, TaskKey, What};
 use crate::model::Want;
 use crate::probe::{CgroupMade, CgroupV1, KernelLog, Probe, Record, Ring, Settings, TaskSeen};
 
@@ -60,6 +60,21 @@ struct Only {
     containers: HashSet<String>,
     /// Processes outside of containers that `--pid` names.
     pids: HashSet<u32>,
+}
+
+/// All processes there were at a moment.
+#[derive(Clone, Debug)]
+pub struct Present {
+    at: BootNs,
+    tasks: HashSet<TaskKey>,
+}
+
+impl Present {
+    /// Whether a process was gone by then.
+    #[must_use]
+    pub fn lacks(&self, process: TaskKey) -> bool {
+        process.start < self.at.0 && !self.tasks.contains(&process)
+    }
 }
 
 /// What is fixed when tracing begins.
@@ -319,8 +334,10 @@ impl Tracker {
     ///
     /// # Errors
     /// When the task iterator cannot be read.
-    pub fn snapshot(&mut self, events: &mut Vec<Event>) -> anyhow::Result<()> {
+    pub fn snapshot(&mut self, events: &mut Vec<Event>) -> anyhow::Result<Present> {
+        let at = boot_now();
         let tasks = self.probe.snapshot()?;
+        let present = Present { at, tasks: tasks.iter().map(|seen| seen.process.task.key()).collect() };
         let followed = self.followed(&tasks)?;
         for TaskSeen { time, mut process, cgroup_v2, cgroup_v1 } in tasks {
             let tracked = [cgroup_v2, cgroup_v1].into_iter().find(|cgroup| self.cgroups.contains_key(cgroup));
@@ -332,7 +349,7 @@ impl Tracker {
             process.exe = answers::executable(process.task.pid);
             events.push(Event(time, What::Process(process)));
         }
-        Ok(())
+        Ok(present)
     }
 
     /// The processes that `--pid` names and their descendants, parents first.
@@ -365,7 +382,7 @@ impl Tracker {
             Want::Pending(task) => answers::pending(task).map(What::Pending),
             Want::State(task) => answers::state(task).map(What::State),
             Want::Figures(cgroup) => self.figures(cgroup),
-            Want::Snapshot => return self.look_again(events),
+            Want::Snapshot => return self.look_again(events).map(drop),
         };
         events.extend(what.map(|what| Event(boot_now(), what)));
         Ok(())
@@ -375,7 +392,7 @@ impl Tracker {
     ///
     /// # Errors
     /// When the task iterator cannot be read.
-    pub fn look_again(&mut self, events: &mut Vec<Event>) -> anyhow::Result<()> {
+    pub fn look_again(&mut self, events: &mut Vec<Event>) -> anyhow::Result<Present> {
         if std::mem::take(&mut self.missed_cgroups) {
             self.find_missed_cgroups(boot_now(), events)?;
         }

@@ -105,6 +105,20 @@ impl Node {
         }
     }
 
+    /// A process is gone and nobody saw it exit. If it was a container's first one, that is an end, too.
+    pub(super) fn vanished(&mut self, at: BootNs, owner: ContainerKey, key: TaskKey) {
+        let Some(container) = self.containers.get(&owner) else { return };
+        if container.first != Some(key) {
+            return;
+        }
+        if container.stop.is_none() {
+            self.open(owner, None, None, at);
+        }
+        if let Some(stop) = self.containers.get_mut(&owner).and_then(|container| container.stop.as_mut()) {
+            stop.vanished = stop.exit.is_none();
+        }
+    }
+
     /// A stop begins.
     fn open(&mut self, owner: ContainerKey, signal: Option<(Receipt, Sender)>, kill: Option<Kill>, now: BootNs) {
         let Some(container) = self.containers.get_mut(&owner) else { return };
@@ -120,7 +134,8 @@ impl Node {
             _ => limits::GRACE_UNKNOWN_MS + limits::ABANDON_SLACK_MS,
         };
         container.sender = sender.or_else(|| kill.as_ref().map(|kill| kill.sender.clone()));
-        container.stop = Some(Stop { started, signal, reraised, kill, pre_stop, exit: None, children: Vec::new() });
+        container.stop =
+            Some(Stop { started, signal, reraised, kill, pre_stop, exit: None, vanished: false, children: Vec::new() });
         container.candidate = None;
         let children: Vec<_> = self
             .processes
@@ -167,7 +182,7 @@ impl Node {
             // what --pid names is one process: those it leaves behind go on without it
             let alone = self.followed.values().any(|followed| *followed == owner);
             let empty = || !self.processes.iter().any(|p| p.container == Some(owner) && p.is_live());
-            let over = stop.exit.is_some() && (alone || empty());
+            let over = (stop.exit.is_some() || stop.vanished) && (alone || empty());
             if !over {
                 return;
             }
