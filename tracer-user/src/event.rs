@@ -41,8 +41,6 @@ pub enum What {
     OomVictim(OomVictim),
     /// A process that was there already (task iterator at start, or again after a loss).
     Process(ProcessSeen),
-    /// A snapshot is complete: whoever began before it and is not in it is gone.
-    Snapshot(SnapshotTaken),
     /// Pending signals of a process, looked up in `/proc` because the model asked.
     Pending(PendingSeen),
     /// Where a process is stuck, looked up in `/proc` because the model asked.
@@ -306,14 +304,6 @@ pub struct ProcessSeen {
     pub exe: Option<String>,
 }
 
-/// A snapshot is complete.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SnapshotTaken {
-    /// When it began.
-    pub began: BootNs,
-}
-
 /// Pending signals of a process, read from `/proc/PID/status`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -456,7 +446,8 @@ pub struct Counted {
     pub other: u64,
 }
 
-/// Records that did not fit into the ring, by kind, since the last such event.
+/// Records that did not fit into the ring, by kind, since the last such event. None at all means that some are missing
+/// about here, and that the next such event tells how many.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Lost {

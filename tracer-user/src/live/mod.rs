@@ -9,6 +9,7 @@ mod pipeline;
 pub mod sink;
 mod tracker;
 
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -21,14 +22,14 @@ use tokio::time::Instant;
 use crate::container::docker::{self, Names};
 use crate::container::filter::Filters;
 use crate::container::hierarchy::Hierarchies;
-use crate::event::{BootNs, Described, Event};
+use crate::event::{BootNs, Described, Event, What};
 use crate::model::Want;
 use crate::output::{Clock, View};
 use crate::stream::{self, Cgroups, FORMAT, Start};
 
 pub use gate::Gate;
 pub use pipeline::Pipeline;
-pub use tracker::{Options, Tracker};
+pub use tracker::{Options, Present, Tracker};
 
 use sink::{Buffer, Sink};
 
@@ -164,22 +165,24 @@ impl Session {
     ) -> anyhow::Result<End<T>> {
         tokio::pin!(end);
         loop {
-            if self.settle().await?.is_none() {
-                return Ok(End::Interrupted);
+            self.settle()?;
+            tokio::select! {
+                biased;
+                () = self.interrupt.wait() => return Ok(End::Interrupted),
+                // whoever reads our output and stalls keeps us from more work, and from nothing else
+                delivered = self.sink.deliver() => delivered?,
+                value = &mut end => return self.last(value),
             }
             if let Some(value) = over(&self.pipeline) {
                 return Ok(End::Done(value));
             }
+            // In a storm everything below is ready at once, and nobody would look at signals and timers.
+            tokio::task::yield_now().await;
             let due = self.due();
             tokio::select! {
                 biased;
                 () = self.interrupt.wait() => return Ok(End::Interrupted),
-                value = &mut end => {
-                    // what led to it may still be in the ring
-                    self.drain_all()?;
-                    self.settle().await?;
-                    return Ok(End::Done(value));
-                }
+                value = &mut end => return self.last(value),
                 Some(described) = self.descriptions.recv() => {
                     // what the kernel told before comes before
                     self.tracker.drain(&mut self.events)?;
@@ -194,21 +197,32 @@ impl Session {
         }
     }
 
+    /// What was waited for has come; what led to it may still be in the ring.
+    fn last<T>(&mut self, value: T) -> anyhow::Result<End<T>> {
+        self.drain_all()?;
+        self.settle()?;
+        Ok(End::Done(value))
+    }
+
     /// When something is due even if nothing comes.
     fn due(&self) -> Option<Instant> {
         let tick = self.pipeline.node.next_tick().map(|at| Instant::now() + Duration::from_nanos(at.since(boot_now())));
         [tick, self.snapshot.0].into_iter().flatten().min()
     }
 
-    /// Takes in what has come, asks what the model wants to know, and shows what there is. `None` when interrupted.
-    async fn settle(&mut self) -> anyhow::Result<Option<()>> {
+    /// Takes in what has come, asks what the model wants to know, and shows what there is.
+    fn settle(&mut self) -> anyhow::Result<()> {
+        let mut present = None;
         if self.snapshot.0.is_some_and(|due| due <= Instant::now()) {
             self.snapshot = (None, Some(Instant::now()));
-            self.tracker.snapshot(&mut self.events)?;
+            present = Some(self.look_again()?);
         }
         loop {
             let events = std::mem::take(&mut self.events);
             self.pipeline.take(&events)?;
+            if let Some(present) = present.take() {
+                self.events.extend(self.pipeline.gone(&present));
+            }
             self.pipeline.tick(boot_now())?;
             for want in self.pipeline.wants() {
                 self.answer(want)?;
@@ -223,16 +237,34 @@ impl Session {
         if let Some(names) = &self.names {
             self.tracker.ask_names(|id| names.want(id));
         }
+        self.pipeline.flush()?;
         if let Some(trouble) = self.pipeline.take_trouble() {
             self.lost_recording = true;
             log::warn!("the recording ends here, tracing goes on: {trouble}");
         }
-        self.pipeline.flush()?;
-        tokio::select! {
-            biased;
-            () = self.interrupt.wait() => Ok(None),
-            delivered = self.sink.deliver() => Ok(Some(delivered?)),
-        }
+        Ok(())
+    }
+
+    /// Looks at all processes, after a loss. What the ring still holds counts for more: how a process ended, for one.
+    fn look_again(&mut self) -> anyhow::Result<Present> {
+        let mut shown = Vec::new();
+        let present = self.tracker.look_again(&mut shown)?;
+        let (processes, others): (Vec<_>, Vec<_>) =
+            shown.into_iter().partition(|event| matches!(event.1, What::Process(_)));
+        self.events.extend(others);
+        let told = self.events.len();
+        self.drain_all()?;
+        let ended: HashSet<_> = self.events[told..]
+            .iter()
+            .filter_map(|Event(_, what)| match what {
+                What::Exit(exited) => Some(exited.task.key()),
+                What::Reaped(reaped) => Some(reaped.task.key()),
+                _ => None,
+            })
+            .collect();
+        let lives = |event: &Event| !matches!(&event.1, What::Process(seen) if ended.contains(&seen.task.key()));
+        self.events.extend(processes.into_iter().filter(lives));
+        Ok(present)
     }
 
     fn answer(&mut self, want: Want) -> anyhow::Result<()> {
@@ -245,8 +277,10 @@ impl Session {
         Ok(())
     }
 
+    /// Takes all that is in the ring now. What comes meanwhile is left: a storm would keep us here for ever.
     fn drain_all(&mut self) -> anyhow::Result<()> {
-        while self.tracker.drain(&mut self.events)? {}
+        let now = boot_now();
+        while self.tracker.drain(&mut self.events)? && self.tracker.drained_to() <= now {}
         Ok(())
     }
 

@@ -5,12 +5,13 @@ use std::fs::File;
 use std::io;
 
 use crate::container::filter::Filters;
-use crate::event::{BootNs, Event, What};
+use crate::event::{BootNs, Event, Reaped, What};
 use crate::model::{News, Node, Want};
 use crate::output::View;
 use crate::stream::Recorder;
 
 use super::gate::Gate;
+use super::{Present, boot_now};
 
 /// Takes events in, lets news out.
 pub struct Pipeline {
@@ -99,6 +100,13 @@ impl Pipeline {
         self.node.take_wants().collect()
     }
 
+    /// Processes that the model believes in and that are gone: their ends were lost.
+    #[must_use]
+    pub fn gone(&self, present: &Present) -> Vec<Event> {
+        let gone = self.node.processes().iter().filter(|process| present.lacks(process.key()));
+        gone.map(|process| Event(boot_now(), What::Reaped(Reaped { task: process.task }))).collect()
+    }
+
     /// Terminations shown so far.
     #[must_use]
     pub const fn ended(&self) -> usize {
@@ -134,11 +142,15 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Hands over what the view still holds.
+    /// Hands over what the view and the recording still hold: if we are killed, what was on the screen is in the file.
     ///
     /// # Errors
     /// Those of the view.
     pub fn flush(&mut self) -> io::Result<()> {
+        if let Some(Err(error)) = self.recorder.as_mut().map(Recorder::flush) {
+            self.recorder = None;
+            self.trouble = Some(error);
+        }
         self.view.flush()
     }
 }

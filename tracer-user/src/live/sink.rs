@@ -1,18 +1,19 @@
 //! Standard output behind a thread: a reader that stalls never stalls the tracing.
 //!
-//! Text is handed over in chunks, one for each batch of events. When the reader is slow the chunks queue up to a
-//! limit; then writing fails over to waiting, the ring fills, and what does not fit is counted as lost: nothing
-//! disappears in silence.
+//! Text is handed over in chunks, one for each batch of events. When the reader is slow the chunks queue up until
+//! they hold [`ROOM`] bytes; then writing fails over to waiting, the ring fills, and what does not fit is counted as
+//! lost: nothing disappears in silence.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::sync::mpsc::{self, Sender};
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc::{self, UnboundedSender};
 
-/// Chunks that may wait for the reader.
-const QUEUED: usize = 1_024;
+/// Bytes that may wait for the reader.
+const ROOM: u32 = 16 << 20;
 /// A chunk is handed over when it has this size, bytes.
 const CHUNK: usize = 64 * 1024;
 
@@ -38,6 +39,12 @@ impl Buffer {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// How much of the room it needs; more than there is needs all of it.
+    fn weight(&self) -> u32 {
+        let len = self.0.lock().unwrap_or_else(PoisonError::into_inner).len();
+        u32::try_from(len).map_or(ROOM, |len| len.min(ROOM))
+    }
+
     /// Whether enough is waiting to be worth a chunk of its own.
     #[must_use]
     pub fn is_large(&self) -> bool {
@@ -45,11 +52,16 @@ impl Buffer {
     }
 }
 
+/// Text on its way, and the part of the room that it takes up.
+type Chunk = (Vec<u8>, u32);
+
 /// The thread that writes.
 #[derive(Debug)]
 pub struct Sink {
     buffer: Buffer,
-    chunks: Option<Sender<Vec<u8>>>,
+    /// One permit a byte that may be queued. The thread closes it when it ends.
+    room: Arc<Semaphore>,
+    chunks: Option<UnboundedSender<Chunk>>,
     thread: Option<JoinHandle<io::Result<()>>>,
 }
 
@@ -59,17 +71,26 @@ impl Sink {
     /// # Errors
     /// When no thread can be made.
     pub fn new(mut out: impl Write + Send + 'static) -> io::Result<Self> {
-        let (chunks, mut incoming) = mpsc::channel::<Vec<u8>>(QUEUED);
-        let thread = std::thread::Builder::new().name("tracer-output".to_owned()).spawn(move || {
-            while let Some(chunk) = incoming.blocking_recv() {
+        let (chunks, mut incoming) = mpsc::unbounded_channel::<Chunk>();
+        let room = Arc::new(Semaphore::new(ROOM as usize));
+        let given_back = room.clone();
+        let mut write = move || {
+            while let Some((chunk, weight)) = incoming.blocking_recv() {
                 out.write_all(&chunk)?;
+                given_back.add_permits(weight as usize);
                 if incoming.is_empty() {
                     out.flush()?;
                 }
             }
             out.flush()
+        };
+        let ended = room.clone();
+        let thread = std::thread::Builder::new().name("tracer-output".to_owned()).spawn(move || {
+            let result = write();
+            ended.close();
+            result
         })?;
-        Ok(Self { buffer: Buffer::default(), chunks: Some(chunks), thread: Some(thread) })
+        Ok(Self { buffer: Buffer::default(), room, chunks: Some(chunks), thread: Some(thread) })
     }
 
     /// What views write to.
@@ -78,18 +99,22 @@ impl Sink {
         self.buffer.clone()
     }
 
-    /// Hands over what was written. Waits only when the reader is far behind.
+    /// Hands over what was written. Waits only when the reader is far behind. Safe to cancel: what was not handed over
+    /// stays in the buffer.
     ///
     /// # Errors
     /// What the thread met: it ended. A broken pipe among others.
     pub async fn deliver(&mut self) -> io::Result<()> {
-        let chunk = self.buffer.take();
-        if chunk.is_empty() {
+        let weight = self.buffer.weight();
+        if weight == 0 {
             return Ok(());
         }
-        let gone = match &self.chunks {
-            Some(chunks) => chunks.send(chunk).await.is_err(),
-            None => true,
+        let gone = match (self.room.acquire_many(weight).await, &self.chunks) {
+            (Ok(room), Some(chunks)) => {
+                room.forget();
+                chunks.send((self.buffer.take(), weight)).is_err()
+            }
+            _ => true,
         };
         if gone { self.join() } else { Ok(()) }
     }
@@ -162,6 +187,21 @@ mod tests {
         sink.buffer().write_all(b"line").expect("memory");
         let error = sink.close(Duration::from_secs(10)).await.expect_err("the pipe is broken");
         assert!(crate::output::is_broken_pipe(&error));
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_a_stalled_reader_is_bounded_and_not_forgotten() {
+        let (release, gate) = mpsc::channel();
+        let mut sink = Sink::new(Stalled(gate)).expect("a thread");
+        let mut buffer = sink.buffer();
+        let half = vec![b'x'; ROOM as usize / 2 + 1];
+        buffer.write_all(&half).expect("memory");
+        sink.deliver().await.expect("there is room");
+        buffer.write_all(&half).expect("memory");
+        let soon = Duration::from_millis(1);
+        assert!(tokio::time::timeout(soon, sink.deliver()).await.is_err(), "there is no room for both");
+        assert_eq!(sink.buffer().take().len(), half.len(), "it is still there");
+        drop(release);
     }
 
     #[tokio::test]

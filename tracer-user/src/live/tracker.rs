@@ -13,7 +13,7 @@ use tracer_common::CGROUP_V1;
 use crate::container::filter::Filters;
 use crate::container::hierarchy::Hierarchies;
 use crate::container::scan::{Classifier, cgroups_of, figures};
-use crate::event::{BootNs, CgroupFound, CgroupId, Counted, Described, Event, Task, What};
+use crate::event::{BootNs, CgroupFound, CgroupGone, CgroupId, Counted, Described, Event, Lost, Task, TaskKey, What};
 use crate::model::Want;
 use crate::probe::{CgroupMade, CgroupV1, KernelLog, Probe, Record, Ring, Settings, TaskSeen};
 
@@ -23,7 +23,7 @@ use super::boot_now;
 /// A removed cgroup stays tracked this long, ms: its last processes may still be zombies.
 const LINGER_MS: u64 = 5_000;
 /// Records taken in one go before anything else gets its turn.
-const BUDGET: usize = 4_096;
+const BUDGET: usize = 1_024;
 /// Descriptions kept for containers whose cgroup has not been seen yet.
 const DESCRIPTIONS: usize = 4_096;
 
@@ -45,6 +45,10 @@ pub struct Tracker {
     descriptions: HashMap<String, Described>,
     /// Containers whose names have not been asked for.
     nameless: Vec<String>,
+    /// Time of the last record.
+    drained_to: BootNs,
+    /// Cgroups may have been made or removed that nobody told of.
+    missed_cgroups: bool,
     /// Counters as they were last told.
     counted: HashMap<CgroupId, [u64; 3]>,
 }
@@ -56,6 +60,21 @@ struct Only {
     containers: HashSet<String>,
     /// Processes outside of containers that `--pid` names.
     pids: HashSet<u32>,
+}
+
+/// All processes there were at a moment.
+#[derive(Clone, Debug)]
+pub struct Present {
+    at: BootNs,
+    tasks: HashSet<TaskKey>,
+}
+
+impl Present {
+    /// Whether a process was gone by then.
+    #[must_use]
+    pub fn lacks(&self, process: TaskKey) -> bool {
+        process.start < self.at.0 && !self.tasks.contains(&process)
+    }
 }
 
 /// What is fixed when tracing begins.
@@ -110,11 +129,12 @@ impl Tracker {
             lingering: VecDeque::new(),
             descriptions: HashMap::new(),
             nameless: Vec::new(),
+            drained_to: BootNs(0),
+            missed_cgroups: false,
             counted: HashMap::new(),
         };
         let at = boot_now();
-        let scan = tracker.classifier.scan(&tracker.hierarchies);
-        for found in scan.found {
+        for found in tracker.classifier.scan(&tracker.hierarchies).found {
             tracker.found(at, found, events)?;
         }
         for found in containers_of_pids {
@@ -152,17 +172,24 @@ impl Tracker {
     /// # Errors
     /// When a map cannot be read or written.
     pub fn drain(&mut self, events: &mut Vec<Event>) -> anyhow::Result<bool> {
+        let before = events.len();
         let mut records = Vec::new();
         let drained = self.ring.drain(BUDGET, |record| records.push(record))?;
         for record in records {
             match record {
-                Record::Event(event) => self.noticed(event, events),
+                Record::Event(event) => {
+                    self.drained_to = event.0;
+                    self.noticed(event, events);
+                }
                 Record::CgroupMade(at, made) => self.made(at, &made, events)?,
             }
         }
         let mut lost = self.probe.take_losses()?;
         lost.undecodable += self.ring.take_undecodable();
+        // a cgroup whose record was lost is nobody's until somebody looks
+        self.missed_cgroups |= lost.cgroup + lost.untracked + lost.undecodable > 0;
         if lost.total() > 0 {
+            mark_ends(events, before);
             events.push(Event(boot_now(), What::Lost(lost)));
         }
         self.let_go(boot_now())?;
@@ -172,7 +199,16 @@ impl Tracker {
         Ok(drained.more)
     }
 
+    /// Time of the last record that was drained.
+    #[must_use]
+    pub const fn drained_to(&self) -> BootNs {
+        self.drained_to
+    }
+
     fn noticed(&mut self, event: Event, events: &mut Vec<Event>) {
+        if self.is_strangers(&event.1) {
+            return;
+        }
         if let What::CgroupGone(gone) = &event.1 {
             if !self.cgroups.contains_key(&gone.cgroup) {
                 return;
@@ -180,6 +216,23 @@ impl Tracker {
             self.lingering.push_back((event.0.plus_ms(LINGER_MS), gone.cgroup));
         }
         events.push(event);
+    }
+
+    /// Whether it is of a cgroup that was tracked on trial and is not asked for. That one's record came first, so by now
+    /// all that is asked for is known; what is not concerns nobody here, and has no place in a recording.
+    fn is_strangers(&self, what: &What) -> bool {
+        let task = match what {
+            What::Signal(sent) => &sent.target,
+            What::Deliver(delivered) => &delivered.target,
+            What::Exit(exited) => &exited.task,
+            What::Fork(forked) => &forked.child,
+            What::Exec(execed) => &execed.task,
+            What::Reaped(reaped) => &reaped.task,
+            What::Joined(joined) => &joined.task,
+            _ => return false,
+        };
+        let follows_pids = self.only.as_ref().is_some_and(|only| !only.pids.is_empty());
+        !follows_pids && !self.cgroups.contains_key(&task.cgroup)
     }
 
     /// Stops tracking what was removed long enough ago.
@@ -281,8 +334,10 @@ impl Tracker {
     ///
     /// # Errors
     /// When the task iterator cannot be read.
-    pub fn snapshot(&mut self, events: &mut Vec<Event>) -> anyhow::Result<()> {
+    pub fn snapshot(&mut self, events: &mut Vec<Event>) -> anyhow::Result<Present> {
+        let at = boot_now();
         let tasks = self.probe.snapshot()?;
+        let present = Present { at, tasks: tasks.iter().map(|seen| seen.process.task.key()).collect() };
         let followed = self.followed(&tasks)?;
         for TaskSeen { time, mut process, cgroup_v2, cgroup_v1 } in tasks {
             let tracked = [cgroup_v2, cgroup_v1].into_iter().find(|cgroup| self.cgroups.contains_key(cgroup));
@@ -294,7 +349,7 @@ impl Tracker {
             process.exe = answers::executable(process.task.pid);
             events.push(Event(time, What::Process(process)));
         }
-        Ok(())
+        Ok(present)
     }
 
     /// The processes that `--pid` names and their descendants, parents first.
@@ -327,9 +382,41 @@ impl Tracker {
             Want::Pending(task) => answers::pending(task).map(What::Pending),
             Want::State(task) => answers::state(task).map(What::State),
             Want::Figures(cgroup) => self.figures(cgroup),
-            Want::Snapshot => return self.snapshot(events).context("cannot look at all processes again after a loss"),
+            Want::Snapshot => return self.look_again(events).map(drop),
         };
         events.extend(what.map(|what| Event(boot_now(), what)));
+        Ok(())
+    }
+
+    /// After a loss: what should have been told is looked up.
+    ///
+    /// # Errors
+    /// When the task iterator cannot be read.
+    pub fn look_again(&mut self, events: &mut Vec<Event>) -> anyhow::Result<Present> {
+        if std::mem::take(&mut self.missed_cgroups) {
+            self.find_missed_cgroups(boot_now(), events)?;
+        }
+        self.snapshot(events).context("cannot look at all processes again after a loss")
+    }
+
+    fn find_missed_cgroups(&mut self, at: BootNs, events: &mut Vec<Event>) -> anyhow::Result<()> {
+        let scan = self.classifier.scan(&self.hierarchies);
+        let there: HashSet<_> = scan.found.iter().map(|found| found.cgroup).collect();
+        for found in scan.found {
+            self.found(at, found, events)?;
+        }
+        // a mount that does not show everything says nothing of what it does not show
+        let Hierarchies { v2, v1 } = &self.hierarchies;
+        let shows = [v2.as_ref(), v1.as_ref().map(|v1| &v1.mount)].map(|mount| mount.is_some_and(|mount| mount.whole));
+        let lingering: HashSet<_> = self.lingering.iter().map(|(_, cgroup)| *cgroup).collect();
+        let gone = |cgroup: &CgroupId| {
+            let visible = shows[usize::from(cgroup.0 & CGROUP_V1 != 0)];
+            visible && !scan.cut && !there.contains(cgroup) && !lingering.contains(cgroup)
+        };
+        let gone: Vec<_> = self.cgroups.keys().copied().filter(gone).collect();
+        for cgroup in gone {
+            self.noticed(Event(at, What::CgroupGone(CgroupGone { cgroup })), events);
+        }
         Ok(())
     }
 
@@ -364,6 +451,17 @@ impl Tracker {
             self.cgroups.remove(&cgroup);
         }
         Ok(())
+    }
+}
+
+/// Something was lost before, between or after the events from `start` on: nobody knows where. What ends by one of them
+/// must not be judged as if all were there, so each end comes with a loss of nothing.
+fn mark_ends(events: &mut Vec<Event>, start: usize) {
+    for event in events.split_off(start) {
+        if matches!(event.1, What::Exit(_) | What::Reaped(_) | What::CgroupGone(_)) {
+            events.push(Event(event.0, What::Lost(Lost::default())));
+        }
+        events.push(event);
     }
 }
 

@@ -80,6 +80,8 @@ pub struct Stop {
     pub pre_stop: Option<PreStop>,
     /// The first process as it exited.
     pub exit: Option<(BootNs, super::change::ExitStatus)>,
+    /// The first process is gone, and its exit was lost.
+    pub vanished: bool,
     /// Live processes when the stop signal came, that the first process was waiting for: direct children.
     pub children: Vec<TaskKey>,
 }

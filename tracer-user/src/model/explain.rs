@@ -220,6 +220,9 @@ pub(super) fn what(story: &Story<'_>) -> String {
             let how = termination.exit.map_or_else(|| "died".to_owned(), ended);
             format!("{first} {how}: a fault of the program itself, no stop was asked for.")
         }
+        (Verdict::Exited, _) if termination.exit.is_none() => {
+            format!("{first} is gone, and nobody saw how it ended.")
+        }
         (Verdict::Exited, _) => {
             let how = termination.exit.map_or_else(|| "exited".to_owned(), ended);
             format!("{first} {how} by itself; no signal was involved.{}", shown_as(termination.exit))

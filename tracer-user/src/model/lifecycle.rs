@@ -28,10 +28,15 @@ impl Node {
     pub(super) fn on_process(&mut self, at: BootNs, seen: &ProcessSeen) {
         let task = &seen.task;
         let key = task.key();
-        self.meet(task, &seen.parent);
+        let is_new = self.meet(task, &seen.parent);
         let Some(process) = self.processes.get_mut(key) else { return };
-        process.seen = process.seen.max(at);
         if !process.is_live() {
+            return;
+        }
+        if let Some(status) = seen.zombie
+            && !is_new
+        {
+            self.exit_was_lost(at, seen, status);
             return;
         }
         process.task.comm = task.comm;
@@ -54,13 +59,21 @@ impl Node {
         }
     }
 
+    /// A process that lived is a zombie: it exited in between, and only that is known.
+    fn exit_was_lost(&mut self, at: BootNs, seen: &ProcessSeen, status: u32) {
+        let owner = self.processes.get(seen.task.key()).and_then(|process| process.container);
+        if let Some(container) = owner.and_then(|owner| self.containers.get_mut(&owner)) {
+            container.loss = Some(at);
+        }
+        let ProcessSeen { task, parent, pending, .. } = *seen;
+        self.on_exit(at, &Exited { task, parent, status, autoreap: false, pending });
+    }
+
     /// Makes sure that a task is known; returns whether it was not.
     pub(super) fn meet(&mut self, task: &Task, parent: &Task) -> bool {
         let key = task.key();
-        let now = self.now;
         if let Some(process) = self.processes.get_mut(key) {
             process.refresh(task);
-            process.seen = process.seen.max(now);
             if process.container.is_none()
                 && let Some(container) = self.attribute_again(task)
             {
@@ -74,7 +87,6 @@ impl Node {
         }
         let parent_process = self.processes.get(parent.key());
         let mut process = Process::new(*task, *parent, container);
-        process.seen = now;
         let inside = parent_process.is_some_and(|parent| parent.container == container);
         if inside && let Some(parent) = parent_process {
             let first = container.and_then(|key| self.containers.get(&key)).and_then(|container| container.first);
@@ -329,7 +341,8 @@ impl Node {
     pub(super) fn on_reaped(&mut self, at: BootNs, task: &Task) {
         let key = task.key();
         let Some(process) = self.processes.get(key) else { return };
-        if process.is_live() {
+        let vanished = process.is_live();
+        if vanished {
             // its exit was lost
             if let Some(container) = process.container.and_then(|key| self.containers.get_mut(&key)) {
                 container.loss = Some(at);
@@ -340,6 +353,9 @@ impl Node {
         let owner = process.container;
         self.depart(process);
         if let Some(owner) = owner {
+            if vanished {
+                self.vanished(at, owner, key);
+            }
             self.close_stop(at, owner, false);
         }
     }

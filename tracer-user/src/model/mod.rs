@@ -16,7 +16,6 @@ mod process;
 mod program;
 mod scope;
 mod signals;
-mod snapshot;
 mod stopping;
 mod termination;
 mod verdict;

@@ -94,7 +94,6 @@ impl Node {
                 }
             }
             What::Lost(lost) => self.on_lost(*at, lost),
-            What::Snapshot(taken) => self.on_snapshot(*at, taken.began),
             What::Tick {} => {}
         }
     }
@@ -277,6 +276,10 @@ impl Node {
         self.lost = self.lost.plus(lost);
         for container in self.containers.values_mut() {
             container.loss = Some(at);
+        }
+        if lost.total() == 0 {
+            // only that something is missing here: how much is told later
+            return;
         }
         self.want(Want::Snapshot);
         self.news(at, News::Lost(*lost));

@@ -61,8 +61,6 @@ pub struct Process {
     pub zombie_told: bool,
     /// SIGKILL did not end it in time, and that was told.
     pub stuck_told: bool,
-    /// When it was last heard of.
-    pub seen: BootNs,
 }
 
 /// A signal that a process was sent.
@@ -107,7 +105,6 @@ impl Process {
             zombie: false,
             zombie_told: false,
             stuck_told: false,
-            seen: BootNs(0),
         }
     }
 

@@ -116,6 +116,7 @@ impl Node {
             if let Some(process) = self.processes.remove(process) {
                 self.depart(process);
             }
+            self.vanished(at, key, process);
         }
         self.close_stop(at, key, true);
         let Some(container) = self.containers.get(&key) else { return };

@@ -110,11 +110,21 @@ impl Node {
         }
     }
 
-    /// The end of a first process was lost: what is known of its reason is the last signal that could be it.
-    pub(super) fn open_after_loss(&mut self, owner: ContainerKey, at: BootNs) {
+    /// A process is gone and nobody saw it exit. If it was a container's first one, that is an end, too; what is known of
+    /// its reason is the last signal that could be it.
+    pub(super) fn vanished(&mut self, at: BootNs, owner: ContainerKey, key: TaskKey) {
         let Some(container) = self.containers.get_mut(&owner) else { return };
-        let reason = container.take_candidate(|candidate, _| at.ms_since(candidate.at) <= limits::REASON_MS);
-        self.open(owner, reason, None, at);
+        container.loss = Some(at);
+        if container.first != Some(key) {
+            return;
+        }
+        if container.stop.is_none() {
+            let reason = container.take_candidate(|candidate, _| at.ms_since(candidate.at) <= limits::REASON_MS);
+            self.open(owner, reason, None, at);
+        }
+        if let Some(stop) = self.containers.get_mut(&owner).and_then(|container| container.stop.as_mut()) {
+            stop.vanished = stop.exit.is_none();
+        }
     }
 
     /// A stop begins.
@@ -132,8 +142,17 @@ impl Node {
         };
         container.settled = true;
         container.sender = sender.or_else(|| kill.as_ref().map(|kill| kill.sender.clone()));
-        container.stop =
-            Some(Stop { first, started, signal, reraised, kill, pre_stop, exit: None, children: Vec::new() });
+        container.stop = Some(Stop {
+            first,
+            started,
+            signal,
+            reraised,
+            kill,
+            pre_stop,
+            exit: None,
+            vanished: false,
+            children: Vec::new(),
+        });
         container.candidate = None;
         let children: Vec<_> = self
             .processes
@@ -180,7 +199,7 @@ impl Node {
             // what --pid names is one process: those it leaves behind go on without it
             let alone = self.followed.values().any(|followed| *followed == owner);
             let empty = || !self.processes.of(owner).any(super::process::Process::is_live);
-            let over = stop.exit.is_some() && (alone || empty());
+            let over = (stop.exit.is_some() || stop.vanished) && (alone || empty());
             if !over {
                 return;
             }

@@ -98,7 +98,7 @@ fn of_container(events: &[Event], id: &str) -> Vec<Event> {
             What::Described(described) => described.id == id,
             What::CgroupFigures(figures) => cgroups.contains(&figures.cgroup),
             What::Counted(counted) => cgroups.contains(&counted.cgroup),
-            What::Lost(_) | What::Snapshot(_) => true,
+            What::Lost(_) => true,
             What::Tick {} => is_due,
         };
         if keep {
