@@ -54,7 +54,11 @@ impl Node {
         } else if !process.received.is_empty() {
             self.settle_blocked(key, seen.pending);
         }
-        if let Some(container) = self.processes.get(key).and_then(|process| process.container) {
+        // a zombie that was there already is nobody's first process
+        if let Some(process) = self.processes.get(key)
+            && process.is_live()
+            && let Some(container) = process.container
+        {
             self.consider_first(container, key);
         }
     }
@@ -155,10 +159,11 @@ impl Node {
     /// A process is new in a container.
     fn entered(&mut self, at: BootNs, key: TaskKey, container: ContainerKey, joined: bool) {
         let Some(process) = self.processes.get_mut(key) else { return };
+        let plain = self.containers.get(&container).is_some_and(|container| container.runtime == "cgroup");
         if joined {
             process.joined = Some(at);
             process.place = Place::Outside;
-            process.started_program = false;
+            process.started_program = plain && !is_setup(process.comm());
             let party = self.processes.get(key).map(|process| self.process_party(process));
             if let (Some(party), Some(container)) = (party, self.containers.get_mut(&container)) {
                 if container.execs.len() == limits::JOINED_KEPT {
@@ -221,6 +226,9 @@ impl Node {
         }
         let described = container.described.as_ref().and_then(|described| described.pid);
         let settled = container.settled;
+        // what --cgroup names was set up by no runtime: whoever moved itself in runs, and unshare makes the init
+        let plain = container.runtime == "cgroup";
+        let stopping = container.stop.is_some();
         let rank = |task: TaskKey| {
             let process = self.processes.get(task)?;
             let set_up_by = self.processes.get(process.parent.key());
@@ -236,7 +244,9 @@ impl Node {
         let better = match container.first {
             None => true,
             Some(current) => match (rank(current), rank(candidate)) {
-                (Some(now), Some(new)) => new > now && (!settled || (new.0 && !now.0)),
+                (Some(now), Some(new)) => {
+                    new > now && (!settled || (new.0 && !now.0) || (plain && !stopping && new.1 && !now.1))
+                }
                 (None, Some(new)) => !settled || new.0,
                 _ => false,
             },
@@ -272,6 +282,10 @@ impl Node {
         process.untaken = exited.pending;
         let container = process.container;
         self.processes.give(key, exited.parent);
+        // a program that renamed itself shows it in the events of its children
+        if let Some(parent) = self.processes.get_mut(exited.parent.key()) {
+            parent.task.comm = exited.parent.comm;
+        }
         self.settle_blocked(key, exited.pending);
         self.give_away_children(key, container);
         let name = container.and_then(|key| self.containers.get(&key)).map(|container| container.name.clone());

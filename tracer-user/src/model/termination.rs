@@ -204,7 +204,8 @@ fn facts(
         .iter()
         .filter(|process| Some(process.key()) != first && matches!(places.get(&process.key()), Some(Place::Below(_))))
         .map(|process| BelowFact {
-            asked: asked_to_end(process, stop),
+            // who came after the stop signal could not get it
+            asked: asked_to_end(process, stop) || started_after(process, stop),
             killed: was_killed(process),
             waited_for: stop.children.contains(&process.key())
                 && kill_at.is_some_and(|kill| process.exit.is_none_or(|(exited, _)| exited >= kill)),
@@ -247,6 +248,10 @@ fn facts(
         pre_stop_used_it_all: stop.pre_stop.is_some()
             && configured.is_some_and(|budget| pre_stop_ms.saturating_mul(10) >= budget.saturating_mul(9)),
     }
+}
+
+fn started_after(process: &Process, stop: &Stop) -> bool {
+    stop.signal.as_ref().is_some_and(|signal| process.task.start > signal.at.0)
 }
 
 /// Whether a process died by a SIGKILL that nobody of its own container sent: a supervisor that ends its child is in order.

@@ -68,7 +68,7 @@ impl Node {
         let news = ZombieNews {
             reaped,
             process: self.process_party(process),
-            parent: self.party(&process.reaper),
+            parent: (process.reaper.pid != 0).then(|| self.party(&process.reaper)),
             age_ms: at.ms_since(exited),
             container,
         };
