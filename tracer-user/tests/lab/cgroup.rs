@@ -75,10 +75,13 @@ impl Cgroup {
         command
     }
 
-    /// A script that runs in it as PID 1 of a pid namespace of its own, as in a container.
+    /// A script that runs in it as PID 1 of a pid namespace of its own, as in a container: who starts it stays outside.
     pub(crate) fn init(&self, script: &str) -> Command {
-        let mut command = self.command("unshare");
-        command.args(["--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", script]);
+        let mut command = Command::new("unshare");
+        // 0 is whoever writes it: inside, it does not know its pid
+        let join = r#"echo 0 > "$0/cgroup.procs" && exec sh -c "$1""#;
+        command.args(["--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", join]);
+        command.arg(&self.dir).arg(script).stdin(Stdio::null());
         command
     }
 

@@ -106,6 +106,18 @@ impl Tracer {
         })
     }
 
+    /// Does something again and again until a line tells of it: by then, all that came before has been told.
+    #[track_caller]
+    pub(crate) fn drain_until_quiet(&mut self, act: impl Fn(), told: impl Fn(&Value) -> bool) {
+        self.drain();
+        let before = self.lines.len();
+        until("the tracer to see what is done", PATIENCE, || {
+            act();
+            self.drain();
+            self.lines[before..].iter().any(&told).then_some(())
+        });
+    }
+
     /// All lines so far.
     pub(crate) fn lines(&mut self) -> &[Value] {
         self.drain();
@@ -158,7 +170,7 @@ impl Tracer {
 
     /// What it said, for a failure's message.
     fn tell(&self) -> String {
-        let last: Vec<_> = self.lines.iter().rev().take(20).rev().map(Value::to_string).collect();
+        let last: Vec<_> = self.lines.iter().rev().take(8).rev().map(Value::to_string).collect();
         format!("The tracer's last lines:\n{}\nIts stderr:\n{}", last.join("\n"), self.stderr())
     }
 }
