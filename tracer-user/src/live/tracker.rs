@@ -339,7 +339,7 @@ impl Tracker {
         let tasks = self.probe.snapshot()?;
         let present = Present { at, tasks: tasks.iter().map(|seen| seen.process.task.key()).collect() };
         let followed = self.followed(&tasks)?;
-        for TaskSeen { time, mut process, cgroup_v2, cgroup_v1 } in tasks {
+        for TaskSeen { time, mut process, cgroup_v2, cgroup_v1, .. } in tasks.into_iter().filter(|seen| !seen.ending) {
             let tracked = [cgroup_v2, cgroup_v1].into_iter().find(|cgroup| self.cgroups.contains_key(cgroup));
             match tracked {
                 Some(cgroup) => process.task.cgroup = cgroup,
