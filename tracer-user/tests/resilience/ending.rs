@@ -46,8 +46,10 @@ fn a_reader_that_stalls_keeps_nobody() {
         tracer.wait_until_stuck();
         lab::send(signal, tracer.pid());
         let (status, took) = tracer.wait();
-        assert_eq!(status.code(), Some(0), "after SIG{signal}");
+        assert_eq!(status.code(), Some(1), "after SIG{signal}: what was not read is told");
         assert!(took < PROMPT, "after SIG{signal} it took {took:?}");
+        let said = tracer.stderr();
+        assert!(said.contains("the output is not complete"), "{said}");
     }
 }
 
@@ -70,7 +72,7 @@ fn a_reader_that_stalls_costs_little_memory_and_no_time() {
     });
     let took = started.elapsed();
     println!("at most {peak} MiB, ended after {took:?}");
-    assert_eq!(status.code(), Some(0));
+    assert_eq!(status.code(), Some(1), "what was not read is told");
     assert!(took < Duration::from_secs(6) + PROMPT, "{took:?}");
 }
 
@@ -101,8 +103,10 @@ fn a_storm_keeps_nobody() {
         begun.recv_timeout(PATIENCE).expect("it speaks");
         lab::send(signal, tracer.pid());
         let (status, took) = tracer.wait();
-        assert_eq!(status.code(), Some(0), "after SIG{signal}");
+        assert_eq!(status.code(), Some(1), "after SIG{signal}: what was not read is told");
         assert!(took < PROMPT, "after SIG{signal} it took {took:?}");
+        let said = tracer.stderr();
+        assert!(said.contains("the output is not complete"), "{said}");
         let last = reader.join().expect("the reader reads");
         let shown = String::from_utf8_lossy(&last[last.len().saturating_sub(200)..]).into_owned();
         assert!(shown.ends_with("}\n"), "the last line is whole: {shown}");
