@@ -389,7 +389,10 @@ pub struct Described {
     /// A preStop hook is configured.
     #[serde(skip_serializing_if = "is_default")]
     pub pre_stop: bool,
-    /// Labels.
+    /// What that hook does, where the runtime tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hook: Option<Hook>,
+    /// Labels; those of its pod as well, which are the ones people select by.
     #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
     pub labels: std::collections::BTreeMap<String, String>,
     /// Its pod.
@@ -404,6 +407,53 @@ pub struct Described {
     /// A pod sandbox (pause container): belongs to the pod and is not listed as a container.
     #[serde(skip_serializing_if = "is_default")]
     pub sandbox: bool,
+    /// Full id of the sandbox of its pod.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sandbox_id: Option<String>,
+    /// How often kubelet restarted it in its pod before this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restarts: Option<u32>,
+    /// The pid namespace it was configured to have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pid_namespace: Option<PidNamespace>,
+    /// Where kubelet has its pod from: `api`; `file` or `http` for a static one, which deleting its mirror in the API
+    /// does not stop.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod_source: Option<String>,
+}
+
+/// A preStop hook as the pod's specification has it (`lifecycle.preStop`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Hook {
+    /// A command in the container.
+    Exec {
+        /// With its arguments.
+        command: Vec<String>,
+    },
+    /// A request that kubelet makes: no process of the container shows it.
+    HttpGet,
+    /// A connection that kubelet makes: likewise.
+    TcpSocket,
+    /// kubelet waits: likewise.
+    Sleep {
+        /// How long, s.
+        seconds: u64,
+    },
+}
+
+/// Whose pid namespace a container was configured to be in (CRI `NamespaceMode`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PidNamespace {
+    /// Its own: its first process is an init.
+    Container,
+    /// The pod's (`shareProcessNamespace`): the pause process is the init.
+    Pod,
+    /// The host's (`hostPID`).
+    Host,
+    /// That of another container, as ephemeral containers of `kubectl debug --target` have.
+    Target,
 }
 
 /// A pod, as kubectl names it.

@@ -165,7 +165,7 @@ fn say_what_goes_on(session: &Session) {
         node.containers().filter(|(_, container)| session.pipeline.gate.is_wanted(&container.name.id))
     {
         let Some(termination) = node.termination(key, boot_now()) else { continue };
-        let name = container.name.name.as_deref().unwrap_or(container.name.short_id());
+        let name = container.name.friendly();
         note(&format!("{name} is still being stopped: {}", termination.explanation));
     }
 }

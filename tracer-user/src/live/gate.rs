@@ -138,7 +138,8 @@ mod tests {
     use crate::model::{ContainerName, ContainerNews, ContainerState};
 
     fn news(id: &str, name: Option<&str>, at: u64) -> Change {
-        let name = Arc::new(ContainerName { id: id.to_owned(), name: name.map(str::to_owned), pod: None });
+        let name =
+            Arc::new(ContainerName { id: id.to_owned(), name: name.map(str::to_owned), ..ContainerName::default() });
         let state = if name.name.is_some() { ContainerState::Described } else { ContainerState::Found };
         let news =
             ContainerNews { state, name, image: None, runtime: None, pid: None, stop_signal: None, grace_ms: None };

@@ -3,6 +3,7 @@
 //! A change carries everything a view says about it, so that views need no look-ups and a name stays after its
 //! container is gone.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::event::{Ancestor, BootNs, Comm, Handler, Lost, PodName, SendResult};
@@ -58,9 +59,27 @@ pub struct ContainerName {
     pub name: Option<String>,
     /// Its pod, likewise.
     pub pod: Option<PodName>,
+    /// `PROJECT/SERVICE` of Docker Compose, where its labels tell one, with `-N` behind it from the second replica on:
+    /// what people call it.
+    pub service: Option<String>,
+    /// Its labels and those of its pod, once a runtime told them.
+    pub labels: BTreeMap<String, String>,
 }
 
 impl ContainerName {
+    /// What people call it: `NAMESPACE/POD/CONTAINER`, `PROJECT/SERVICE`, the name, or the short id. From strangers:
+    /// not safe for a terminal.
+    #[must_use]
+    pub fn friendly(&self) -> String {
+        match (&self.pod, &self.service, &self.name) {
+            (Some(pod), _, Some(name)) => format!("{}/{}/{name}", pod.namespace, pod.name),
+            (Some(pod), _, None) => format!("{}/{}/{}", pod.namespace, pod.name, self.short_id()),
+            (None, Some(service), _) => service.clone(),
+            (None, None, Some(name)) => name.clone(),
+            (None, None, None) => self.short_id().to_owned(),
+        }
+    }
+
     /// The id, cut to the twelve characters people use when it is a long hexadecimal one.
     #[must_use]
     pub fn short_id(&self) -> &str {

@@ -89,7 +89,7 @@ pub struct Stop {
 impl Container {
     pub(super) fn new(id: &str) -> Self {
         Self {
-            name: Arc::new(ContainerName { id: id.to_owned(), name: None, pod: None }),
+            name: Arc::new(ContainerName { id: id.to_owned(), ..ContainerName::default() }),
             cgroups: [CgroupId(0); 2],
             path: String::new(),
             runtime: String::new(),

@@ -111,10 +111,7 @@ fn sent_by(sender: &Sender) -> String {
         Role::Host if is_elsewhere(sender) => format!("{comm} (pid {pid}, in a pid namespace of another container)"),
         Role::Host => match (&sender.party.container, sender.ancestors.first()) {
             (Some(container), _) => {
-                format!(
-                    "{comm} (pid {pid}, in container {})",
-                    container.name.as_deref().unwrap_or(container.short_id())
-                )
+                format!("{comm} (pid {pid}, in container {})", container.friendly())
             }
             (None, Some(parent)) => format!("{comm} (pid {pid} of the host, child of {})", parent.comm),
             (None, None) => format!("{comm} (pid {pid} of the host)"),

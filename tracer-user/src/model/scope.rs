@@ -1,5 +1,6 @@
 //! Containers come, get names, and go.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::event::{BootNs, CgroupFound, CgroupId, Described};
@@ -83,6 +84,8 @@ impl Node {
             id: described.id.clone(),
             name: described.name.clone().or_else(|| container.name.name.clone()),
             pod: described.pod.clone().or_else(|| container.name.pod.clone()),
+            service: service(&described.labels),
+            labels: described.labels.clone(),
         });
         container.described = Some(described.clone());
         if let Some(process) = described.pid.and_then(|pid| self.processes.by_pid(pid))
@@ -140,4 +143,14 @@ impl Node {
             self.processes.remove(process);
         }
     }
+}
+
+/// `PROJECT/SERVICE` from the labels that Docker Compose sets, and the replica's number if it is not the first.
+fn service(labels: &BTreeMap<String, String>) -> Option<String> {
+    let label = |name: &str| labels.get(&format!("com.docker.compose.{name}")).filter(|value| !value.is_empty());
+    let (project, service) = (label("project")?, label("service")?);
+    Some(match label("container-number").map(String::as_str) {
+        None | Some("1") => format!("{project}/{service}"),
+        Some(number) => format!("{project}/{service}-{number}"),
+    })
 }

@@ -39,12 +39,13 @@ pub(super) fn container() -> ContainerRef {
             name: "web-7d9f8b6c5-x2x4k".to_owned(),
             uid: "9d3c6a52-7c1e-4a57-8f4c-0a4a5a0b7f11".to_owned(),
         }),
+        ..ContainerName::default()
     })
 }
 
 /// A container nobody has described yet.
 pub(super) fn nameless() -> ContainerRef {
-    Arc::new(ContainerName { id: "0123456789abcdef".repeat(4), name: None, pod: None })
+    Arc::new(ContainerName { id: "0123456789abcdef".repeat(4), ..ContainerName::default() })
 }
 
 pub(super) fn party(comm: &str, pid: u32, ns_pid: u32) -> Party {
@@ -364,6 +365,7 @@ pub(super) fn hostile() -> Termination {
             id: "\x1b]0;id\x07".to_owned(),
             name: Some("\x1b[31mname\u{202e}".to_owned()),
             pod: Some(PodName { namespace: "n\ns".to_owned(), name: "p\to\rd".to_owned(), uid: String::new() }),
+            ..ContainerName::default()
         }),
         certain: false,
         cause: None,

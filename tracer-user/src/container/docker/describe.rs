@@ -66,6 +66,7 @@ pub(super) fn describe(inspected: ContainerInspectResponse, runtime: &str) -> Op
         pod,
         command: argv.take(MAX_ARGUMENTS).map(|argument| cut(&argument, MAX_TEXT)).collect(),
         init: inspected.host_config.and_then(|host| host.init).unwrap_or(false),
+        ..Described::default()
     })
 }
 

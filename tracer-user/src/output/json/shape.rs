@@ -57,12 +57,13 @@ pub(super) struct InContainer<'a> {
     id: &'a str,
     name: Option<&'a str>,
     pod: Option<&'a PodName>,
+    service: Option<&'a str>,
 }
 
 impl<'a> InContainer<'a> {
     pub(super) fn new(container: &'a ContainerName) -> Self {
-        let ContainerName { id, name, pod } = container;
-        Self { id, name: name.as_deref(), pod: pod.as_ref() }
+        let ContainerName { id, name, pod, service, labels: _ } = container;
+        Self { id, name: name.as_deref(), pod: pod.as_ref(), service: service.as_deref() }
     }
 
     pub(super) fn maybe(container: Option<&'a ContainerRef>) -> Option<Self> {

@@ -42,7 +42,10 @@ pub(super) fn short_process(party: &Party, limit: usize, glyphs: &Glyphs) -> Str
 /// `pod/name`, `name` or the short id, in `limit` columns. The pod's name gives way before the container's does.
 pub(super) fn container(container: &ContainerName, limit: usize, glyphs: &Glyphs) -> String {
     let own = safe(container.name.as_deref().unwrap_or_else(|| container.short_id()), glyphs);
-    let Some(pod) = &container.pod else { return fit(&own, limit, glyphs).into_owned() };
+    let Some(pod) = &container.pod else {
+        let own = container.service.as_deref().map_or(own, |service| safe(service, glyphs));
+        return fit(&own, limit, glyphs).into_owned();
+    };
     let pod = safe(&pod.name, glyphs);
     let room = limit.saturating_sub(width(&own) + 1);
     if room < 4 {
