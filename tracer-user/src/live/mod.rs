@@ -5,6 +5,7 @@
 
 mod answers;
 mod gate;
+mod loss;
 mod pipeline;
 pub mod sink;
 mod tracker;
@@ -28,8 +29,9 @@ use crate::output::{Clock, View};
 use crate::stream::{self, Cgroups, FORMAT, Start};
 
 pub use gate::Gate;
+pub use loss::Present;
 pub use pipeline::Pipeline;
-pub use tracker::{Options, Present, Tracker};
+pub use tracker::{Options, Tracker};
 
 use sink::{Buffer, Sink};
 
