@@ -346,6 +346,10 @@ pub struct TaskRecord {
     pub exit_state: u32,
     /// Wait status when `exit_state` is not 0.
     pub status: u32,
+    /// `signal->live`: threads that have not begun to exit. A leader may be a zombie long before its threads end.
+    pub live: u32,
+    /// Zero.
+    pub pad: u32,
     /// `blocked | real_blocked` of the leader.
     pub blocked: u64,
     /// Pending signals, shared and the leader's own.
@@ -368,4 +372,4 @@ const _: () = assert!(size_of::<FreeRecord>() == 64);
 const _: () = assert!(size_of::<CgroupRecord>() == 552);
 const _: () = assert!(size_of::<JoinRecord>() == 112);
 const _: () = assert!(size_of::<OomRecord>() == 64);
-const _: () = assert!(size_of::<TaskRecord>() == 168);
+const _: () = assert!(size_of::<TaskRecord>() == 176);

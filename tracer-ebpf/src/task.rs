@@ -96,6 +96,12 @@ pub(crate) fn wait_status(leader: Addr) -> u32 {
     }
 }
 
+/// `signal->live`: how many threads of its process have not begun to exit.
+#[inline(always)]
+pub(crate) fn live(task: Addr) -> u32 {
+    task.follow(at!(task_signal)).load(at!(signal_live))
+}
+
 /// Signals pending for the process and for its leader.
 #[inline(always)]
 pub(crate) fn pending(leader: Addr) -> u64 {

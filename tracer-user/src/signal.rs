@@ -81,6 +81,12 @@ impl Signal {
         self.0
     }
 
+    /// Whether it is no real-time signal: at most one is pending at a time.
+    #[must_use]
+    pub const fn is_standard(self) -> bool {
+        self.0 < 32
+    }
+
     /// Whether its default action is to be ignored (`SIG_KERNEL_IGNORE_MASK`, `include/linux/signal.h`).
     #[must_use]
     pub const fn default_is_ignore(self) -> bool {

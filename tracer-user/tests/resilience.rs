@@ -28,7 +28,7 @@ const DROPS: &str = "echo ready; sleep 1000; true";
 /// Signals without end, as fast as they can be sent.
 const STORM: &str = "echo ready; while :; do kill -WINCH $$; done";
 
-#[expect(clippy::needless_pass_by_value, reason = "the lab asks for a function of this form")]
+#[expect(clippy::needless_pass_by_value, reason = "what the lab asks for")]
 fn ready(said: Said<'_>) -> bool {
     matches!(said, Said::Note(note) if note.contains("tracing"))
 }

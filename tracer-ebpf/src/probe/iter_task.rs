@@ -44,7 +44,7 @@ extern "C" fn iter_task(ctx: *const Context) -> u32 {
     let Some(record) = masks::task_record() else { return 0 };
     fill(task, record);
     // SAFETY: `meta` is never null; `record` is as long as said. A full buffer makes the kernel call again.
-    #[expect(clippy::cast_possible_truncation, reason = "168")]
+    #[expect(clippy::cast_possible_truncation, reason = "176")]
     unsafe {
         bpf_seq_write((*meta).seq, ptr::from_ref(record).cast(), size_of::<TaskRecord>() as u32);
     }
@@ -63,6 +63,7 @@ fn fill(task: Addr, record: &mut TaskRecord) {
     if record.exit_state != 0 {
         record.status = task::wait_status(task);
     }
+    record.live = task::live(task);
     let (blocked, real_blocked) = task::blocked(task);
     record.blocked = blocked | real_blocked;
     record.pending = task::pending(task);

@@ -63,7 +63,7 @@ fn summary(checks: &[Check]) -> String {
     let plural = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     match (count(State::Fail), count(State::Warn)) {
         (0, 0) => "Live tracing is possible here.".to_owned(),
-        (0, warn) => format!("Live tracing is possible here, with {}.", plural(warn, "remark")),
+        (0, warn) => format!("Live tracing is possible here, with {}.", plural(warn, "warning")),
         (fail, _) => {
             format!("Live tracing is impossible here: {}. `tracer replay` works all the same.", plural(fail, "problem"))
         }

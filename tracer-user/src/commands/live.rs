@@ -8,7 +8,7 @@ use tokio::time::sleep;
 
 use crate::container::docker;
 use crate::container::filter::{Known, Resolved};
-use crate::live::{End, NoSuchProcess, Options, Pipeline, Request, Session};
+use crate::live::{End, NoSuchProcess, Options, Pipeline, Request, Session, boot_now};
 
 use super::logging;
 use super::options::{Failure, Filters, View, note};
@@ -114,6 +114,7 @@ async fn trace(args: &Args) -> anyhow::Result<ExitCode> {
             session.run_until(end, over).await?;
         }
     }
+    say_what_goes_on(&session);
     let missing = unmatched(&session);
     session.finish().await?;
     match missing {
@@ -154,6 +155,18 @@ fn say_what_is_missing(session: &Session, named: &[PathBuf]) {
             Resolved::Several { .. } => note(&format!("{resolved}; tracing all of them")),
             Resolved::One(_) => {}
         }
+    }
+}
+
+/// Whoever ends the tracing while a container does not stop has the question that the termination would answer.
+fn say_what_goes_on(session: &Session) {
+    let node = &session.pipeline.node;
+    for (key, container) in
+        node.containers().filter(|(_, container)| session.pipeline.gate.is_wanted(&container.name.id))
+    {
+        let Some(termination) = node.termination(key, boot_now()) else { continue };
+        let name = container.name.name.as_deref().unwrap_or(container.name.short_id());
+        note(&format!("{name} is still being stopped: {}", termination.explanation));
     }
 }
 

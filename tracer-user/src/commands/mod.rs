@@ -35,8 +35,7 @@ const NO_MATCH: u8 = 4;
     max_term_width = 100,
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
-    after_help = EXAMPLES,
-    disable_help_subcommand = true
+    after_help = EXAMPLES
 )]
 struct Cli {
     #[command(flatten)]

@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal as _, Write as _};
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 
 use crate::container::filter;
@@ -14,7 +15,7 @@ use crate::signal::Signal;
 #[command(next_help_heading = "Filters (each may repeat)")]
 pub(super) struct Shown {
     /// Container by name, or by the beginning of its id (4 characters or more); live, it is waited for
-    #[arg(short, long = "container", value_name = "ID|NAME")]
+    #[arg(short, long = "container", value_name = "ID|NAME", value_parser = NonEmptyStringValueParser::new())]
     containers: Vec<String>,
     /// Show only these signals: TERM, SIGKILL, RTMIN+3, 15; verdicts take all into account
     #[arg(short, long = "signal", value_name = "SIGNAL", value_delimiter = ',')]
@@ -35,7 +36,7 @@ pub(super) struct Filters {
     #[command(flatten)]
     shown: Shown,
     /// Everything in this cgroup and below, for example /system.slice/nginx.service
-    #[arg(long = "cgroup", value_name = "PATH")]
+    #[arg(long = "cgroup", value_name = "PATH", value_parser = NonEmptyStringValueParser::new())]
     cgroups: Vec<String>,
     /// The container this process is in; outside of containers, the process and its descendants
     #[arg(short, long = "pid", value_name = "PID")]
@@ -56,7 +57,7 @@ pub(super) struct View {
     /// How to show it
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
     pub(super) output: Format,
-    /// No colours; the environment variable `NO_COLOR` does the same
+    /// No colours, as with the environment variable `NO_COLOR`
     #[arg(long)]
     no_color: bool,
 }
@@ -98,9 +99,9 @@ fn speaks_utf8() -> bool {
     })
 }
 
-/// Columns of the terminal; 100 where there is none.
+/// Columns of the terminal; where there is none, what `COLUMNS` says, or enough to cut next to nothing.
 fn terminal_width() -> usize {
-    rustix_width().or_else(|| std::env::var("COLUMNS").ok()?.parse().ok()).unwrap_or(100)
+    rustix_width().or_else(|| std::env::var("COLUMNS").ok()?.parse().ok()).unwrap_or(120)
 }
 
 fn rustix_width() -> Option<usize> {

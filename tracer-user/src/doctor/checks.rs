@@ -310,7 +310,7 @@ fn runtimes(facts: &Facts) -> Check {
         (false, true) => about.ok(works.join(", ")),
         (true, true) => about.warn(
             "no socket in the usual places: containers have ids and no names",
-            "nothing, if no runtime runs here; else name its socket with --cri or --docker, or mount it into this \
+            "nothing, if no runtime runs here. Otherwise name its socket with --docker, or mount it into this \
              container",
         ),
         (some_missing, _) => {

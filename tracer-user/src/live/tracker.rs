@@ -325,7 +325,7 @@ impl Tracker {
         let tasks = self.probe.snapshot()?;
         let present = Present::new(at, &tasks);
         let followed = self.followed(&tasks)?;
-        for TaskSeen { time, mut process, cgroup_v2, cgroup_v1 } in tasks {
+        for TaskSeen { time, mut process, cgroup_v2, cgroup_v1, .. } in tasks.into_iter().filter(|seen| !seen.ending) {
             let tracked = [cgroup_v2, cgroup_v1].into_iter().find(|cgroup| self.cgroups.contains_key(cgroup));
             match tracked {
                 Some(cgroup) => process.task.cgroup = cgroup,

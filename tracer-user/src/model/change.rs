@@ -197,8 +197,8 @@ pub struct ZombieNews {
     pub reaped: bool,
     /// Who.
     pub process: Party,
-    /// Who should reap it.
-    pub parent: Party,
+    /// Who should reap it, unless that is unknown.
+    pub parent: Option<Party>,
     /// Time since its exit, ms.
     pub age_ms: u64,
     /// Its container.

@@ -234,7 +234,7 @@ impl Node {
             kind: ConditionKind::OrphanExit,
             container: Some(container.name.clone()),
             explanation: format!(
-                "{} of {comm}, all children of PID 1, exited with code {code} within {} of their start, without any signal: programs that fork workers often take a parent with pid 1 to mean that their master has died.",
+                "{} called {comm}, all children of PID 1, exited with code {code} within {} of their start, without any signal: programs that fork workers often take a parent with pid 1 to mean that their master has died.",
                 count(exits.len(), "process", "processes"),
                 seconds(longest)
             ),

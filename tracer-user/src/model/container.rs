@@ -7,7 +7,7 @@ use crate::event::{BootNs, CgroupFigures, CgroupId, Described, TaskKey};
 
 use crate::signal::SignalSet;
 
-use super::change::{ContainerName, ContainerNews, ContainerRef, Kill, PreStop, Sender};
+use super::change::{ContainerName, ContainerNews, ContainerRef, Kill, Party, PreStop, Sender};
 use super::names::ContainerState;
 use super::process::{Process, Receipt};
 
@@ -47,13 +47,17 @@ pub struct Container {
     pub(super) departed: VecDeque<Process>,
     /// Execs from outside, the last few.
     pub(super) execs: VecDeque<PreStop>,
+    /// The last process here that the OOM killer chose, and when.
+    pub(super) oom: Option<(BootNs, Party)>,
     /// Last loss of events that may concern it.
     pub(super) loss: Option<BootNs>,
     /// Figures of its cgroup.
     pub figures: CgroupFigures,
     /// Signals to it so far, counted-only ones included.
     pub signals: u64,
-    /// Zombies told so far that were adopted by the first process.
+    /// Zombies that were told and are there.
+    pub zombies: usize,
+    /// How many there were when the condition was told.
     pub(super) zombies_reported: usize,
     pub(super) respawn: super::conditions::Respawn,
     pub(super) orphans: super::conditions::Orphans,
@@ -62,6 +66,8 @@ pub struct Container {
 /// A stop that goes on: all that the verdict will need.
 #[derive(Clone, Debug)]
 pub struct Stop {
+    /// The first process when it began.
+    pub first: Option<TaskKey>,
     /// First sign.
     pub started: BootNs,
     /// The stop signal.
@@ -100,9 +106,11 @@ impl Container {
             caught: None,
             departed: VecDeque::new(),
             execs: VecDeque::new(),
+            oom: None,
             loss: None,
             figures: CgroupFigures::default(),
             signals: 0,
+            zombies: 0,
             zombies_reported: 0,
             respawn: super::conditions::Respawn::default(),
             orphans: super::conditions::Orphans::default(),

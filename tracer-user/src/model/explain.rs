@@ -108,6 +108,7 @@ fn sent_by(sender: &Sender) -> String {
             Some(ns_pid) => format!("{comm} (pid {ns_pid} in the container)"),
             None => format!("{comm} (inside the container)"),
         },
+        Role::Host if is_elsewhere(sender) => format!("{comm} (pid {pid}, in a pid namespace of another container)"),
         Role::Host => match (&sender.party.container, sender.ancestors.first()) {
             (Some(container), _) => {
                 format!(
@@ -119,6 +120,11 @@ fn sent_by(sender: &Sender) -> String {
             (None, None) => format!("{comm} (pid {pid} of the host)"),
         },
     }
+}
+
+/// In a pid namespace that is not the host's, of a container that is not traced.
+fn is_elsewhere(sender: &Sender) -> bool {
+    sender.party.container.is_none() && sender.party.ns_pid.is_some_and(|ns_pid| ns_pid != sender.party.pid)
 }
 
 /// `exited with code 0`, `was killed by SIGKILL`.
@@ -200,7 +206,15 @@ pub(super) fn what(story: &Story<'_>) -> String {
         (Verdict::NotForwarded, cause) => not_forwarded(story, cause),
         (Verdict::TooSlow, cause) => too_slow(story, cause),
         (Verdict::DefaultAction, _) => default_action(story),
-        (Verdict::OomKilled, _) => format!("The kernel's OOM killer killed {first}: the memory limit was reached."),
+        (Verdict::OomKilled, _) => match &story.facts.oom_victim {
+            Some(victim) => format!(
+                "The kernel's OOM killer killed {} (pid {}), because the memory limit was reached, and {first} {} after that.",
+                victim.comm,
+                victim.ns_pid.unwrap_or(victim.pid),
+                termination.exit.map_or_else(|| "ended".to_owned(), ended)
+            ),
+            None => format!("The kernel's OOM killer killed {first}: the memory limit was reached."),
+        },
         (Verdict::Killed, cause) => killed(story, cause),
         (Verdict::Crashed, _) => {
             let how = termination.exit.map_or_else(|| "died".to_owned(), ended);
@@ -211,7 +225,10 @@ pub(super) fn what(story: &Story<'_>) -> String {
         }
         (Verdict::Exited, _) => {
             let how = termination.exit.map_or_else(|| "exited".to_owned(), ended);
-            format!("{first} {how} by itself; no signal was involved.{}", shown_as(termination.exit))
+            format!(
+                "{first} {how} by itself: nobody sent it a signal that could be the reason.{}",
+                shown_as(termination.exit)
+            )
         }
     };
     if termination.certain {
@@ -224,11 +241,11 @@ pub(super) fn what(story: &Story<'_>) -> String {
 fn graceful(story: &Story<'_>) -> String {
     let termination = story.termination;
     let (first, stop, sender) = (story.first(), story.stop(), story.sender());
-    let how = if termination.taken { "waits for signals and took" } else { "caught" };
+    let how = if termination.taken { "waits for signals, took" } else { "caught" };
     let of = termination.grace.budget_ms.map_or_else(String::new, |budget| format!(" of {}", period(budget)));
     let end = termination.exit.map_or_else(|| "exited".to_owned(), ended);
     format!(
-        "{first} {how} {stop} from {sender} and {end} after {}{of}.{}",
+        "{first} {how} {stop} from {sender}, and {end} after {}{of}.{}",
         seconds(termination.grace.used_ms),
         shown_as(termination.exit)
     )
@@ -343,13 +360,20 @@ fn killed(story: &Story<'_>, cause: Option<Cause>) -> String {
                 kill.sender.party.comm, kill.sender.party.pid
             )
         }
-        (Role::Host, _) if kill.sender.party.container.is_none() => {
+        (Role::Host, _) if kill.sender.party.container.is_none() && !is_elsewhere(&kill.sender) => {
             format!(
                 "{by} sent SIGKILL to {first}: a process of the host outside the container runtime. It is neither the OOM killer nor a grace period that ran out."
             )
         }
         _ => format!("{by} sent SIGKILL to {first}."),
     }
+}
+
+/// How a shell passes a signal on and waits until the program has cleaned up. `wait` returns when the trap runs: without the
+/// one within the trap the shell would exit at once, and as PID 1 take the program along.
+fn shell_recipe(stop: &str) -> String {
+    let name = stop.trim_start_matches("SIG");
+    format!("PROGRAM & pid=$!; trap 'kill -{name} $pid; wait $pid' {name}; wait $pid")
 }
 
 /// What to change.
@@ -367,14 +391,18 @@ pub(super) fn fix(story: &Story<'_>) -> Option<String> {
         }
         (Verdict::SigtermDropped, Some(Cause::HandlerReraised)) => {
             let advice = program.handler_advice(&stop).unwrap_or_else(|| {
-                format!("give the program a handler of its own that exits (Go: signal.Notify(c, syscall.{stop}))")
+                format!("give the program a handler of its own that exits (Go: signal.Notify(c, syscall.{stop}); Node: process.on('{stop}', …))")
             });
             format!("The program has no handler of its own, only its runtime has: {advice}; or {init}.")
         }
-        (Verdict::SigtermDropped | Verdict::DefaultAction, _) if program.is_shell() => {
-            format!("Let the program replace the shell: exec PROGRAM as the last line of the script, or the exec form in the Dockerfile (CMD [\"PROGRAM\", \"ARG\"], not CMD PROGRAM ARG). Or {init}. Or catch it in the shell: trap 'kill $!' {} and wait for the program started with &.", stop.trim_start_matches("SIG"))
+        (Verdict::SigtermDropped, _) if program.is_shell() => {
+            format!("Let the program replace the shell: exec PROGRAM as the last line of the script, or the exec form in the Dockerfile (CMD [\"PROGRAM\", \"ARG\"], not CMD PROGRAM ARG). Or {init}. Or pass it on in the shell ({}).", shell_recipe(&stop))
         }
-        (Verdict::SigtermDropped | Verdict::DefaultAction, _) => match program.handler_advice(&stop) {
+        (Verdict::DefaultAction, _) => {
+            let how = program.handler_advice(&stop).map_or_else(String::new, |advice| format!(": {advice}"));
+            format!("Nothing, if it has nothing to clean up: it was gone at once. Otherwise handle {stop} in the program{how}.")
+        }
+        (Verdict::SigtermDropped, _) => match program.handler_advice(&stop) {
             Some(advice) => format!("Handle {stop} in the program: {advice}; or {init}, which at least ends it at once."),
             None => format!("Handle {stop} in the program, or {init}: not being PID 1, it then dies by {stop} at once."),
         },
@@ -382,9 +410,9 @@ pub(super) fn fix(story: &Story<'_>) -> Option<String> {
         (Verdict::SigtermBlocked, _) => format!("Unblock {stop} (pthread_sigmask), or take it with sigwait or a signalfd; a blocked signal mask is inherited from whoever started the program."),
         (Verdict::NotForwarded, Some(Cause::NotWaitedFor)) => format!("Let {} wait for its children before it exits: they got {stop} and were finishing.", story.first()),
         (Verdict::NotForwarded, _) if program == Program::Init => "Let the init signal the whole group: tini -g -- …, or dumb-init (which does so unless --single-child); or let its only child be the program itself, started with exec.".to_owned(),
-        (Verdict::NotForwarded, _) if program.is_shell() => format!("Pass it on in the trap and wait: trap 'kill -{} $pid; wait $pid' {} after PROGRAM & pid=$!; or start the program with exec.", stop.trim_start_matches("SIG"), stop.trim_start_matches("SIG")),
+        (Verdict::NotForwarded, _) if program.is_shell() => format!("Pass it on in the trap and wait there: {}. Or start the program with exec.", shell_recipe(&stop)),
         (Verdict::NotForwarded, _) => format!("Let {} pass {stop} on to its children and wait for them; or start the program with exec so that it is PID 1 itself.", story.first()),
-        (Verdict::TooSlow, Some(Cause::TrapDeferred)) => "Run the program in the background and wait for it, so that the trap runs at once: PROGRAM & pid=$!; trap 'kill $pid' TERM; wait $pid. Or start it with exec.".to_owned(),
+        (Verdict::TooSlow, Some(Cause::TrapDeferred)) => format!("Run the program in the background, so that the trap runs at once, and wait for it there: {}. Or start it with exec.", shell_recipe(&stop)),
         (Verdict::TooSlow, Some(Cause::PreStopUsedItAll)) => "Make terminationGracePeriodSeconds longer than the preStop hook and the shutdown together: the hook counts against it.".to_owned(),
         (Verdict::TooSlow, _) if story.was_kept_from_running() => "Find out what kept it from running: a SIGSTOP, a debugger, a paused container (docker pause), or storage that does not answer. A longer grace period would not help.".to_owned(),
         (Verdict::TooSlow, _) => {
@@ -407,7 +435,7 @@ pub(super) fn hints(story: &Story<'_>) -> Vec<Hint> {
         hints.push(Hint {
             kind: HintKind::TooEarly,
             text: format!(
-                "It exited {} after {} and there was no preStop hook: a server that load balancers still send to answers with errors meanwhile. A preStop sleep of a few seconds gives them time.",
+                "It exited {} after {}. If it is a server, load balancers may still send it requests, which now fail; a preStop sleep of a few seconds gives them time.",
                 seconds(took),
                 story.stop()
             ),

@@ -1,6 +1,6 @@
 //! Processes begin, run other programs, end, are reaped.
 
-use crate::event::{BootNs, Comm, Execed, Exited, Forked, OomVictim, ProcessSeen, Task, TaskKey};
+use crate::event::{BootNs, CgroupId, Comm, Execed, Exited, Forked, OomVictim, ProcessSeen, Task, TaskKey};
 
 use super::change::{ExitNews, ExitStatus, News, PreStop, ProcessNews};
 use super::limits;
@@ -39,7 +39,6 @@ impl Node {
             self.exit_was_lost(at, seen, status);
             return;
         }
-        process.reaper = seen.parent;
         process.task.comm = task.comm;
         if process.exe.is_none() {
             process.exe.clone_from(&seen.exe);
@@ -47,13 +46,19 @@ impl Node {
         if process.joined.is_none() && !is_setup(task.comm) {
             process.started_program = true;
         }
+        self.processes.give(key, seen.parent);
+        let Some(process) = self.processes.get_mut(key) else { return };
         if let Some(status) = seen.zombie {
             process.exit = Some((at, ExitStatus { raw: status }));
             self.became_zombie(at, key);
         } else if !process.received.is_empty() {
             self.settle_blocked(key, seen.pending);
         }
-        if let Some(container) = self.processes.get(key).and_then(|process| process.container) {
+        // a zombie that was there already is nobody's first process
+        if let Some(process) = self.processes.get(key)
+            && process.is_live()
+            && let Some(container) = process.container
+        {
             self.consider_first(container, key);
         }
     }
@@ -73,11 +78,10 @@ impl Node {
         let key = task.key();
         if let Some(process) = self.processes.get_mut(key) {
             process.refresh(task);
-            if process.container.is_none() {
-                let container = self.attribute_again(task);
-                if let Some(process) = self.processes.get_mut(key) {
-                    process.container = container;
-                }
+            if process.container.is_none()
+                && let Some(container) = self.attribute_again(task)
+            {
+                self.processes.assign(key, container);
             }
             return false;
         }
@@ -155,10 +159,11 @@ impl Node {
     /// A process is new in a container.
     fn entered(&mut self, at: BootNs, key: TaskKey, container: ContainerKey, joined: bool) {
         let Some(process) = self.processes.get_mut(key) else { return };
+        let plain = self.containers.get(&container).is_some_and(|container| container.runtime == "cgroup");
         if joined {
             process.joined = Some(at);
             process.place = Place::Outside;
-            process.started_program = false;
+            process.started_program = plain && !is_setup(process.comm());
             let party = self.processes.get(key).map(|process| self.process_party(process));
             if let (Some(party), Some(container)) = (party, self.containers.get_mut(&container)) {
                 if container.execs.len() == limits::JOINED_KEPT {
@@ -221,6 +226,9 @@ impl Node {
         }
         let described = container.described.as_ref().and_then(|described| described.pid);
         let settled = container.settled;
+        // what --cgroup names was set up by no runtime: whoever moved itself in runs, and unshare makes the init
+        let plain = container.runtime == "cgroup";
+        let stopping = container.stop.is_some();
         let rank = |task: TaskKey| {
             let process = self.processes.get(task)?;
             let set_up_by = self.processes.get(process.parent.key());
@@ -236,7 +244,9 @@ impl Node {
         let better = match container.first {
             None => true,
             Some(current) => match (rank(current), rank(candidate)) {
-                (Some(now), Some(new)) => new > now && (!settled || (new.0 && !now.0)),
+                (Some(now), Some(new)) => {
+                    new > now && (!settled || (new.0 && !now.0) || (plain && !stopping && new.1 && !now.1))
+                }
                 (None, Some(new)) => !settled || new.0,
                 _ => false,
             },
@@ -247,12 +257,15 @@ impl Node {
     }
 
     pub(super) fn on_oom(&mut self, at: BootNs, victim: &OomVictim) {
-        let _ = at;
         if let Some(task) = &victim.task {
             self.meet_alone(task);
         }
-        if let Some(process) = self.processes.by_pid_mut(victim.pid) {
-            process.oom = true;
+        let Some(process) = self.processes.by_pid_mut(victim.pid) else { return };
+        process.oom = true;
+        let owner = process.container;
+        let party = self.processes.by_pid(victim.pid).map(|process| self.process_party(process));
+        if let Some(container) = owner.and_then(|owner| self.containers.get_mut(&owner)) {
+            container.oom = party.map(|party| (at, party));
         }
     }
 
@@ -266,9 +279,13 @@ impl Node {
         }
         let status = ExitStatus { raw: exited.status };
         process.exit = Some((at, status));
-        process.reaper = exited.parent;
         process.untaken = exited.pending;
         let container = process.container;
+        self.processes.give(key, exited.parent);
+        // a program that renamed itself shows it in the events of its children
+        if let Some(parent) = self.processes.get_mut(exited.parent.key()) {
+            parent.task.comm = exited.parent.comm;
+        }
         self.settle_blocked(key, exited.pending);
         self.give_away_children(key, container);
         let name = container.and_then(|key| self.containers.get(&key)).map(|container| container.name.clone());
@@ -302,12 +319,7 @@ impl Node {
         if !self.processes.get(key).is_some_and(Process::is_setup) {
             return false;
         }
-        let live: Vec<_> = self
-            .processes
-            .iter()
-            .filter(|process| process.container == Some(owner) && process.is_live())
-            .map(Process::key)
-            .collect();
+        let live: Vec<_> = self.processes.of(owner).filter(|process| process.is_live()).map(Process::key).collect();
         let Some(container) = self.containers.get_mut(&owner).filter(|_| !live.is_empty()) else { return false };
         (container.first, container.settled) = (None, false);
         for candidate in live {
@@ -324,8 +336,9 @@ impl Node {
             .and_then(|first| self.processes.get(first))
             .filter(|first| first.task.is_init() && first.is_live())
             .map(|first| first.task);
-        for child in self.processes.iter_mut().filter(|child| child.reaper.key() == key) {
-            child.reaper = heir.unwrap_or(Task { pid: 0, start: 0, comm: Comm::default(), ..child.reaper });
+        let nobody = Task { pid: 0, tid: 0, ns_pid: 0, start: 0, cgroup: CgroupId(0), comm: Comm::default(), flags: 0 };
+        for child in self.processes.children_of(key) {
+            self.processes.give(child, heir.unwrap_or(nobody));
         }
     }
 
@@ -333,7 +346,8 @@ impl Node {
     pub(super) fn settle_blocked(&mut self, key: TaskKey, pending: crate::signal::SignalSet) {
         let Some(process) = self.processes.get_mut(key) else { return };
         for receipt in process.received.iter_mut().filter(|receipt| receipt.outcome == Outcome::Blocked) {
-            receipt.taken = !pending.has(receipt.signal);
+            // what was taken stays taken: the bit may belong to another that was sent since
+            receipt.taken |= !pending.has(receipt.signal);
         }
         self.refresh_stop_signal(key);
     }

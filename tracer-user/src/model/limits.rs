@@ -38,6 +38,10 @@ pub const GRACE_UNKNOWN_MS: u64 = 30_000;
 pub const ABANDON_SLACK_MS: u64 = 5_000;
 /// A stop by a runtime whose grace period is unknown is forgotten after this time, ms.
 pub const ABANDON_RUNTIME_MS: u64 = 3_600_000;
+/// A stop signal that was taken this long before an exit is no reason for it, ms, unless the grace period is longer.
+pub const EXIT_AFTER_MS: u64 = 600_000;
+/// A process that ends with a failure this long after the OOM killer chose one of its container ended because of it, ms.
+pub const OOM_REASON_MS: u64 = 5_000;
 /// A signal this long before an exit by itself is taken for its reason, ms.
 pub const REASON_MS: u64 = 10_000;
 /// A SIGKILL that comes this much earlier or later than the configured grace period shows another one, ms. Grace periods

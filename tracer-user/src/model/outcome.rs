@@ -57,8 +57,9 @@ pub(super) const fn dropped_at_delivery(delivered: &Delivered) -> bool {
         && !delivered.signal.default_is_ignore()
 }
 
-/// As what the sender sent it. `same_container` tells whether both are in one container.
-pub(super) fn role(sent: &SignalSent, same_container: bool) -> Role {
+/// As what the sender sent it. `same_container` tells whether both are in one container, `contained` whether the sender
+/// is in any.
+pub(super) fn role(sent: &SignalSent, same_container: bool, contained: bool) -> Role {
     if sent.code > 0 || KERNEL_CODES.contains(&sent.code) || sent.code == SI_KERNEL {
         return Role::Kernel;
     }
@@ -68,7 +69,7 @@ pub(super) fn role(sent: &SignalSent, same_container: bool) -> Role {
     if same_container {
         return Role::Inside;
     }
-    if is_runtime(&sent.sender, &sent.ancestors) { Role::Runtime } else { Role::Host }
+    if is_runtime(&sent.sender, &sent.ancestors, contained) { Role::Runtime } else { Role::Host }
 }
 
 /// Name of what stands for a runtime in `tracer demo`.
@@ -95,9 +96,11 @@ const RUNTIMES: [&str; 17] = [
     DEMO_SHIM,
 ];
 
-fn is_runtime(sender: &Task, ancestors: &[Ancestor]) -> bool {
-    // runc re-executes itself from a sealed copy and may carry another name then: its parent tells
-    let parent = ancestors.first().map(|parent| parent.comm);
+fn is_runtime(sender: &Task, ancestors: &[Ancestor], contained: bool) -> bool {
+    // A runtime that executes a sealed copy of itself carries that copy's name: its parent tells. The parent of any
+    // container's PID 1 and of any exec is a shim, too: nobody else's parent counts.
+    let copy = sender.comm.as_str() == "exe" || sender.comm.bytes().iter().all(u8::is_ascii_digit);
+    let parent = ancestors.first().map(|parent| parent.comm).filter(|_| copy && !contained);
     std::iter::once(sender.comm).chain(parent).any(names_runtime)
 }
 
@@ -177,17 +180,20 @@ mod tests {
     #[test]
     fn who_sent_it() {
         let mut signal = sent(Signal::TERM, Handler::Default, SendResult::Ignored, INIT);
-        assert_eq!(role(&signal, false), Role::Runtime);
-        assert_eq!(role(&signal, true), Role::Inside, "a program in the container may call itself runc");
+        assert_eq!(role(&signal, false, false), Role::Runtime);
+        assert_eq!(role(&signal, true, true), Role::Inside, "a program in the container may call itself runc");
         signal.sender.comm = Comm::from("exe");
-        assert_eq!(role(&signal, false), Role::Host);
+        assert_eq!(role(&signal, false, false), Role::Host);
         signal.ancestors = vec![Ancestor { pid: 5, comm: Comm::from("containerd-shim") }];
-        assert_eq!(role(&signal, false), Role::Runtime, "its parent is the shim");
+        assert_eq!(role(&signal, false, false), Role::Runtime, "its parent is the shim");
+        assert_eq!(role(&signal, false, true), Role::Host, "a container's process may call itself so");
+        signal.sender.comm = Comm::from("cron");
+        assert_eq!(role(&signal, false, false), Role::Host, "PID 1 of another container has a shim for its parent");
         signal.sender.pid = signal.target.pid;
-        assert_eq!(role(&signal, true), Role::Own);
+        assert_eq!(role(&signal, true, true), Role::Own);
         signal.code = SI_KERNEL;
-        assert_eq!(role(&signal, true), Role::Kernel);
+        assert_eq!(role(&signal, true, true), Role::Kernel);
         signal.code = -2;
-        assert_eq!(role(&signal, true), Role::Kernel);
+        assert_eq!(role(&signal, true, true), Role::Kernel);
     }
 }

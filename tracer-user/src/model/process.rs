@@ -1,6 +1,6 @@
 //! Processes: who there is, whose child, what they were sent, how they ended.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::event::{BootNs, CgroupId, Comm, SendResult, Task, TaskKey};
 use crate::signal::{Signal, SignalSet};
@@ -143,11 +143,24 @@ impl Process {
 
     pub(super) fn receive(&mut self, receipt: Receipt) {
         if self.received.len() == limits::RECEIVED_KEPT {
-            // an old signal without consequences goes first; the stop signal must survive a storm of others
-            let victim = self.received.iter().position(|old| old.signal == receipt.signal).unwrap_or(0);
-            self.received.remove(victim.max(1));
+            // The first of each signal stays: a stop signal must survive a storm of timers. Repetitions go, oldest first.
+            let seen_before =
+                |index: usize| self.received[..index].iter().any(|r| r.signal == self.received[index].signal);
+            let victim = (0..self.received.len()).find(|&index| seen_before(index));
+            let harmless = || self.received.iter().position(|old| !super::signals::ASKING.contains(&old.signal));
+            self.received.remove(victim.or_else(harmless).unwrap_or(0));
         }
         self.received.push(receipt);
+    }
+
+    /// The receipts that a delivery of a signal settles: the last one that was queued, and those that merged into it.
+    pub(super) fn pending_group(&mut self, signal: Signal) -> impl Iterator<Item = &mut Receipt> {
+        let mut over = false;
+        self.received.iter_mut().rev().filter(move |receipt| receipt.signal == signal).take_while(move |receipt| {
+            let take = !over;
+            over |= receipt.result != SendResult::AlreadyPending;
+            take
+        })
     }
 }
 
@@ -155,6 +168,10 @@ impl Process {
 #[derive(Clone, Debug, Default)]
 pub struct Processes {
     by_pid: HashMap<u32, Process>,
+    /// Who is in a container: events concern one container, and a node has many.
+    members: HashMap<ContainerKey, HashSet<TaskKey>>,
+    /// Whom a process would have to reap.
+    children: HashMap<TaskKey, HashSet<TaskKey>>,
 }
 
 impl Processes {
@@ -180,21 +197,58 @@ impl Processes {
 
     /// Adds a process; one that had its pid before must have been reaped unseen, and is returned.
     pub(super) fn insert(&mut self, process: Process) -> Option<Process> {
-        self.by_pid.insert(process.task.pid, process)
+        let ghost = self.by_pid.get(&process.task.pid).map(Process::key).and_then(|ghost| self.remove(ghost));
+        let key = process.key();
+        if let Some(container) = process.container {
+            self.members.entry(container).or_default().insert(key);
+        }
+        self.children.entry(process.reaper.key()).or_default().insert(key);
+        self.by_pid.insert(key.pid, process);
+        ghost
     }
 
     pub(super) fn remove(&mut self, key: TaskKey) -> Option<Process> {
         self.get(key)?;
-        self.by_pid.remove(&key.pid)
+        let process = self.by_pid.remove(&key.pid)?;
+        if let Some(container) = process.container {
+            take_out(&mut self.members, &container, key);
+        }
+        take_out(&mut self.children, &process.reaper.key(), key);
+        Some(process)
+    }
+
+    /// Puts a process into a container.
+    pub(super) fn assign(&mut self, key: TaskKey, container: ContainerKey) {
+        let Some(process) = self.get_mut(key) else { return };
+        if let Some(before) = process.container.replace(container) {
+            take_out(&mut self.members, &before, key);
+        }
+        self.members.entry(container).or_default().insert(key);
+    }
+
+    /// Gives a process to another parent.
+    pub(super) fn give(&mut self, key: TaskKey, reaper: Task) {
+        let Some(process) = self.get_mut(key) else { return };
+        let before = std::mem::replace(&mut process.reaper, reaper).key();
+        if before != reaper.key() {
+            take_out(&mut self.children, &before, key);
+            self.children.entry(reaper.key()).or_default().insert(key);
+        }
+    }
+
+    /// Those of one container, in no order.
+    pub fn of(&self, container: ContainerKey) -> impl Iterator<Item = &Process> {
+        self.members.get(&container).into_iter().flatten().filter_map(|key| self.get(*key))
+    }
+
+    /// Those that a process would have to reap.
+    pub(super) fn children_of(&self, parent: TaskKey) -> Vec<TaskKey> {
+        self.children.get(&parent).into_iter().flatten().copied().collect()
     }
 
     /// All of them, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &Process> {
         self.by_pid.values()
-    }
-
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Process> {
-        self.by_pid.values_mut()
     }
 
     /// How many there are.
@@ -207,5 +261,14 @@ impl Processes {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.by_pid.is_empty()
+    }
+}
+
+fn take_out<K: std::hash::Hash + Eq>(index: &mut HashMap<K, HashSet<TaskKey>>, of: &K, key: TaskKey) {
+    if let Some(keys) = index.get_mut(of) {
+        keys.remove(&key);
+        if keys.is_empty() {
+            index.remove(of);
+        }
     }
 }

@@ -57,9 +57,7 @@ impl Node {
             .map(super::process::Process::key)
             .collect();
         for stray in strays {
-            if let Some(process) = self.processes.get_mut(stray) {
-                process.container = Some(key);
-            }
+            self.processes.assign(stray, key);
             self.consider_first(key, stray);
         }
     }
@@ -108,12 +106,8 @@ impl Node {
             return;
         }
         // a removed cgroup holds no live process: exits that are missing were lost
-        let missing: Vec<_> = self
-            .processes
-            .iter()
-            .filter(|process| process.container == Some(key) && process.is_live())
-            .map(super::process::Process::key)
-            .collect();
+        let missing: Vec<_> =
+            self.processes.of(key).filter(|process| process.is_live()).map(super::process::Process::key).collect();
         if !missing.is_empty() {
             container.loss = Some(at);
         }
@@ -141,8 +135,7 @@ impl Node {
             self.by_id.remove(&container.name.id);
         }
         self.cgroups.retain(|_, (owner, _)| *owner != key);
-        let left: Vec<_> =
-            self.processes.iter().filter(|p| p.container == Some(key)).map(super::process::Process::key).collect();
+        let left: Vec<_> = self.processes.of(key).map(super::process::Process::key).collect();
         for process in left {
             self.processes.remove(process);
         }

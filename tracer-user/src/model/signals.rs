@@ -1,6 +1,8 @@
 //! Signals are sent, taken, dropped.
 
-use crate::event::{BootNs, Delivered, Handler, PendingSeen, SignalSent, TaskKey};
+use tracer_common::task_flags;
+
+use crate::event::{BootNs, Delivered, Handler, PendingSeen, SendResult, SignalSent, TaskKey};
 use crate::signal::{Signal, SignalSet};
 
 use super::change::{DeliverNews, News, Sender, SignalNews};
@@ -26,7 +28,8 @@ impl Node {
             _ => false,
         };
         let outcome = outcome(sent);
-        let role = role(sent, same);
+        let role = role(sent, same, sender.container.is_some());
+        let exiting = outcome == Outcome::Ignored && sent.target.has(task_flags::EXITING | task_flags::GROUP_EXIT);
         let receipt = Receipt {
             signal: sent.signal,
             at,
@@ -35,7 +38,7 @@ impl Node {
             outcome,
             result: sent.result,
             taken: false,
-            dropped_late: outcome == Outcome::Dropped && sent.result != crate::event::SendResult::Ignored,
+            dropped_late: outcome == Outcome::Dropped && sent.result != SendResult::Ignored,
             delivered: false,
         };
         let owner = self.processes.get(key).and_then(|process| process.container);
@@ -48,6 +51,12 @@ impl Node {
             && !sweep
             && let Some(process) = self.processes.get_mut(key)
         {
+            // a standard signal is queued once: that it was queued again proves that the one before was taken
+            if sent.result == SendResult::Queued && sent.signal.is_standard() {
+                for earlier in process.received.iter_mut().filter(|r| r.signal == sent.signal) {
+                    earlier.taken |= earlier.outcome == Outcome::Blocked;
+                }
+            }
             process.receive(receipt.clone());
         }
         self.news(
@@ -74,7 +83,8 @@ impl Node {
             self.remind(at.plus_ms(limits::STUCK_MS), Timer::Stuck(key));
         }
         let Some(owner) = owner else { return };
-        if self.containers.get(&owner).and_then(|container| container.first) == Some(key) {
+        self.refresh_stop_signal(key);
+        if !exiting && self.containers.get(&owner).and_then(|container| container.first) == Some(key) {
             let sender = Sender { party: sender, role, ancestors: sent.ancestors.clone() };
             self.signal_to_first(at, owner, &receipt, sender, sent);
         }
@@ -85,18 +95,20 @@ impl Node {
         let key = delivered.target.key();
         let dropped = dropped_at_delivery(delivered);
         let mut latency = None;
-        if let Some(process) = self.processes.get_mut(key)
-            && let Some(receipt) = process.received.iter_mut().rev().find(|receipt| receipt.signal == delivered.signal)
-        {
-            latency = Some(at.since(receipt.at));
-            receipt.delivered = true;
-            // that it is not pending any more may have been seen before this
-            receipt.taken = false;
-            if dropped {
-                receipt.outcome = Outcome::Dropped;
-                receipt.dropped_late = true;
-            } else if receipt.outcome == Outcome::Blocked && delivered.handler == Handler::Function {
-                receipt.outcome = Outcome::Caught;
+        if let Some(process) = self.processes.get_mut(key) {
+            for receipt in process.pending_group(delivered.signal) {
+                latency = Some(at.since(receipt.at));
+                receipt.delivered = true;
+                // that it is not pending any more may have been seen before this
+                receipt.taken = false;
+                receipt.dropped_late |= dropped;
+                receipt.outcome = match (receipt.outcome, delivered.handler) {
+                    _ if dropped => Outcome::Dropped,
+                    (Outcome::Blocked, Handler::Function) => Outcome::Caught,
+                    (Outcome::Blocked, Handler::Default) => Outcome::Default,
+                    (Outcome::Blocked, Handler::Ignore) => Outcome::Ignored,
+                    (before, _) => before,
+                };
             }
         }
         self.refresh_stop_signal(key);

@@ -73,7 +73,9 @@ impl Node {
         let reason = container.take_candidate(|candidate, _| {
             let after = at.ms_since(candidate.at);
             // a reload of an hour ago is no reason
-            let soon = grace.is_none_or(|grace| after <= grace + limits::ABANDON_SLACK_MS);
+            // what is configured is no bound for a runtime: docker stop and kubectl delete take another one
+            let soon =
+                candidate.role == Role::Runtime || grace.is_none_or(|grace| after <= grace + limits::ABANDON_SLACK_MS);
             // A runtime's signal that is not its stop signal as far as we know: the pod may have another one than the
             // image. Then it was given time; docker kill with one signal and then another is no stop.
             let patient = configured.is_none() || after + limits::BUDGET_TOLERANCE_MS >= limits::GRACE_LEAST_MS;
@@ -84,6 +86,9 @@ impl Node {
 
     /// The first process of a container exits.
     pub(super) fn first_exited(&mut self, at: BootNs, owner: ContainerKey, key: TaskKey, status: ExitStatus) {
+        if let Some(container) = self.containers.get_mut(&owner) {
+            container.forget_old_request(at);
+        }
         if self.containers.get(&owner).is_some_and(|container| container.stop.is_none()) {
             let Some(container) = self.containers.get_mut(&owner) else { return };
             let reason = container.take_candidate(|candidate, reraised| {
@@ -98,21 +103,24 @@ impl Node {
         }
         let Some(container) = self.containers.get_mut(&owner) else { return };
         if let Some(stop) = &mut container.stop
-            && container.first == Some(key)
+            && stop.first == Some(key)
             && stop.exit.is_none()
         {
             stop.exit = Some((at, status));
         }
     }
 
-    /// A process is gone and nobody saw it exit. If it was a container's first one, that is an end, too.
+    /// A process is gone and nobody saw it exit. If it was a container's first one, that is an end, too; what is known of
+    /// its reason is the last signal that could be it.
     pub(super) fn vanished(&mut self, at: BootNs, owner: ContainerKey, key: TaskKey) {
-        let Some(container) = self.containers.get(&owner) else { return };
+        let Some(container) = self.containers.get_mut(&owner) else { return };
+        container.loss = Some(at);
         if container.first != Some(key) {
             return;
         }
         if container.stop.is_none() {
-            self.open(owner, None, None, at);
+            let reason = container.take_candidate(|candidate, _| at.ms_since(candidate.at) <= limits::REASON_MS);
+            self.open(owner, reason, None, at);
         }
         if let Some(stop) = self.containers.get_mut(&owner).and_then(|container| container.stop.as_mut()) {
             stop.vanished = stop.exit.is_none();
@@ -128,19 +136,28 @@ impl Node {
         let sign = signal.as_ref().map_or(now, |signal| signal.at);
         let pre_stop = signal.as_ref().and_then(|signal| container.pre_stop_before(signal.at));
         let started = pre_stop.as_ref().map_or(sign, |pre_stop| pre_stop.started);
-        let patience = match (container.grace_ms(), &sender) {
-            (Some(grace), _) => grace + limits::ABANDON_SLACK_MS,
-            (None, Some(sender)) if sender.role == Role::Runtime => limits::ABANDON_RUNTIME_MS,
-            _ => limits::GRACE_UNKNOWN_MS + limits::ABANDON_SLACK_MS,
+        let patience = match &sender {
+            Some(sender) if sender.role == Role::Runtime => limits::ABANDON_RUNTIME_MS,
+            _ => container.grace_ms().unwrap_or(limits::GRACE_UNKNOWN_MS) + limits::ABANDON_SLACK_MS,
         };
+        container.settled = true;
         container.sender = sender.or_else(|| kill.as_ref().map(|kill| kill.sender.clone()));
-        container.stop =
-            Some(Stop { started, signal, reraised, kill, pre_stop, exit: None, vanished: false, children: Vec::new() });
+        container.stop = Some(Stop {
+            first,
+            started,
+            signal,
+            reraised,
+            kill,
+            pre_stop,
+            exit: None,
+            vanished: false,
+            children: Vec::new(),
+        });
         container.candidate = None;
         let children: Vec<_> = self
             .processes
-            .iter()
-            .filter(|process| process.container == Some(owner) && process.is_live())
+            .of(owner)
+            .filter(|process| process.is_live())
             .filter(|process| Some(process.parent.key()) == first)
             .map(super::process::Process::key)
             .collect();
@@ -181,7 +198,7 @@ impl Node {
         if !cgroup_gone {
             // what --pid names is one process: those it leaves behind go on without it
             let alone = self.followed.values().any(|followed| *followed == owner);
-            let empty = || !self.processes.iter().any(|p| p.container == Some(owner) && p.is_live());
+            let empty = || !self.processes.of(owner).any(super::process::Process::is_live);
             let over = (stop.exit.is_some() || stop.vanished) && (alone || empty());
             if !over {
                 return;
@@ -208,6 +225,18 @@ fn asks_to_stop(configured: Option<Signal>, receipt: &Receipt) -> bool {
 }
 
 impl Container {
+    /// A stop signal of long ago that nothing came of is no reason for an exit now: a reload, for some programs.
+    fn forget_old_request(&mut self, now: BootNs) {
+        let patience = limits::EXIT_AFTER_MS.max(self.grace_ms().unwrap_or(0) + limits::ABANDON_SLACK_MS);
+        let old = self.stop.as_ref().is_some_and(|stop| {
+            let reached = stop.signal.as_ref().is_some_and(|signal| signal.outcome != Outcome::Dropped);
+            stop.kill.is_none() && reached && now.ms_since(stop.started) > patience
+        });
+        if old {
+            (self.stop, self.sender) = (None, None);
+        }
+    }
+
     fn may_follow_candidate(&self, receipt: &Receipt) -> bool {
         receipt.role == Role::Own && self.candidate.as_ref().is_some_and(|candidate| candidate.signal == receipt.signal)
     }

@@ -22,9 +22,9 @@ impl Node {
     pub fn termination(&self, owner: ContainerKey, now: BootNs) -> Option<Termination> {
         let container = self.containers.get(&owner)?;
         let stop = container.stop.as_ref()?;
-        let places = self.places(owner, container);
+        let places = self.places(owner, container, stop);
         let members = self.members(owner, container, stop, &places);
-        let first = container.first.and_then(|first| members.iter().find(|member| member.key() == first)).copied();
+        let first = stop.first.and_then(|first| members.iter().find(|member| member.key() == first)).copied();
         let program = first.map_or(Program::Other, |first| Program::of(first.comm().as_str(), first.exe.as_deref()));
         let exit_at = stop.exit.map(|(at, _)| at);
         let grace = grace(container, stop, exit_at.unwrap_or(now));
@@ -36,7 +36,7 @@ impl Node {
             container: container.name.clone(),
             verdict,
             cause,
-            certain: is_certain(container, stop, now),
+            certain: is_certain(container, stop),
             stop_signal: signal.map(|signal| signal.signal),
             outcome: signal.map(|signal| signal.outcome),
             taken: signal.is_some_and(|signal| signal.taken),
@@ -62,15 +62,15 @@ impl Node {
     }
 
     /// Where each process of a container stands, those that are gone included.
-    fn places(&self, owner: ContainerKey, container: &Container) -> HashMap<TaskKey, Place> {
+    fn places(&self, owner: ContainerKey, container: &Container, stop: &Stop) -> HashMap<TaskKey, Place> {
         let mut known: HashMap<TaskKey, &Process> =
             container.departed.iter().map(|process| (process.key(), process)).collect();
-        known.extend(self.processes.iter().filter(|p| p.container == Some(owner)).map(|p| (p.key(), p)));
+        known.extend(self.processes.of(owner).map(|process| (process.key(), process)));
         let place = |key: TaskKey| {
             let mut depth = 0;
             let mut current = key;
             loop {
-                if Some(current) == container.first {
+                if Some(current) == stop.first {
                     return Place::Below(depth);
                 }
                 let Some(process) = known.get(&current) else { return Place::Outside };
@@ -95,21 +95,16 @@ impl Node {
     ) -> Vec<&'a Process> {
         let there = |process: &&Process| {
             let since = process.exit.is_none_or(|(exited, _)| exited >= stop.started);
-            Some(process.key()) == container.first || (since && !process.is_setup())
+            Some(process.key()) == stop.first || (since && !process.is_setup())
         };
-        let mut members: Vec<_> = container
-            .departed
-            .iter()
-            .chain(self.processes.iter().filter(|process| process.container == Some(owner)))
-            .filter(there)
-            .collect();
+        let mut members: Vec<_> = container.departed.iter().chain(self.processes.of(owner)).filter(there).collect();
         // a tree in preorder: each process sorts by the starts of its ancestors, eldest first
         let by_key: HashMap<TaskKey, &Process> = members.iter().map(|process| (process.key(), *process)).collect();
         let lineage = |process: &Process| {
             let mut line = vec![process.key()];
             let mut parent = process.parent.key();
             while let Some(next) = by_key.get(&parent) {
-                if line.len() > 64 || Some(line[line.len() - 1]) == container.first {
+                if line.len() > 64 || Some(line[line.len() - 1]) == stop.first {
                     break;
                 }
                 line.push(parent);
@@ -120,7 +115,7 @@ impl Node {
         };
         members.sort_by_cached_key(|process| {
             let outside = !matches!(places.get(&process.key()), Some(Place::Below(_)));
-            (Some(process.key()) != container.first, outside, lineage(process))
+            (Some(process.key()) != stop.first, outside, lineage(process))
         });
         members
     }
@@ -166,11 +161,11 @@ fn received(receipt: &Receipt) -> Received {
 }
 
 /// Nothing was lost that could have changed the verdict.
-fn is_certain(container: &Container, stop: &Stop, now: BootNs) -> bool {
+fn is_certain(container: &Container, stop: &Stop) -> bool {
     container.loss.is_none_or(|loss| {
         let reason_known = stop.signal.is_some();
         let memory = if reason_known { 0 } else { limits::LOSS_MEMORY_MS };
-        loss < stop.started && stop.started.ms_since(loss) > memory && loss <= now
+        loss < stop.started && stop.started.ms_since(loss) > memory
     })
 }
 
@@ -203,14 +198,15 @@ fn facts(
     program: Program,
     grace: &Grace,
 ) -> Facts {
-    let first = container.first;
+    let first = stop.first;
     let kill_at = stop.kill.as_ref().map(|kill| kill.at);
     let below = members
         .iter()
         .filter(|process| Some(process.key()) != first && matches!(places.get(&process.key()), Some(Place::Below(_))))
         .map(|process| BelowFact {
-            asked: asked_to_end(process, stop),
-            killed: process.exit.is_some_and(|(_, status)| status.signal() == Some(Signal::KILL)),
+            // who came after the stop signal could not get it
+            asked: asked_to_end(process, stop) || started_after(process, stop),
+            killed: was_killed(process),
             waited_for: stop.children.contains(&process.key())
                 && kill_at.is_some_and(|kill| process.exit.is_none_or(|(exited, _)| exited >= kill)),
         })
@@ -218,6 +214,12 @@ fn facts(
     let first_oom = members.iter().any(|process| Some(process.key()) == first && process.oom);
     let killed = stop.exit.and_then(|(_, status)| status.signal()) == Some(Signal::KILL);
     let oom_below = members.iter().any(|process| process.oom);
+    // a child was chosen, and whoever waited for it gave up
+    let gave_up = stop.signal.is_none()
+        && stop.exit.is_some_and(|(at, status)| {
+            let chosen = container.oom.as_ref().is_some_and(|(then, _)| at.ms_since(*then) <= limits::OOM_REASON_MS);
+            status.code().is_some_and(|code| code != 0) && chosen
+        });
     let pre_stop_ms = stop.signal.as_ref().map_or(0, |signal| signal.at.ms_since(stop.started));
     // what was configured counts: when a hook overstays, kubelet adds its minimum, and that is what is observed
     let configured = container.grace_ms().or(grace.budget_ms);
@@ -227,17 +229,39 @@ fn facts(
             fate: fate(signal.outcome, signal.taken),
             late: signal.dropped_late,
             reraised: stop.reraised,
+            // after a loss nobody knows
+            kept: signal.outcome == Outcome::Caught && !signal.delivered && is_certain(container, stop),
+            raised_itself: members.iter().filter(|process| Some(process.key()) == first).any(|process| {
+                process.received.iter().any(|r| r.signal == signal.signal && r.role == Role::Own && r.at >= signal.at)
+            }),
         }),
+        oom_victim: container.oom.as_ref().map(|(_, party)| party.clone()).filter(|_| gave_up),
         kill: stop.kill.as_ref().map(|kill| kill.sender.role),
         exit: stop.exit.map(|(_, status)| status),
         // memory.oom.group kills all: each of them is a victim, the first process may be told last
-        oom: (first_oom && (killed || stop.exit.is_none())) || (killed && oom_below && stop.signal.is_none()),
+        oom: (first_oom && (killed || stop.exit.is_none()))
+            || (killed && oom_below && stop.signal.is_none())
+            || gave_up,
         below,
         program,
         caught: container.caught,
         pre_stop_used_it_all: stop.pre_stop.is_some()
             && configured.is_some_and(|budget| pre_stop_ms.saturating_mul(10) >= budget.saturating_mul(9)),
     }
+}
+
+fn started_after(process: &Process, stop: &Stop) -> bool {
+    stop.signal.as_ref().is_some_and(|signal| process.task.start > signal.at.0)
+}
+
+/// Whether a process died by a SIGKILL that nobody of its own container sent: a supervisor that ends its child is in order.
+fn was_killed(process: &Process) -> bool {
+    let by_its_own = process
+        .received
+        .iter()
+        .rfind(|receipt| receipt.signal == Signal::KILL)
+        .is_some_and(|receipt| matches!(receipt.role, Role::Inside | Role::Own));
+    !by_its_own && process.exit.is_some_and(|(_, status)| status.signal() == Some(Signal::KILL))
 }
 
 /// Whether a process got the stop signal or another one that asks it to end, since the stop began.

@@ -2,7 +2,7 @@
 
 use crate::signal::Signal;
 
-use super::change::ExitStatus;
+use super::change::{ExitStatus, Party};
 use super::names::{Cause, Outcome, Role, Verdict};
 use super::program::Program;
 use super::signals::handles_another;
@@ -26,6 +26,7 @@ pub(super) enum Fate {
 
 /// The stop signal, as the verdict sees it.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each learned from another event")]
 pub(super) struct StopFact {
     pub(super) signal: Signal,
     pub(super) fate: Fate,
@@ -33,6 +34,10 @@ pub(super) struct StopFact {
     pub(super) late: bool,
     /// The handler raised it again and the kernel dropped that.
     pub(super) reraised: bool,
+    /// It was queued for a handler that never ran: the process was stopped or frozen.
+    pub(super) kept: bool,
+    /// The first process sent it to itself afterwards.
+    pub(super) raised_itself: bool,
 }
 
 /// A process below the first one, as the verdict sees it.
@@ -55,6 +60,8 @@ pub(super) struct Facts {
     pub(super) exit: Option<ExitStatus>,
     /// The OOM killer chose the first process, or one whose death took it along.
     pub(super) oom: bool,
+    /// The child it chose, when the first process only gave up because of that.
+    pub(super) oom_victim: Option<Party>,
     pub(super) below: Vec<BelowFact>,
     pub(super) program: Program,
     /// Signals the first process has handlers for.
@@ -85,7 +92,9 @@ pub(super) fn judge(facts: &Facts) -> (Verdict, Option<Cause>) {
             None => (Verdict::Exited, None),
         };
     };
-    if exit_signal == Some(stop.signal) && !matches!(stop.fate, Fate::Caught | Fate::Taken) {
+    // whoever handles it, or waits for it, may let the default action end it afterwards; that is in order
+    let in_order = stop.fate == Fate::Caught || (stop.fate == Fate::Taken && stop.raised_itself);
+    if exit_signal == Some(stop.signal) && !in_order {
         return (Verdict::DefaultAction, None);
     }
     match stop.fate {
@@ -117,6 +126,9 @@ fn reached(facts: &Facts, stop: &StopFact) -> (Verdict, Option<Cause>) {
     let killed_below = facts.below.iter().any(|process| process.killed);
     let unreached = facts.below.iter().any(|process| process.killed && !process.asked);
     if facts.kill.is_some() {
+        if stop.kept {
+            return (Verdict::TooSlow, None);
+        }
         if facts.pre_stop_used_it_all {
             return (Verdict::TooSlow, Some(Cause::PreStopUsedItAll));
         }
@@ -158,10 +170,18 @@ mod tests {
 
     fn facts(fate: Option<Fate>, kill: bool, exit: ExitStatus) -> Facts {
         Facts {
-            stop: fate.map(|fate| StopFact { signal: Signal::TERM, fate, late: false, reraised: false }),
+            stop: fate.map(|fate| StopFact {
+                signal: Signal::TERM,
+                fate,
+                late: false,
+                reraised: false,
+                raised_itself: false,
+                kept: false,
+            }),
             kill: kill.then_some(Role::Runtime),
             exit: Some(exit),
             oom: false,
+            oom_victim: None,
             below: vec![],
             program: Program::Other,
             caught: None,
@@ -195,6 +215,10 @@ mod tests {
     #[test]
     fn dying_by_the_stop_signal_after_catching_it_is_graceful() {
         check(&facts(Some(Fate::Caught), false, ExitStatus { raw: 15 }), Verdict::Graceful, None);
+        let mut taken = facts(Some(Fate::Taken), false, ExitStatus { raw: 15 });
+        check(&taken, Verdict::DefaultAction, None);
+        taken.stop.as_mut().expect("a stop signal").raised_itself = true;
+        check(&taken, Verdict::Graceful, None);
     }
 
     #[test]
@@ -206,10 +230,24 @@ mod tests {
             dropped.program = handles_it_itself;
             check(&dropped, Verdict::SigtermDropped, Some(Cause::NoHandler));
         }
-        dropped.stop = Some(StopFact { signal: Signal::TERM, fate: Fate::Dropped, late: true, reraised: false });
+        dropped.stop = Some(StopFact {
+            signal: Signal::TERM,
+            fate: Fate::Dropped,
+            late: true,
+            reraised: false,
+            raised_itself: false,
+            kept: false,
+        });
         check(&dropped, Verdict::SigtermDropped, Some(Cause::DroppedAtDelivery));
         let mut reraised = facts(Some(Fate::Caught), true, SIGKILLED);
-        reraised.stop = Some(StopFact { signal: Signal::TERM, fate: Fate::Caught, late: false, reraised: true });
+        reraised.stop = Some(StopFact {
+            signal: Signal::TERM,
+            fate: Fate::Caught,
+            late: false,
+            reraised: true,
+            raised_itself: false,
+            kept: false,
+        });
         check(&reraised, Verdict::SigtermDropped, Some(Cause::HandlerReraised));
     }
 
@@ -231,6 +269,10 @@ mod tests {
         check(&until_the_end, Verdict::TooSlow, Some(Cause::TrapDeferred));
         until_the_end.program = Program::Nginx;
         check(&until_the_end, Verdict::TooSlow, None);
+        until_the_end.stop.as_mut().expect("a stop signal").kept = true;
+        until_the_end.program = Program::Shell;
+        check(&until_the_end, Verdict::TooSlow, None);
+        until_the_end.stop.as_mut().expect("a stop signal").kept = false;
         until_the_end.program = Program::Other;
         until_the_end.below = vec![below(true, true, true)];
         check(&until_the_end, Verdict::TooSlow, None);

@@ -22,9 +22,12 @@ impl Node {
 
     pub(super) fn zombie_due(&mut self, due: BootNs, key: TaskKey) {
         let Some(process) = self.processes.get_mut(key) else { return };
-        process.zombie_told = true;
         let Some((exited, _)) = process.exit else { return };
         let Some(owner) = process.container else { return };
+        process.zombie_told = true;
+        if let Some(container) = self.containers.get_mut(&owner) {
+            container.zombies += 1;
+        }
         self.tell_zombie(due, key, false);
         self.remind(exited.plus_ms(limits::ZOMBIE_OLD_MS), Timer::OldZombie(key));
         if let Some(container) = self.containers.get(&owner) {
@@ -50,11 +53,9 @@ impl Node {
         if let Some(process) = self.processes.get_mut(key) {
             process.zombie = false;
         }
-        if let Some(owner) = owner {
-            let left = self.told_zombies(owner).count();
-            if left == 0
-                && let Some(container) = self.containers.get_mut(&owner)
-            {
+        if let Some(container) = owner.and_then(|owner| self.containers.get_mut(&owner)) {
+            container.zombies = container.zombies.saturating_sub(1);
+            if container.zombies == 0 {
                 container.zombies_reported = 0;
             }
         }
@@ -67,7 +68,7 @@ impl Node {
         let news = ZombieNews {
             reaped,
             process: self.process_party(process),
-            parent: self.party(&process.reaper),
+            parent: (process.reaper.pid != 0).then(|| self.party(&process.reaper)),
             age_ms: at.ms_since(exited),
             container,
         };
@@ -76,14 +77,16 @@ impl Node {
 
     /// The zombies of a container that were told.
     pub fn told_zombies(&self, owner: ContainerKey) -> impl Iterator<Item = &Process> {
-        self.processes
-            .iter()
-            .filter(move |process| process.container == Some(owner) && process.zombie && process.zombie_told)
+        self.processes.of(owner).filter(|process| process.zombie && process.zombie_told)
     }
 
     /// Raises the condition when zombies are many or old, and again each time their number has doubled.
     fn judge_zombies(&mut self, due: BootNs, owner: ContainerKey) {
         let Some(container) = self.containers.get(&owner) else { return };
+        // looking at all of them for each of them would be quadratic
+        if container.zombies < container.zombies_reported.saturating_mul(2) {
+            return;
+        }
         let first = container.first;
         let mut zombies: Vec<_> = self.told_zombies(owner).filter(|process| Some(process.key()) != first).collect();
         let now = zombies.len();

@@ -16,8 +16,8 @@ use time::Date;
 use super::{Clock, View};
 use crate::event::{BootNs, Handler, Lost};
 use crate::model::{
-    Change, ContainerNews, ContainerRef, ContainerState, DeliverNews, ExitNews, News, Outcome, ProcessNews, SignalNews,
-    Termination, ZombieNews,
+    Change, ContainerNews, ContainerRef, ContainerState, DeliverNews, ExitNews, News, Outcome, ProcessNews, Role,
+    SignalNews, Termination, ZombieNews,
 };
 use crate::signal::Signal;
 use glyphs::Glyphs;
@@ -74,6 +74,8 @@ impl<W: Write> Text<W> {
             News::Termination(news) => return block::termination(news, self.clock, self.width, glyphs),
             // every death by a signal and every exit with threads shows one: it tells nothing of who was killed
             News::Deliver(news) if news.signal == Signal::KILL => return Vec::new(),
+            // an init that exits sweeps over those that are dead already: nobody ignored anything
+            News::Signal(news) if is_sweep(news) => return Vec::new(),
             News::Condition(news) => {
                 let time = self.clock.time_of_day(at).to_string();
                 return block::condition(news, &time, self.width, glyphs);
@@ -222,11 +224,18 @@ impl<W: Write> Text<W> {
         let mut line = self.row(at, news.container.as_ref(), [(Paint::Bold, "zombie"), state], glyphs);
         line.push(Paint::Plain, &words::process(&news.process, glyphs));
         let age = words::duration(news.age_ms);
-        let (parent, name) = (words::process(&news.parent, glyphs), words::comm(&news.parent, glyphs));
-        let choices = if news.reaped {
-            [format!("by {parent} after {age}"), format!("after {age}"), age]
-        } else {
-            [format!("for {age}; {parent} should reap it"), format!("for {age} by {name}"), format!("for {age}")]
+        let choices = match (&news.parent, news.reaped) {
+            (Some(parent), true) => {
+                let parent = words::process(parent, glyphs);
+                [format!("by {parent} after {age}"), format!("after {age}"), age]
+            }
+            (Some(parent), false) => {
+                let (parent, name) = (words::process(parent, glyphs), words::comm(parent, glyphs));
+                let short = format!("for {age}, not reaped by {name}");
+                [format!("for {age}; {parent} should reap it"), short, format!("for {age}")]
+            }
+            (None, true) => [format!("after {age}"), age.clone(), age],
+            (None, false) => [format!("for {age}"), age.clone(), age],
         };
         self.aside(&mut line, &choices);
         line
@@ -310,6 +319,11 @@ fn outcome(signal: Signal, outcome: Outcome) -> (Paint, &'static str) {
         Outcome::Default => (Paint::Note, "default"),
         Outcome::Noise => (Paint::Dim, "noise"),
     }
+}
+
+/// SIGKILL from the kernel to what was on its way out.
+fn is_sweep(news: &SignalNews) -> bool {
+    news.signal == Signal::KILL && news.role == Role::Kernel && news.outcome == Outcome::Ignored
 }
 
 impl<W: Write> View for Text<W> {

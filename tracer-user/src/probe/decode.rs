@@ -54,6 +54,9 @@ pub struct TaskSeen {
     pub cgroup_v2: CgroupId,
     /// Its cgroup in the chosen v1 hierarchy, 0 if there is none.
     pub cgroup_v1: CgroupId,
+    /// It is on its way out: none of its threads lives, and it is no zombie yet. Its exit has been told, or will be (before
+    /// 6.16 the kernel tells it somewhat later).
+    pub ending: bool,
 }
 
 /// Why a record could not be decoded.
@@ -87,7 +90,9 @@ pub enum DecodeError {
     },
 }
 
-/// `EXIT_ZOMBIE`: dead, and not reaped.
+/// `EXIT_DEAD`: reaped, and about to vanish.
+const EXIT_DEAD: u32 = 0x10;
+/// `EXIT_ZOMBIE`: dead, and not reaped. Together with [`EXIT_DEAD`] it is `EXIT_TRACE`, a zombie whose tracer waits.
 const EXIT_ZOMBIE: u32 = 0x20;
 
 /// Decodes one item of the ring.
@@ -120,15 +125,16 @@ pub(super) fn record(bytes: &[u8]) -> Result<Record, DecodeError> {
     Ok(Record::Event(Event(time, what)))
 }
 
-/// Decodes all that the task iterator wrote.
+/// Decodes all that the task iterator wrote. Whoever is reaped already is left out.
 ///
 /// # Errors
 /// When one of them is no [`TaskRecord`].
 pub(super) fn tasks(bytes: &[u8]) -> Result<Vec<TaskSeen>, DecodeError> {
-    bytes.chunks(size_of::<TaskRecord>()).map(task_seen).collect()
+    bytes.chunks(size_of::<TaskRecord>()).filter_map(|bytes| task_seen(bytes).transpose()).collect()
 }
 
-fn task_seen(bytes: &[u8]) -> Result<TaskSeen, DecodeError> {
+/// `None` for a process that is reaped.
+fn task_seen(bytes: &[u8]) -> Result<Option<TaskSeen>, DecodeError> {
     let (time, kind, mut rest) = header(bytes)?;
     if kind != kind::TASK {
         return Err(DecodeError::Kind { kind });
@@ -137,17 +143,23 @@ fn task_seen(bytes: &[u8]) -> Result<TaskSeen, DecodeError> {
     let (task, parent) = (task(rest), task(rest));
     let (cgroup_v2, cgroup_v1) = (CgroupId(rest.get_u64_ne()), CgroupId(rest.get_u64_ne()));
     let (exit_state, status) = (rest.get_u32_ne(), rest.get_u32_ne());
+    let (live, _pad) = (rest.get_u32_ne(), rest.get_u32_ne());
+    if exit_state & EXIT_DEAD != 0 && exit_state & EXIT_ZOMBIE == 0 {
+        return Ok(None);
+    }
+    // a leader that exited before its threads is a zombie by itself, and its process lives
+    let zombie = exit_state & EXIT_ZOMBIE != 0 && live == 0;
     let process = ProcessSeen {
         task,
         parent,
-        zombie: (exit_state & EXIT_ZOMBIE != 0).then_some(status),
+        zombie: zombie.then_some(status),
         blocked: SignalSet(rest.get_u64_ne()),
         pending: SignalSet(rest.get_u64_ne()),
         caught: SignalSet(rest.get_u64_ne()),
         ignored: SignalSet(rest.get_u64_ne()),
         exe: None,
     };
-    Ok(TaskSeen { time, process, cgroup_v2, cgroup_v1 })
+    Ok(Some(TaskSeen { time, process, cgroup_v2, cgroup_v1, ending: live == 0 && !zombie }))
 }
 
 /// Length of the records of a kind.

@@ -149,7 +149,7 @@ fn cgroups_come_and_go() {
 
 #[test]
 fn the_snapshot() {
-    let one = |exit_state| {
+    let one = |exit_state, live| {
         Wire::record(kind::TASK)
             .task(10, "a")
             .task(20, "b")
@@ -157,19 +157,26 @@ fn the_snapshot() {
             .u64(4)
             .u32(exit_state)
             .u32(9)
+            .u32(live)
+            .u32(0)
             .u64(1)
             .u64(2)
             .u64(3)
             .u64(4)
             .0
     };
-    let seen = tasks(&[one(0), one(EXIT_ZOMBIE)].concat()).unwrap();
+    let seen = tasks(&[one(0, 1), one(EXIT_ZOMBIE, 0)].concat()).unwrap();
     assert_eq!(seen.len(), 2);
     assert_eq!((seen[0].process.zombie, seen[1].process.zombie), (None, Some(9)));
     assert_eq!((seen[0].cgroup_v2, seen[0].cgroup_v1), (CgroupId(3), CgroupId(4)));
     assert_eq!((seen[0].process.blocked, seen[0].process.ignored), (SignalSet(1), SignalSet(4)));
+    // the leader is gone and its threads are not; on its way out; reaped; a zombie that is traced
+    let states = [(EXIT_ZOMBIE, 2), (0, 0), (EXIT_DEAD, 0), (EXIT_DEAD, 1), (EXIT_DEAD | EXIT_ZOMBIE, 0)];
+    let bytes: Vec<_> = states.iter().flat_map(|&(exit_state, live)| one(exit_state, live)).collect();
+    let told: Vec<_> = tasks(&bytes).unwrap().iter().map(|seen| (seen.process.zombie, seen.ending)).collect();
+    assert_eq!(told, [(None, false), (None, true), (Some(9), false)]);
     let expected = size_of::<TaskRecord>();
-    assert_eq!(tasks(&one(0)[..100]), Err(DecodeError::Length { kind: kind::TASK, found: 100, expected }));
+    assert_eq!(tasks(&one(0, 1)[..100]), Err(DecodeError::Length { kind: kind::TASK, found: 100, expected }));
     assert_eq!(tasks(&[]), Ok(Vec::new()));
     assert_eq!(tasks(&Wire::record(kind::FREE).padded()), Err(DecodeError::Kind { kind: kind::FREE }));
 }

@@ -1,7 +1,8 @@
 //! Writing recordings.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -9,6 +10,8 @@ use serde::Serialize;
 use super::{End, MAX_LINE, Start, Totals};
 use crate::event::Event;
 
+/// A new recording is for its owner: it may hold command lines with secrets.
+const MODE: u32 = 0o600;
 /// Bytes gathered before they are written.
 const BUFFER: usize = 64 * 1024;
 
@@ -22,13 +25,14 @@ pub struct CreateError {
     pub source: io::Error,
 }
 
-/// Begins a recording in a file. As with the shell's `>`, a file that is there already is replaced.
+/// Begins a recording in a file. As with the shell's `>`, a file that is there already is replaced;
+/// it keeps its mode, and a new one is readable by its owner alone.
 ///
 /// # Errors
 /// When the file cannot be created or the start record cannot be written to it.
 pub fn create(path: &Path, start: &Start) -> Result<Recorder<File>, CreateError> {
     let failed = |source| CreateError { path: path.to_owned(), source };
-    let file = File::create(path).map_err(failed)?;
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(MODE).open(path).map_err(failed)?;
     let mut recorder = Recorder::new(file, start).map_err(failed)?;
     // A full disk is better told now than after the first events.
     recorder.flush().map_err(failed)?;

@@ -339,3 +339,17 @@ fn a_recording_in_a_file() {
     assert_eq!(error.to_string(), format!("cannot create the recording {}", directory.path().display()));
     assert_eq!(error.source.kind(), io::ErrorKind::IsADirectory);
 }
+
+#[test]
+fn a_new_recording_is_for_its_owner_alone_and_an_old_file_keeps_its_mode() {
+    use std::fs::{Permissions, metadata, set_permissions};
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("stop.tracer");
+    let mode = || metadata(&path).expect("it is there").permissions().mode() & 0o7777;
+    drop(create(&path, &start()).expect("a new file"));
+    assert_eq!(mode(), 0o600);
+    set_permissions(&path, Permissions::from_mode(0o640)).expect("it is ours");
+    drop(create(&path, &start()).expect("replaces the file"));
+    assert_eq!(mode(), 0o640);
+}

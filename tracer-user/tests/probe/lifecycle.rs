@@ -116,6 +116,38 @@ fn autoreap_and_zombies() {
 
 #[test]
 #[ignore = "needs root: cargo xtask test runs it"]
+fn a_process_lives_as_long_as_its_threads() {
+    let (mut tracer, cgroup) = Tracer::with_cgroup();
+    let mut process = cgroup.run(
+        "exec /usr/bin/python3 -c 'import ctypes, os, signal, threading\n\
+         signal.pthread_sigmask(signal.SIG_BLOCK, {10})\n\
+         threading.Thread(target=lambda: (signal.sigwait({10}), os._exit(6))).start()\n\
+         ctypes.CDLL(None).pthread_exit(None)'",
+    );
+    let pid = process.pid();
+    let state = || {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it is there until we wait for it");
+        stat.rsplit(") ").next().and_then(|rest| rest.chars().next())
+    };
+    let seen = |tracer: &mut Tracer| {
+        let tasks = tracer.probe.snapshot().expect("readable");
+        tasks.into_iter().find(|seen| seen.process.task.pid == pid)
+    };
+    crate::support::wait_for("the end of the leader", || state() == Some('Z'));
+    let alive = seen(&mut tracer).expect("its thread lives");
+    assert!(alive.process.zombie.is_none() && !alive.ending, "{alive:?}");
+    assert_eq!(exits(&tracer, pid), 0);
+    kill(pid, "USR1");
+    assert_eq!(exit(&mut tracer, pid).status, 6 << 8);
+    crate::support::wait_for("the zombie", || {
+        seen(&mut tracer).is_some_and(|seen| seen.process.zombie == Some(6 << 8) && !seen.ending)
+    });
+    process.wait();
+    assert_eq!(seen(&mut tracer), None, "it is reaped");
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test runs it"]
 fn the_snapshot_agrees_with_proc() {
     let (mut tracer, cgroup) = Tracer::with_cgroup();
     let process = cgroup.run("trap '' HUP; exec /bin/sleep 1000");

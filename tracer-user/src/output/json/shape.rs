@@ -252,18 +252,22 @@ impl<'a> ProcessFields<'a> {
 pub(super) struct ZombieFields<'a> {
     state: &'static str,
     process: Actor,
-    parent: Parent,
+    parent: Option<Parent>,
     age_ms: u64,
     container: Option<InContainer<'a>>,
 }
 
 impl<'a> ZombieFields<'a> {
     pub(super) fn new(news: &'a ZombieNews) -> Self {
-        let parent = &news.parent;
         Self {
             state: if news.reaped { "reaped" } else { "started" },
             process: Actor::new(&news.process),
-            parent: Parent { pid: parent.pid, ns_pid: parent.ns_pid, comm: parent.comm, is_init: parent.is_init },
+            parent: news.parent.as_ref().map(|parent| Parent {
+                pid: parent.pid,
+                ns_pid: parent.ns_pid,
+                comm: parent.comm,
+                is_init: parent.is_init,
+            }),
             age_ms: news.age_ms,
             container: InContainer::maybe(news.container.as_ref()),
         }
