@@ -5,15 +5,21 @@
 //! lost: nothing disappears in silence.
 
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{self, UnboundedSender};
+use tokio::time::Instant;
 
 /// Bytes that may wait for the reader.
 const ROOM: u32 = 16 << 20;
+/// Bytes written in one go: so often it is seen whether the reader still reads.
+const PIECE: usize = 16 * 1024;
+/// However slowly somebody reads, in the end we wait no longer than this.
+const LONGEST: Duration = Duration::from_secs(10);
 /// A chunk is handed over when it has this size, bytes.
 const CHUNK: usize = 64 * 1024;
 
@@ -61,6 +67,9 @@ pub struct Sink {
     buffer: Buffer,
     /// One permit a byte that may be queued. The thread closes it when it ends.
     room: Arc<Semaphore>,
+    /// Bytes handed over, and bytes written.
+    handed_over: usize,
+    written: Arc<AtomicUsize>,
     chunks: Option<UnboundedSender<Chunk>>,
     thread: Option<JoinHandle<io::Result<()>>>,
 }
@@ -74,9 +83,14 @@ impl Sink {
         let (chunks, mut incoming) = mpsc::unbounded_channel::<Chunk>();
         let room = Arc::new(Semaphore::new(ROOM as usize));
         let given_back = room.clone();
+        let written = Arc::new(AtomicUsize::new(0));
+        let progress = written.clone();
         let mut write = move || {
             while let Some((chunk, weight)) = incoming.blocking_recv() {
-                out.write_all(&chunk)?;
+                for piece in chunk.chunks(PIECE) {
+                    out.write_all(piece)?;
+                    progress.fetch_add(piece.len(), Ordering::Relaxed);
+                }
                 given_back.add_permits(weight as usize);
                 if incoming.is_empty() {
                     out.flush()?;
@@ -90,7 +104,8 @@ impl Sink {
             ended.close();
             result
         })?;
-        Ok(Self { buffer: Buffer::default(), room, chunks: Some(chunks), thread: Some(thread) })
+        let (buffer, chunks, thread) = (Buffer::default(), Some(chunks), Some(thread));
+        Ok(Self { buffer, room, handed_over: 0, written, chunks, thread })
     }
 
     /// What views write to.
@@ -112,31 +127,60 @@ impl Sink {
         let gone = match (self.room.acquire_many(weight).await, &self.chunks) {
             (Ok(room), Some(chunks)) => {
                 room.forget();
-                chunks.send((self.buffer.take(), weight)).is_err()
+                let chunk = self.buffer.take();
+                self.handed_over += chunk.len();
+                chunks.send((chunk, weight)).is_err()
             }
             _ => true,
         };
         if gone { self.join() } else { Ok(()) }
     }
 
-    /// Writes the rest, for at most `patience`: a reader that stalls must not keep the program from ending.
+    /// Writes the rest as long as somebody reads: a reader that takes nothing for `patience` must not keep the program
+    /// from ending. What it did not take is said.
     ///
     /// # Errors
     /// What the thread met.
     pub async fn close(mut self, patience: Duration) -> io::Result<()> {
-        let delivered = tokio::time::timeout(patience, self.deliver()).await;
-        drop(self.chunks.take());
-        if !matches!(delivered, Ok(Ok(()))) {
-            return delivered.unwrap_or(Ok(()));
-        }
-        let deadline = tokio::time::Instant::now() + patience;
-        while self.thread.as_ref().is_some_and(|thread| !thread.is_finished()) {
-            if tokio::time::Instant::now() >= deadline {
-                return Ok(());
+        let begun = Instant::now();
+        let mut seen = (self.written.load(Ordering::Relaxed), begun);
+        let delivered = loop {
+            let short = Duration::from_millis(20);
+            if let Ok(delivered) = tokio::time::timeout(short, self.deliver()).await {
+                break Some(delivered);
             }
-            tokio::time::sleep(Duration::from_millis(2)).await;
+            if self.is_hopeless(&mut seen, begun, patience) {
+                break None;
+            }
+        };
+        drop(self.chunks.take());
+        if let Some(delivered) = delivered {
+            delivered?;
+            while self.thread.as_ref().is_some_and(|thread| !thread.is_finished()) {
+                if self.is_hopeless(&mut seen, begun, patience) {
+                    self.say_what_is_lost();
+                    return Ok(());
+                }
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+            return self.join();
         }
-        self.join()
+        self.say_what_is_lost();
+        Ok(())
+    }
+
+    /// Whether nobody reads any more. `seen` is how much was written, and when that was noticed.
+    fn is_hopeless(&self, seen: &mut (usize, Instant), begun: Instant, patience: Duration) -> bool {
+        let written = self.written.load(Ordering::Relaxed);
+        if written != seen.0 {
+            *seen = (written, Instant::now());
+        }
+        seen.1.elapsed() >= patience || begun.elapsed() >= LONGEST
+    }
+
+    fn say_what_is_lost(&self) {
+        let left = self.handed_over + self.buffer.weight() as usize - self.written.load(Ordering::Relaxed);
+        log::warn!("nobody reads the output: its last {} KiB are not written", left.div_ceil(1024));
     }
 
     fn join(&mut self) -> io::Result<()> {
@@ -202,6 +246,28 @@ mod tests {
         assert!(tokio::time::timeout(soon, sink.deliver()).await.is_err(), "there is no room for both");
         assert_eq!(sink.buffer().take().len(), half.len(), "it is still there");
         drop(release);
+    }
+
+    #[tokio::test]
+    async fn a_slow_reader_gets_it_all() {
+        struct Slow(Arc<AtomicUsize>);
+        impl Write for Slow {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                std::thread::sleep(Duration::from_millis(5));
+                self.0.fetch_add(bytes.len(), Ordering::Relaxed);
+                Ok(bytes.len())
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let read = Arc::new(AtomicUsize::new(0));
+        let sink = Sink::new(Slow(read.clone())).expect("a thread");
+        sink.buffer().write_all(&vec![b'x'; 40 * PIECE]).expect("memory");
+        // it takes 200 ms and more
+        sink.close(Duration::from_millis(100)).await.expect("it reads");
+        assert_eq!(read.load(Ordering::Relaxed), 40 * PIECE);
     }
 
     #[tokio::test]

@@ -49,6 +49,9 @@ pub const REASON_MS: u64 = 10_000;
 pub const BUDGET_TOLERANCE_MS: u64 = 900;
 /// A preStop hook ended at most this long before the stop signal, ms.
 pub const PRE_STOP_GAP_MS: u64 = 1_000;
+/// This long after a loss a snapshot has set the model right for sure, ms: before, it may lack processes that it should
+/// know, so that even a stop of which nothing was lost can look like another.
+pub const LOSS_HEALED_MS: u64 = 3_000;
 /// After a loss this old, a termination without a known reason is certain again, ms.
 pub const LOSS_MEMORY_MS: u64 = 60_000;
 

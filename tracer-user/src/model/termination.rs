@@ -164,7 +164,7 @@ fn received(receipt: &Receipt) -> Received {
 fn is_certain(container: &Container, stop: &Stop) -> bool {
     container.loss.is_none_or(|loss| {
         let reason_known = stop.signal.is_some();
-        let memory = if reason_known { 0 } else { limits::LOSS_MEMORY_MS };
+        let memory = if reason_known { limits::LOSS_HEALED_MS } else { limits::LOSS_MEMORY_MS };
         loss < stop.started && stop.started.ms_since(loss) > memory
     })
 }

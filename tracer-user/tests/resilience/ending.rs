@@ -61,8 +61,8 @@ fn a_reader_that_stalls_costs_little_memory_and_no_time() {
     }
     let cgroup = Cgroup::any("stalled-long");
     let _storms = [Workload::plain(&cgroup, STORM), Workload::plain(&cgroup, STORM)];
-    let started = Instant::now();
     let mut tracer = Raw::tracing(&[&RING[..], &["--cgroup", cgroup.arg(), "--duration", "6s"]].concat());
+    let started = Instant::now();
     tracer.wait_until_stuck();
     let mut peak = 0;
     let status = lab::until("the tracer to end", PATIENCE, || {
