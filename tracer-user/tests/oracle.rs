@@ -67,7 +67,7 @@ fn agrees(cgroup: &Cgroup, wrapper: &[&str]) -> Agreement {
     let recording = dir.path().join("storm.rec");
     let record = recording.to_str().expect("no strange names");
     let args = ["--all-signals", "--cgroup", cgroup.arg(), "--ring-size", RING_KIB, "--record", record];
-    let tracer = Tracer::spawn(&args, ready);
+    let mut tracer = Tracer::spawn(&args, ready);
     let ftrace = Ftrace::start(&EVENTS, FTRACE_KIB);
 
     let storm = stress_ng(dir.path().to_str().expect("no strange names"));
@@ -83,6 +83,10 @@ fn agrees(cgroup: &Cgroup, wrapper: &[&str]) -> Agreement {
         (members.freed(&lines) == members.processes()).then_some(members)
     });
     ftrace.stop();
+    // it ends within a second, and what it has not read by then it tells as lost
+    tracer.wait_for("the end of the storm", lab::PATIENCE, |line| {
+        line["kind"] == "exit" && line["process"]["pid"] == root.id()
+    });
     let ended = tracer.interrupt();
     assert!(ended.status.success(), "{}", ended.stderr);
     ftrace.assert_whole();

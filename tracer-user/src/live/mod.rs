@@ -5,6 +5,8 @@
 
 mod answers;
 mod gate;
+mod interrupt;
+mod leftover;
 mod loss;
 mod pipeline;
 pub mod sink;
@@ -13,17 +15,19 @@ mod tracker;
 use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tokio::signal::unix::{Signal as Incoming, SignalKind, signal};
+use futures_util::FutureExt as _;
 use tokio::sync::mpsc;
+use tokio::task::yield_now;
 use tokio::time::Instant;
 
 use crate::container::docker::{self, Names};
 use crate::container::filter::Filters;
 use crate::container::hierarchy::Hierarchies;
-use crate::event::{BootNs, Described, Event, What};
+use crate::event::{BootNs, Described, Event, Lost, What};
 use crate::model::Want;
 use crate::output::{Clock, View};
 use crate::stream::{self, Cgroups, FORMAT, Start};
@@ -33,9 +37,16 @@ pub use loss::Present;
 pub use pipeline::Pipeline;
 pub use tracker::{Options, Tracker};
 
+use interrupt::Interrupt;
 use sink::{Buffer, Sink};
 
-/// A reader that stalls may keep us from ending for this long.
+/// Events taken in before what they gave is handed over, and it is looked whether to end.
+const BATCH: usize = 512;
+/// At the end events are taken in for this long, since whoever ends us waits …
+const LAST_LOOK: Duration = Duration::from_millis(300);
+/// … and until then they are at least counted.
+const LAST_COUNT: Duration = Duration::from_millis(450);
+/// A reader that stalls keeps us no longer than until this time after the end began.
 const CLOSE: Duration = Duration::from_millis(700);
 /// After a loss the model is set right by a snapshot, at most this often.
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(1);
@@ -100,9 +111,14 @@ pub struct Session {
     names: Option<Names>,
     descriptions: mpsc::Receiver<Described>,
     interrupt: Interrupt,
+    /// Not taken in yet.
     events: Vec<Event>,
+    /// How far the ring was read, while there is more in it.
+    behind: Option<BootNs>,
     /// When a snapshot is due, and when the last one was.
     snapshot: (Option<Instant>, Option<Instant>),
+    /// Who is there, as a snapshot after a loss shows it: whoever else is known is gone.
+    present: Option<Present>,
     lost_recording: bool,
 }
 
@@ -135,7 +151,9 @@ impl Session {
             descriptions,
             interrupt,
             events,
+            behind: None,
             snapshot: (None, None),
+            present: None,
             lost_recording: false,
         })
     }
@@ -156,7 +174,8 @@ impl Session {
         self.tracker.described(described, &mut self.events);
     }
 
-    /// Traces until `end` comes, or `over` says so of the pipeline, which is asked after each batch of events.
+    /// Traces until `end` comes, or `over` says so of the pipeline, which is asked after each batch of events. What
+    /// is not handed over by then, because the reader is slow, is with the next call.
     ///
     /// # Errors
     /// When the kernel's side or the output fails; a broken pipe among others.
@@ -167,43 +186,26 @@ impl Session {
     ) -> anyhow::Result<End<T>> {
         tokio::pin!(end);
         loop {
-            self.settle()?;
-            tokio::select! {
-                biased;
-                () = self.interrupt.wait() => return Ok(End::Interrupted),
-                // whoever reads our output and stalls keeps us from more work, and from nothing else
-                delivered = self.sink.deliver() => delivered?,
-                value = &mut end => return self.last(value),
+            if let Some(ended) = self.settle(end.as_mut(), &mut over).await? {
+                return Ok(ended);
             }
-            if let Some(value) = over(&self.pipeline) {
-                return Ok(End::Done(value));
-            }
-            // In a storm everything below is ready at once, and nobody would look at signals and timers.
-            tokio::task::yield_now().await;
             let due = self.due();
             tokio::select! {
                 biased;
                 () = self.interrupt.wait() => return Ok(End::Interrupted),
-                value = &mut end => return self.last(value),
+                value = &mut end => return Ok(End::Done(value)),
                 Some(described) = self.descriptions.recv() => {
                     // what the kernel told before comes before
-                    self.tracker.drain(&mut self.events)?;
+                    self.drain()?;
                     self.tracker.described(described, &mut self.events);
                 }
                 readable = self.tracker.readable() => {
                     readable?;
-                    self.tracker.drain(&mut self.events)?;
+                    self.drain()?;
                 }
                 () = sleep_until(due), if due.is_some() => {}
             }
         }
-    }
-
-    /// What was waited for has come; what led to it may still be in the ring.
-    fn last<T>(&mut self, value: T) -> anyhow::Result<End<T>> {
-        self.drain_all()?;
-        self.settle()?;
-        Ok(End::Done(value))
     }
 
     /// When something is due even if nothing comes.
@@ -212,25 +214,51 @@ impl Session {
         [tick, self.snapshot.0].into_iter().flatten().min()
     }
 
-    /// Takes in what has come, asks what the model wants to know, and shows what there is.
-    fn settle(&mut self) -> anyhow::Result<()> {
-        let mut present = None;
+    /// Takes in what has come, asks what the model wants to know, and hands over what there is to show. While the
+    /// reader is slow nobody drains the ring: it fills, and the kernel counts what does not fit.
+    async fn settle<T>(
+        &mut self,
+        mut end: Pin<&mut impl Future<Output = T>>,
+        over: &mut impl FnMut(&Pipeline) -> Option<T>,
+    ) -> anyhow::Result<Option<End<T>>> {
         if self.snapshot.0.is_some_and(|due| due <= Instant::now()) {
             self.snapshot = (None, Some(Instant::now()));
-            present = Some(self.look_again()?);
+            self.look_again()?;
         }
         loop {
-            let events = std::mem::take(&mut self.events);
-            self.pipeline.take(&events)?;
-            if let Some(present) = present.take() {
-                self.events.extend(self.pipeline.gone(&present));
+            self.take_in()?;
+            if let Some(value) = over(&self.pipeline) {
+                return Ok(Some(End::Done(value)));
             }
-            self.pipeline.tick(boot_now())?;
-            for want in self.pipeline.wants() {
-                self.answer(want)?;
+            // signals and timers are looked at even if there is always something to do
+            yield_now().await;
+            tokio::select! {
+                biased;
+                () = self.interrupt.wait() => return Ok(Some(End::Interrupted)),
+                delivered = self.sink.deliver() => delivered?,
+                value = &mut end => return Ok(Some(End::Done(value))),
             }
             if self.events.is_empty() {
-                break;
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Takes in a batch of events; after the last one lets time pass, and asks what the model wants to know.
+    fn take_in(&mut self) -> anyhow::Result<()> {
+        let batch = self.events.drain(..self.events.len().min(BATCH));
+        self.pipeline.take(batch.as_slice())?;
+        drop(batch);
+        if self.events.is_empty()
+            && let Some(present) = self.present.take()
+        {
+            self.events.extend(self.pipeline.gone(&present));
+        }
+        if self.events.is_empty() {
+            // what happened before now may still be in the ring
+            self.pipeline.tick(self.behind.unwrap_or_else(boot_now))?;
+            for want in self.pipeline.wants() {
+                self.answer(want)?;
             }
         }
         for container in self.pipeline.gate.take_unwanted() {
@@ -239,23 +267,23 @@ impl Session {
         if let Some(names) = &self.names {
             self.tracker.ask_names(|id| names.want(id));
         }
-        self.pipeline.flush()?;
         if let Some(trouble) = self.pipeline.take_trouble() {
             self.lost_recording = true;
             log::warn!("the recording ends here, tracing goes on: {trouble}");
         }
-        Ok(())
+        Ok(self.pipeline.flush()?)
     }
 
     /// Looks at all processes, after a loss. What the ring still holds counts for more: how a process ended, for one.
-    fn look_again(&mut self) -> anyhow::Result<Present> {
+    fn look_again(&mut self) -> anyhow::Result<()> {
         let mut shown = Vec::new();
         let present = self.tracker.look_again(&mut shown)?;
         let (processes, others): (Vec<_>, Vec<_>) =
             shown.into_iter().partition(|event| matches!(event.1, What::Process(_)));
         self.events.extend(others);
         let told = self.events.len();
-        self.drain_all()?;
+        let now = boot_now();
+        while self.drain()? && self.behind.is_none_or(|read| read <= now) {}
         let ended: HashSet<_> = self.events[told..]
             .iter()
             .filter_map(|Event(_, what)| match what {
@@ -266,7 +294,8 @@ impl Session {
             .collect();
         let lives = |event: &Event| !matches!(&event.1, What::Process(seen) if ended.contains(&seen.task.key()));
         self.events.extend(processes.into_iter().filter(lives));
-        Ok(present)
+        self.present = Some(present);
+        Ok(())
     }
 
     fn answer(&mut self, want: Want) -> anyhow::Result<()> {
@@ -279,28 +308,65 @@ impl Session {
         Ok(())
     }
 
-    /// Takes all that is in the ring now. What comes meanwhile is left: a storm would keep us here for ever.
-    fn drain_all(&mut self) -> anyhow::Result<()> {
+    /// Takes what the kernel has to tell. Returns whether there is more.
+    fn drain(&mut self) -> anyhow::Result<bool> {
+        let more = self.tracker.drain(&mut self.events)?;
+        // losses have the time at which they were noticed
+        let read = self.events.iter().rev().find(|event| !matches!(event.1, What::Lost(_))).map(|event| event.0);
+        self.behind = if more { read.or(self.behind) } else { None };
+        Ok(more)
+    }
+
+    /// Takes in what happened until now. Under a storm there is always more: what comes later is not waited for, and
+    /// what there is no time for is told as lost.
+    fn drain_the_last(&mut self, begun: Instant) -> anyhow::Result<()> {
         let now = boot_now();
-        while self.tracker.drain(&mut self.events)? && self.tracker.drained_to() <= now {}
+        let mut left = Lost::default();
+        let mut done = false;
+        loop {
+            for batch in std::mem::take(&mut self.events).chunks(BATCH) {
+                if begun.elapsed() >= LAST_LOOK {
+                    left = left.plus(&leftover::count(batch));
+                    continue;
+                }
+                self.pipeline.take(batch)?;
+                self.pipeline.flush()?;
+                // as far as there is room: a slow reader gets its time when the recording is complete
+                self.sink.deliver().now_or_never().transpose()?;
+            }
+            if done {
+                break;
+            }
+            if begun.elapsed() >= LAST_COUNT {
+                log::warn!("more happened in the last moment than could be read");
+                break;
+            }
+            done = !self.drain()? || self.behind.is_some_and(|read| read > now);
+        }
+        if left.total() > 0 {
+            self.events.push(Event(boot_now(), What::Lost(left)));
+        }
         Ok(())
     }
 
-    /// Ends: takes in the rest, completes the recording, writes what is left to write.
+    /// Ends: takes in the rest, completes the recording, writes what is left to write. Takes less than a second.
     ///
     /// # Errors
     /// When the output or the end of the recording cannot be written.
     pub async fn finish(mut self) -> anyhow::Result<()> {
-        self.drain_all()?;
+        let begun = Instant::now();
+        let drained = self.drain_the_last(begun);
         self.tracker.counted(&mut self.events);
         let events = std::mem::take(&mut self.events);
         self.pipeline.take(&events)?;
-        self.pipeline.tick(boot_now())?;
+        self.pipeline.tick(self.behind.unwrap_or_else(boot_now))?;
         self.pipeline.flush()?;
         let recorded = self.pipeline.finish_recording();
-        self.sink.close(CLOSE).await?;
+        drained?;
+        let unread = self.sink.close(begun + CLOSE).await?;
         recorded.context("cannot complete the recording")?;
         anyhow::ensure!(!self.lost_recording, "the recording is not complete");
+        anyhow::ensure!(unread == 0, "the output is not complete: its reader is too slow and left {unread} bytes");
         Ok(())
     }
 }
@@ -309,26 +375,6 @@ async fn sleep_until(due: Option<Instant>) {
     match due {
         Some(due) => tokio::time::sleep_until(due).await,
         None => std::future::pending().await,
-    }
-}
-
-/// The signals that ask us to end.
-struct Interrupt([Incoming; 3]);
-
-impl Interrupt {
-    fn new() -> io::Result<Self> {
-        let [int, term, hup] = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal);
-        Ok(Self([int?, term?, hup?]))
-    }
-
-    /// Safe to cancel.
-    async fn wait(&mut self) {
-        let [int, term, hup] = &mut self.0;
-        tokio::select! {
-            _ = int.recv() => {}
-            _ = term.recv() => {}
-            _ = hup.recv() => {}
-        }
     }
 }
 

@@ -1,25 +1,20 @@
 //! Standard output behind a thread: a reader that stalls never stalls the tracing.
 //!
-//! Text is handed over in chunks, one for each batch of events. When the reader is slow the chunks queue up until
-//! they hold [`ROOM`] bytes; then writing fails over to waiting, the ring fills, and what does not fit is counted as
-//! lost: nothing disappears in silence.
+//! Text is handed over in chunks, one for each batch of events. When the reader is slow the chunks queue up to so many
+//! bytes; then [`Sink::deliver`] waits, nobody drains the ring, it fills, and what does not fit is counted as lost:
+//! nothing disappears in silence.
 
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{self, UnboundedSender};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 /// Bytes that may wait for the reader.
-const ROOM: u32 = 16 << 20;
-/// Bytes written in one go: so often it is seen whether the reader still reads.
-const PIECE: usize = 16 * 1024;
-/// However slowly somebody reads, in the end we wait no longer than this.
-const LONGEST: Duration = Duration::from_secs(10);
+const QUEUED: u32 = 16 << 20;
 /// A chunk is handed over when it has this size, bytes.
 const CHUNK: usize = 64 * 1024;
 
@@ -45,33 +40,41 @@ impl Buffer {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// How much of the room it needs; more than there is needs all of it.
-    fn weight(&self) -> u32 {
-        let len = self.0.lock().unwrap_or_else(PoisonError::into_inner).len();
-        u32::try_from(len).map_or(ROOM, |len| len.min(ROOM))
-    }
-
     /// Whether enough is waiting to be worth a chunk of its own.
     #[must_use]
     pub fn is_large(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).len() >= CHUNK
+        self.len() >= CHUNK
+    }
+
+    /// Bytes written since the last [`Buffer::take`].
+    fn len(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 }
-
-/// Text on its way, and the part of the room that it takes up.
-type Chunk = (Vec<u8>, u32);
 
 /// The thread that writes.
 #[derive(Debug)]
 pub struct Sink {
     buffer: Buffer,
-    /// One permit a byte that may be queued. The thread closes it when it ends.
-    room: Arc<Semaphore>,
-    /// Bytes handed over, and bytes written.
-    handed_over: usize,
-    written: Arc<AtomicUsize>,
     chunks: Option<UnboundedSender<Chunk>>,
+    /// Bytes that may still be queued. Closed by the thread as it ends.
+    room: Arc<Semaphore>,
     thread: Option<JoinHandle<io::Result<()>>>,
+}
+
+/// Text on its way, and the room it takes until it is written.
+struct Chunk {
+    text: Vec<u8>,
+    _room: OwnedSemaphorePermit,
+}
+
+/// Wakes whoever waits for room when the thread ends, however it ends.
+struct Closing(Arc<Semaphore>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 impl Sink {
@@ -80,32 +83,21 @@ impl Sink {
     /// # Errors
     /// When no thread can be made.
     pub fn new(mut out: impl Write + Send + 'static) -> io::Result<Self> {
+        // bounded by the room that each chunk takes
         let (chunks, mut incoming) = mpsc::unbounded_channel::<Chunk>();
-        let room = Arc::new(Semaphore::new(ROOM as usize));
-        let given_back = room.clone();
-        let written = Arc::new(AtomicUsize::new(0));
-        let progress = written.clone();
-        let mut write = move || {
-            while let Some((chunk, weight)) = incoming.blocking_recv() {
-                for piece in chunk.chunks(PIECE) {
-                    out.write_all(piece)?;
-                    progress.fetch_add(piece.len(), Ordering::Relaxed);
-                }
-                given_back.add_permits(weight as usize);
+        let room = Arc::new(Semaphore::new(QUEUED as usize));
+        let closing = Closing(Arc::clone(&room));
+        let thread = std::thread::Builder::new().name("tracer-output".to_owned()).spawn(move || {
+            let _closing = closing;
+            while let Some(chunk) = incoming.blocking_recv() {
+                out.write_all(&chunk.text)?;
                 if incoming.is_empty() {
                     out.flush()?;
                 }
             }
             out.flush()
-        };
-        let ended = room.clone();
-        let thread = std::thread::Builder::new().name("tracer-output".to_owned()).spawn(move || {
-            let result = write();
-            ended.close();
-            result
         })?;
-        let (buffer, chunks, thread) = (Buffer::default(), Some(chunks), Some(thread));
-        Ok(Self { buffer, room, handed_over: 0, written, chunks, thread })
+        Ok(Self { buffer: Buffer::default(), chunks: Some(chunks), room, thread: Some(thread) })
     }
 
     /// What views write to.
@@ -114,73 +106,43 @@ impl Sink {
         self.buffer.clone()
     }
 
-    /// Hands over what was written. Waits only when the reader is far behind. Safe to cancel: what was not handed over
+    /// Hands over what was written. Waits only when the reader is far behind. Safe to cancel: what is not handed over
     /// stays in the buffer.
     ///
     /// # Errors
     /// What the thread met: it ended. A broken pipe among others.
     pub async fn deliver(&mut self) -> io::Result<()> {
-        let weight = self.buffer.weight();
-        if weight == 0 {
+        let length = self.buffer.len();
+        if length == 0 {
             return Ok(());
         }
-        let gone = match (self.room.acquire_many(weight).await, &self.chunks) {
-            (Ok(room), Some(chunks)) => {
-                room.forget();
-                let chunk = self.buffer.take();
-                self.handed_over += chunk.len();
-                chunks.send((chunk, weight)).is_err()
-            }
-            _ => true,
-        };
+        // what is larger than the whole queue has it for itself
+        let room = u32::try_from(length).unwrap_or(QUEUED).min(QUEUED);
+        let Ok(room) = Arc::clone(&self.room).acquire_many_owned(room).await else { return self.join() };
+        let chunk = Chunk { text: self.buffer.take(), _room: room };
+        let gone = self.chunks.as_ref().is_none_or(|chunks| chunks.send(chunk).is_err());
         if gone { self.join() } else { Ok(()) }
     }
 
-    /// Writes the rest as long as somebody reads: a reader that takes nothing for `patience` must not keep the program
-    /// from ending. What it did not take is said.
+    /// Writes the rest until `deadline`: a reader that stalls must not keep the program from ending. Returns how many
+    /// bytes, more or less, it did not take.
     ///
     /// # Errors
     /// What the thread met.
-    pub async fn close(mut self, patience: Duration) -> io::Result<()> {
-        let begun = Instant::now();
-        let mut seen = (self.written.load(Ordering::Relaxed), begun);
-        let delivered = loop {
-            let short = Duration::from_millis(20);
-            if let Ok(delivered) = tokio::time::timeout(short, self.deliver()).await {
-                break Some(delivered);
-            }
-            if self.is_hopeless(&mut seen, begun, patience) {
-                break None;
-            }
-        };
+    pub async fn close(mut self, deadline: Instant) -> io::Result<usize> {
+        let delivered = tokio::time::timeout_at(deadline, self.deliver()).await;
         drop(self.chunks.take());
-        if let Some(delivered) = delivered {
-            delivered?;
-            while self.thread.as_ref().is_some_and(|thread| !thread.is_finished()) {
-                if self.is_hopeless(&mut seen, begun, patience) {
-                    self.say_what_is_lost();
-                    return Ok(());
-                }
-                tokio::time::sleep(Duration::from_millis(2)).await;
+        let mut pause = Duration::from_micros(100);
+        while self.thread.as_ref().is_some_and(|thread| !thread.is_finished()) {
+            if Instant::now() >= deadline {
+                return Ok(self.buffer.len() + (QUEUED as usize).saturating_sub(self.room.available_permits()));
             }
-            return self.join();
+            tokio::time::sleep_until(deadline.min(Instant::now() + pause)).await;
+            pause = (pause * 2).min(Duration::from_millis(5));
         }
-        self.say_what_is_lost();
-        Ok(())
-    }
-
-    /// Whether nobody reads any more. `seen` is how much was written, and when that was noticed.
-    fn is_hopeless(&self, seen: &mut (usize, Instant), begun: Instant, patience: Duration) -> bool {
-        let written = self.written.load(Ordering::Relaxed);
-        if written != seen.0 {
-            *seen = (written, Instant::now());
-        }
-        seen.1.elapsed() >= patience || begun.elapsed() >= LONGEST
-    }
-
-    fn say_what_is_lost(&self) {
-        let left = self.handed_over + self.buffer.weight() as usize - self.written.load(Ordering::Relaxed);
-        log::warn!("nobody reads the output: its last {} KiB are not written", left.div_ceil(1024));
+        delivered.unwrap_or(Ok(()))?;
+        self.join()?;
+        Ok(self.buffer.len())
     }
 
     fn join(&mut self) -> io::Result<()> {
@@ -225,49 +187,44 @@ mod tests {
         }
     }
 
+    /// Keeps what passes.
+    struct Keeping(Stalled, Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Keeping {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let written = self.0.write(bytes)?;
+            self.1.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&bytes[..written]);
+            Ok(written)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn in_a_while() -> Instant {
+        Instant::now() + Duration::from_secs(10)
+    }
+
     #[tokio::test]
     async fn a_broken_pipe_is_told() {
         let sink = Sink::new(Broken).expect("a thread");
         sink.buffer().write_all(b"line").expect("memory");
-        let error = sink.close(Duration::from_secs(10)).await.expect_err("the pipe is broken");
+        let error = sink.close(in_a_while()).await.expect_err("the pipe is broken");
         assert!(crate::output::is_broken_pipe(&error));
     }
 
     #[tokio::test]
-    async fn what_waits_for_a_stalled_reader_is_bounded_and_not_forgotten() {
-        let (release, gate) = mpsc::channel();
-        let mut sink = Sink::new(Stalled(gate)).expect("a thread");
-        let mut buffer = sink.buffer();
-        let half = vec![b'x'; ROOM as usize / 2 + 1];
-        buffer.write_all(&half).expect("memory");
-        sink.deliver().await.expect("there is room");
-        buffer.write_all(&half).expect("memory");
-        let soon = Duration::from_millis(1);
-        assert!(tokio::time::timeout(soon, sink.deliver()).await.is_err(), "there is no room for both");
-        assert_eq!(sink.buffer().take().len(), half.len(), "it is still there");
-        drop(release);
-    }
-
-    #[tokio::test]
-    async fn a_slow_reader_gets_it_all() {
-        struct Slow(Arc<AtomicUsize>);
-        impl Write for Slow {
-            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-                std::thread::sleep(Duration::from_millis(5));
-                self.0.fetch_add(bytes.len(), Ordering::Relaxed);
-                Ok(bytes.len())
+    async fn a_broken_pipe_is_told_to_whoever_waits_for_room() {
+        let mut sink = Sink::new(Broken).expect("a thread");
+        let chunk = vec![b'x'; 1 << 20];
+        let error = loop {
+            sink.buffer().write_all(&chunk).expect("memory");
+            if let Err(error) = sink.deliver().await {
+                break error;
             }
-
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
-        let read = Arc::new(AtomicUsize::new(0));
-        let sink = Sink::new(Slow(read.clone())).expect("a thread");
-        sink.buffer().write_all(&vec![b'x'; 40 * PIECE]).expect("memory");
-        // it takes 200 ms and more
-        sink.close(Duration::from_millis(100)).await.expect("it reads");
-        assert_eq!(read.load(Ordering::Relaxed), 40 * PIECE);
+        };
+        assert!(crate::output::is_broken_pipe(&error));
     }
 
     #[tokio::test]
@@ -275,7 +232,41 @@ mod tests {
         let (release, gate) = mpsc::channel();
         let sink = Sink::new(Stalled(gate)).expect("a thread");
         sink.buffer().write_all(b"line").expect("memory");
-        sink.close(Duration::from_millis(20)).await.expect("it ends without the reader");
+        let left = sink.close(Instant::now() + Duration::from_millis(20)).await;
+        assert_eq!(left.expect("it ends without the reader"), 4);
         drop(release);
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_a_stalled_reader_is_bounded_in_bytes_and_nothing_of_it_is_lost() {
+        let (release, gate) = mpsc::channel();
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let mut sink = Sink::new(Keeping(Stalled(gate), Arc::clone(&written))).expect("a thread");
+        let chunk = vec![b'x'; 3 << 20];
+        let mut told = 0;
+        // the sixth chunk of 3 MiB does not fit into 16 MiB any more
+        while told < 6 * chunk.len() {
+            sink.buffer().write_all(&chunk).expect("memory");
+            told += chunk.len();
+            let delivered = tokio::time::timeout(Duration::from_millis(20), sink.deliver()).await;
+            assert_eq!(delivered.is_ok(), told <= QUEUED as usize, "after {told} bytes");
+        }
+        // a wait that was given up costs nothing
+        assert_eq!(sink.buffer().len(), chunk.len());
+        drop(release);
+        assert_eq!(sink.close(in_a_while()).await.expect("it is written"), 0);
+        assert_eq!(written.lock().expect("no panic").len(), told);
+    }
+
+    #[tokio::test]
+    async fn a_chunk_larger_than_all_room_is_written_too() {
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let (release, gate) = mpsc::channel();
+        drop(release);
+        let mut sink = Sink::new(Keeping(Stalled(gate), Arc::clone(&written))).expect("a thread");
+        sink.buffer().write_all(&vec![b'x'; QUEUED as usize + 1]).expect("memory");
+        sink.deliver().await.expect("it fits");
+        assert_eq!(sink.close(in_a_while()).await.expect("it is written"), 0);
+        assert_eq!(written.lock().expect("no panic").len(), QUEUED as usize + 1);
     }
 }

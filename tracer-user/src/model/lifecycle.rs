@@ -234,7 +234,8 @@ impl Node {
             let set_up_by = self.processes.get(process.parent.key());
             // an init made by the container's own program is a namespace nested inside
             let nested = set_up_by.is_some_and(|parent| {
-                parent.container == Some(key) && parent.started_program && !parent.is_zombie_now()
+                let launcher = plain && !parent.task.is_init();
+                parent.container == Some(key) && parent.started_program && !parent.is_zombie_now() && !launcher
             });
             let told = described == Some(task.pid);
             let init = process.task.is_init() && !nested;

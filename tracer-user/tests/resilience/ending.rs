@@ -1,6 +1,7 @@
 //! How it ends: in time and in order, whoever reads its output, or does not, and whatever goes on.
 
 use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use crate::lab::cgroup::Cgroup;
@@ -48,8 +49,10 @@ fn a_reader_that_stalls_keeps_nobody() {
         tracer.wait_until_stuck();
         lab::send(signal, tracer.pid());
         let (status, took) = tracer.wait();
-        assert_eq!(status.code(), Some(0), "after SIG{signal}");
+        assert_eq!(status.code(), Some(1), "after SIG{signal}: what was not read is told");
         assert!(took < PROMPT, "after SIG{signal} it took {took:?}");
+        let said = tracer.stderr();
+        assert!(said.contains("the output is not complete"), "{said}");
     }
 }
 
@@ -72,7 +75,7 @@ fn a_reader_that_stalls_costs_little_memory_and_no_time() {
     });
     let took = started.elapsed();
     println!("at most {peak} MiB, ended after {took:?}");
-    assert_eq!(status.code(), Some(0));
+    assert_eq!(status.code(), Some(1), "what was not read is told");
     assert!(took < Duration::from_secs(6) + PROMPT, "{took:?}");
 }
 
@@ -103,18 +106,27 @@ fn a_storm_keeps_nobody() {
         begun.recv_timeout(PATIENCE).expect("it speaks");
         lab::send(signal, tracer.pid());
         let (status, took) = tracer.wait();
-        assert_eq!(status.code(), Some(0), "after SIG{signal}");
         assert!(took < PROMPT, "after SIG{signal} it took {took:?}");
+        let complete = complete(status, &tracer.stderr());
         let last = reader.join().expect("the reader reads");
         let shown = String::from_utf8_lossy(&last[last.len().saturating_sub(200)..]).into_owned();
-        assert!(shown.ends_with("}\n"), "the last line is whole: {shown}");
+        assert!(!complete || shown.ends_with("}\n"), "the last line is whole: {shown}");
     }
     let started = Instant::now();
     let mut tracer = Raw::start(&[&RING[..], &["--cgroup", cgroup.arg(), "--duration", "1s"]].concat());
     let mut out = tracer.stdout.take().expect("a pipe");
     let reader = std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
     let (status, _) = tracer.wait();
-    assert_eq!(status.code(), Some(0));
-    assert!(started.elapsed() < Duration::from_secs(1) + PROMPT, "{:?}", started.elapsed());
+    let took = started.elapsed();
+    complete(status, &tracer.stderr());
+    assert!(took < Duration::from_secs(1) + PROMPT, "{took:?}");
     reader.join().expect("the reader reads").expect("to its end");
+}
+
+/// Whether the reader got all of it. On a busy machine it may be too slow for the last second's worth; that is said then.
+fn complete(status: ExitStatus, stderr: &str) -> bool {
+    let complete = status.code() == Some(0);
+    let told = status.code() == Some(1) && stderr.contains("the output is not complete");
+    assert!(complete || told, "{status}: {stderr}");
+    complete
 }
