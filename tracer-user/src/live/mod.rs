@@ -7,6 +7,7 @@ mod answers;
 mod gate;
 mod interrupt;
 mod leftover;
+mod loss;
 mod pipeline;
 pub mod sink;
 mod tracker;
@@ -32,8 +33,9 @@ use crate::output::{Clock, View};
 use crate::stream::{self, Cgroups, FORMAT, Start};
 
 pub use gate::Gate;
+pub use loss::Present;
 pub use pipeline::Pipeline;
-pub use tracker::{Options, Present, Tracker};
+pub use tracker::{Options, Tracker};
 
 use interrupt::Interrupt;
 use sink::{Buffer, Sink};

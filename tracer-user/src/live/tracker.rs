@@ -13,12 +13,13 @@ use tracer_common::CGROUP_V1;
 use crate::container::filter::Filters;
 use crate::container::hierarchy::Hierarchies;
 use crate::container::scan::{Classifier, cgroups_of, figures};
-use crate::event::{BootNs, CgroupFound, CgroupGone, CgroupId, Counted, Described, Event, Lost, Task, TaskKey, What};
+use crate::event::{BootNs, CgroupFound, CgroupGone, CgroupId, Counted, Described, Event, Task, What};
 use crate::model::Want;
 use crate::probe::{CgroupMade, CgroupV1, KernelLog, Probe, Record, Ring, Settings, TaskSeen};
 
 use super::answers;
 use super::boot_now;
+use super::loss::{Present, mark_ends};
 
 /// A removed cgroup stays tracked this long, ms: its last processes may still be zombies.
 const LINGER_MS: u64 = 5_000;
@@ -60,21 +61,6 @@ struct Only {
     containers: HashSet<String>,
     /// Processes outside of containers that `--pid` names.
     pids: HashSet<u32>,
-}
-
-/// All processes there were at a moment.
-#[derive(Clone, Debug)]
-pub struct Present {
-    at: BootNs,
-    tasks: HashSet<TaskKey>,
-}
-
-impl Present {
-    /// Whether a process was gone by then.
-    #[must_use]
-    pub fn lacks(&self, process: TaskKey) -> bool {
-        process.start < self.at.0 && !self.tasks.contains(&process)
-    }
 }
 
 /// What is fixed when tracing begins.
@@ -337,7 +323,7 @@ impl Tracker {
     pub fn snapshot(&mut self, events: &mut Vec<Event>) -> anyhow::Result<Present> {
         let at = boot_now();
         let tasks = self.probe.snapshot()?;
-        let present = Present { at, tasks: tasks.iter().map(|seen| seen.process.task.key()).collect() };
+        let present = Present::new(at, &tasks);
         let followed = self.followed(&tasks)?;
         for TaskSeen { time, mut process, cgroup_v2, cgroup_v1, .. } in tasks.into_iter().filter(|seen| !seen.ending) {
             let tracked = [cgroup_v2, cgroup_v1].into_iter().find(|cgroup| self.cgroups.contains_key(cgroup));
@@ -451,17 +437,6 @@ impl Tracker {
             self.cgroups.remove(&cgroup);
         }
         Ok(())
-    }
-}
-
-/// Something was lost before, between or after the events from `start` on: nobody knows where. What ends by one of them
-/// must not be judged as if all were there, so each end comes with a loss of nothing.
-fn mark_ends(events: &mut Vec<Event>, start: usize) {
-    for event in events.split_off(start) {
-        if matches!(event.1, What::Exit(_) | What::Reaped(_) | What::CgroupGone(_)) {
-            events.push(Event(event.0, What::Lost(Lost::default())));
-        }
-        events.push(event);
     }
 }
 
