@@ -9,6 +9,7 @@ mod interrupt;
 mod leftover;
 mod loss;
 mod pipeline;
+mod privileges;
 pub mod sink;
 mod tracker;
 
@@ -91,6 +92,8 @@ pub struct Request {
     pub command: Vec<String>,
     /// Sockets of Docker and alike; `None` for none at all.
     pub docker: Option<Vec<PathBuf>>,
+    /// Keep the privileges: not for tracing, but for what else the caller does.
+    pub keep_privileges: bool,
 }
 
 /// Why [`Session::run_until`] came back.
@@ -138,6 +141,12 @@ impl Session {
             Some(path) => Some(stream::create(path, &start_record(&tracker, request, clock))?),
             None => None,
         };
+        if !request.keep_privileges
+            && let Err(error) = privileges::give_up(request.docker.as_deref().unwrap_or_default())
+        {
+            log::warn!("privileges that are not needed any more could not be given up: {error:#}");
+        }
+        // the first thread of our own: from here on nobody has more than that
         let sink = Sink::new(io::stdout()).context("cannot start the thread that writes the output")?;
         let view = view(sink.buffer(), clock);
         let (sender, descriptions) = mpsc::channel(DESCRIPTIONS);
