@@ -23,7 +23,7 @@ mod words;
 mod zombies;
 
 pub use change::*;
-pub use container::{Container, Stop};
+pub use container::{Attempt, Container, Stop};
 pub use explain::{Fault, fix_for};
 pub use names::*;
 pub use node::{Node, Want};
