@@ -143,7 +143,7 @@ async fn play(session: &mut Session, stage: &Stage, scenario: &'static Scenario,
         grace_ms: scenario.stop.and_then(|stop| u64::try_from(stop.grace.as_millis()).ok()),
         grace_source: scenario.stop.map(|_| "demo".to_owned()),
         ..Described::default()
-    });
+    })?;
     let life = async {
         let mut container = prepared.start().await?;
         container.watch().await?;

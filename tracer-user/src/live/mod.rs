@@ -175,8 +175,11 @@ impl Session {
     }
 
     /// Says of a container what a runtime would say.
-    pub fn describe(&mut self, described: Described) {
-        self.tracker.described(described, &mut self.events);
+    ///
+    /// # Errors
+    /// When the kernel's side fails.
+    pub fn describe(&mut self, described: Described) -> anyhow::Result<()> {
+        self.tracker.described(described, &mut self.events)
     }
 
     /// Traces until `end` comes, or `over` says so of the pipeline, which is asked after each batch of events. What
@@ -202,7 +205,7 @@ impl Session {
                 Some(described) = self.descriptions.recv() => {
                     // what the kernel told before comes before
                     self.drain()?;
-                    self.tracker.described(described, &mut self.events);
+                    self.tracker.described(described, &mut self.events)?;
                 }
                 readable = self.tracker.readable() => {
                     readable?;
