@@ -12,7 +12,7 @@ use crate::live::{End, Gate, NoSuchProcess, Options, Pipeline, Request, Session,
 
 use super::logging;
 use super::options::{Failure, Filters, View, note};
-use super::{DONE, NO_MATCH, UNSUITABLE};
+use super::{DONE, NO_MATCH, UNSUITABLE, is_broken_pipe};
 
 /// How long a container that is asked for may take to be there before we say that we wait for it.
 const SAY_WAITING: Duration = Duration::from_secs(1);
@@ -51,7 +51,7 @@ pub(super) struct Capture {
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub(super) verbose: u8,
     /// Size of the buffer between kernel and tracer in KiB, a power of two; more for storms of events
-    #[arg(long, value_name = "KIB", hide = true, value_parser = clap::value_parser!(u32).range(4..=1 << 20))]
+    #[arg(long, value_name = "KIB", hide = true, value_parser = clap::value_parser!(u32).range(16..=1 << 20))]
     ring_size: Option<u32>,
 }
 
@@ -86,6 +86,22 @@ async fn trace(args: &Args) -> anyhow::Result<ExitCode> {
         keep_privileges: false,
     };
     let mut session = Session::start(&request, |out, clock| args.view.open(out, clock)).map_err(unsuitable)?;
+    let followed = follow(&mut session, args).await;
+    let missing = unmatched(&session.pipeline);
+    // whatever ends the tracing, a reader who has seen enough among others: the recording is to be whole
+    let finished = session.finish().await;
+    match (followed, missing) {
+        (Err(error), _) if !is_broken_pipe(&error) => Err(error),
+        (followed, missing) => {
+            finished?;
+            followed?;
+            missing.map_or_else(|| Ok(ExitCode::from(DONE)), |message| Err(Failure::new(NO_MATCH, message).into()))
+        }
+    }
+}
+
+/// Traces until the end that was asked for, or until Ctrl-C.
+async fn follow(session: &mut Session, args: &Args) -> anyhow::Result<()> {
     let over = |pipeline: &Pipeline| (args.until_exit && pipeline.is_over()).then_some(());
     let end = async {
         match args.duration {
@@ -103,7 +119,7 @@ async fn trace(args: &Args) -> anyhow::Result<ExitCode> {
             |p| over(p).map(|()| true),
         )
         .await?;
-    note(&begun(&session, args));
+    note(&begun(session, args));
     let mut done = opening != End::Done(false);
     if !done {
         let waiting = async {
@@ -111,17 +127,12 @@ async fn trace(args: &Args) -> anyhow::Result<ExitCode> {
         };
         done = session.run_until(waiting, |p| over(p).map(|()| true)).await? != End::Done(false);
         if !done {
-            say_what_is_missing(&session, &args.docker);
+            say_what_is_missing(session, &args.docker);
             session.run_until(end, over).await?;
         }
     }
-    say_what_goes_on(&session);
-    let missing = unmatched(&session.pipeline);
-    session.finish().await?;
-    match missing {
-        Some(message) => Err(Failure::new(NO_MATCH, message).into()),
-        None => Ok(ExitCode::from(DONE)),
-    }
+    say_what_goes_on(session);
+    Ok(())
 }
 
 /// The line that says that tracing goes on, of what, and how to end it.

@@ -342,10 +342,12 @@ impl Session {
         self.pipeline.tick(self.tracker.behind().unwrap_or_else(boot_now))?;
         self.pipeline.flush()?;
         let recorded = self.pipeline.finish_recording();
-        drained?;
-        let unread = self.sink.close(begun + CLOSE).await?;
+        let closed = self.sink.close(begun + CLOSE).await;
+        // a recording that is not whole is worse than a reader who has seen enough
         recorded.context("cannot complete the recording")?;
         anyhow::ensure!(!self.lost_recording, "the recording is not complete");
+        drained?;
+        let unread = closed?;
         anyhow::ensure!(unread == 0, "the output is not complete: its reader is too slow and left {unread} bytes");
         Ok(())
     }
