@@ -152,6 +152,19 @@ impl Node {
     }
 }
 
+impl From<&Described> for ContainerName {
+    /// What a runtime's description alone tells.
+    fn from(described: &Described) -> Self {
+        Self {
+            id: described.id.clone(),
+            name: described.name.clone(),
+            pod: described.pod.clone(),
+            service: service(&described.labels),
+            labels: described.labels.clone(),
+        }
+    }
+}
+
 /// `PROJECT/SERVICE` from the labels that Docker Compose sets, and the replica's number if it is not the first.
 fn service(labels: &BTreeMap<String, String>) -> Option<String> {
     let label = |name: &str| labels.get(&format!("com.docker.compose.{name}")).filter(|value| !value.is_empty());
