@@ -72,6 +72,8 @@ pub const PROCESSES_TOLD: usize = 256;
 pub const DEPARTED_KEPT: usize = 1_024;
 /// Terminations kept.
 pub const TERMINATIONS_KEPT: usize = 512;
+/// Ends kept for the stop of one pod.
+pub const POD_ENDS_KEPT: usize = 64;
 /// Conditions kept.
 pub const CONDITIONS_KEPT: usize = 512;
 /// Containers kept after they are gone.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::event::{BootNs, PodName, TaskKey};
 
-use super::change::{ContainerRef, News, PodEnd, PodNews, Termination};
+use super::change::{ContainerName, ContainerRef, News, PodEnd, PodNews, Termination};
 use super::container::{Container, Told};
 use super::limits;
 use super::names::{ContainerState, Role};
@@ -161,6 +161,9 @@ impl Node {
         }
         let Some(pod) = self.pods.get_mut(&pod_key) else { return };
         let Some(stop) = &mut pod.stop else { return };
+        if stop.ended.len() == limits::POD_ENDS_KEPT {
+            stop.ended.remove(0);
+        }
         stop.ended.push(termination.clone());
         let all = pod.containers.clone();
         if all.iter().any(|member| *member != key && self.is_running(*member)) {
@@ -208,6 +211,7 @@ impl Node {
         let takes = container.described.is_none() && container.pod_uid.is_some() && !has_one && is_pause(process);
         if takes && let Some(container) = self.containers.get_mut(&key) {
             container.looks_like_sandbox = true;
+            container.name = Arc::new(ContainerName { sandbox: true, ..(*container.name).clone() });
             self.join_pod(key);
         }
         self.announce(at, key);

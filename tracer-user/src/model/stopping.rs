@@ -59,9 +59,12 @@ impl Node {
     fn killed_first(&mut self, at: BootNs, owner: ContainerKey, sender: Sender) {
         let Some(container) = self.containers.get_mut(&owner) else { return };
         let kill = Kill { at, sender };
+        let told_before = container.is_told_to_stop();
         if let Some(stop) = &mut container.stop {
             stop.kill.get_or_insert(kill);
-            self.pod_stop_begins(owner, at);
+            if !told_before {
+                self.pod_stop_begins(owner, at);
+            }
             return;
         }
         let (configured, grace) = (container.stop_signal(), container.grace_ms());

@@ -260,6 +260,7 @@ impl<W: Write> Text<W> {
             parts.extend(news.pid.map(|pid| format!("pid {pid}")));
             parts.extend(news.stop_signal.map(|signal| format!("stops by {signal}")));
             parts.extend(news.grace_ms.map(|ms| format!("grace {}", words::duration(ms))));
+            parts.extend(news.restarts.filter(|n| *n > 0).map(|n| format!("restart {n}")));
             parts.extend(news.runtime.as_deref().map(|runtime| safe(runtime, glyphs).into_owned()));
             parts.push(format!("id {short}"));
         }

@@ -17,7 +17,9 @@ pub(in crate::model) fn hints(story: &Story<'_>) -> Vec<Hint> {
     let mut hints = Vec::new();
     let took = story.took();
     let has_hook = termination.pre_stop.is_some() || story.container.unseen_hook().is_some();
-    if termination.verdict == Verdict::Graceful && !has_hook && took < limits::TOO_EARLY_MS {
+    // whoever had to wait for others of its pod is out of the endpoints by then
+    let waited = story.patience.late_ms.is_some();
+    if termination.verdict == Verdict::Graceful && !has_hook && !waited && took < limits::TOO_EARLY_MS {
         hints.push(Hint {
             kind: HintKind::TooEarly,
             text: format!(

@@ -174,7 +174,7 @@ fn grace(news: &Termination, glyphs: &Glyphs) -> String {
     let source = match news.grace.source.as_deref() {
         None => String::new(),
         Some("default") => ", nobody set it: the runtime's default".to_owned(),
-        Some("observed") => ", as observed between stop signal and SIGKILL".to_owned(),
+        Some("observed") => ", as observed: SIGKILL came then".to_owned(),
         Some("cri") => ", according to the runtime (CRI)".to_owned(),
         Some("docker") => ", according to Docker".to_owned(),
         Some(source) => format!(", according to {}", safe(source, glyphs)),

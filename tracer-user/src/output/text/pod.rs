@@ -45,7 +45,9 @@ impl<W: Write> Text<W> {
         let lines = wrap(&text, self.width.saturating_sub(left).max(20));
         let lines = lines.into_iter().map(|text| {
             let mut line = first.take().unwrap_or_default();
-            line.pad_to(left);
+            if line.width() < left {
+                line.pad_to(left);
+            }
             line.push(Paint::Warn, &text);
             line
         });
