@@ -10,6 +10,7 @@ use crate::event::{Ancestor, BootNs, Comm, Handler, Lost, PodName, SendResult};
 use crate::signal::{Signal, SignalSet};
 
 use super::names::{Cause, ConditionKind, ContainerState, HintKind, HookKind, Outcome, Role, Verdict};
+use super::pod::{PodNews, RestartNews};
 
 /// Something that became known, and when.
 #[derive(Clone, Debug, PartialEq)]
@@ -259,43 +260,6 @@ pub struct ContainerNews {
     pub restarts: Option<u32>,
     /// Full id of its pod's sandbox.
     pub sandbox_id: Option<String>,
-}
-
-/// All containers of a pod have ended.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PodNews {
-    /// UID of the pod.
-    pub uid: String,
-    /// Its namespace and name, where known.
-    pub name: Option<PodName>,
-    /// First sign of its stop.
-    pub started: BootNs,
-    /// The last process of its last container is gone.
-    pub ended: BootNs,
-    /// Its containers, in the order they were gone.
-    pub containers: Vec<PodEnd>,
-}
-
-/// The end of one container of a pod.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PodEnd {
-    /// Which.
-    pub container: ContainerRef,
-    /// Why it ended the way it did.
-    pub verdict: Verdict,
-    /// When its first process exited.
-    pub ended: BootNs,
-}
-
-/// A container was restarted in its pod.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RestartNews {
-    /// The new one.
-    pub container: ContainerRef,
-    /// How often it was restarted by now.
-    pub restarts: u32,
-    /// How the one before ended, if that was seen.
-    pub before: Option<Arc<Termination>>,
 }
 
 /// The end of a container, from the first sign to the last process.

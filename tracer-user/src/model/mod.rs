@@ -31,6 +31,6 @@ pub use explain::{Fault, fix_for};
 pub use names::*;
 pub use node::{Node, Want};
 pub use outcome::{DEMO_SHIM, outcome};
-pub use pod::{Pod, PodKey, PodStop};
+pub use pod::{Pod, PodEnd, PodKey, PodNews, PodStop, RestartNews};
 pub use process::{ContainerKey, Place, Process, Processes, Receipt};
 pub use program::Program;

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use crate::event::{BootNs, PodName, TaskKey};
 
-use super::change::{ContainerName, ContainerRef, News, PodEnd, PodNews, Termination};
+use super::change::{ContainerName, ContainerRef, News, Termination};
 use super::container::{Container, Told};
 use super::limits;
-use super::names::{ContainerState, Role};
+use super::names::{ContainerState, Role, Verdict};
 use super::node::{Node, Timer};
 use super::process::{ContainerKey, Process};
 
@@ -41,6 +41,43 @@ pub struct PodStop {
     pub ended: Vec<Arc<Termination>>,
     /// The summary was told.
     told: bool,
+}
+
+/// All containers of a pod have ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PodNews {
+    /// UID of the pod.
+    pub uid: String,
+    /// Its namespace and name, where known.
+    pub name: Option<PodName>,
+    /// First sign of its stop.
+    pub started: BootNs,
+    /// The last process of its last container is gone.
+    pub ended: BootNs,
+    /// Its containers, in the order they were gone.
+    pub containers: Vec<PodEnd>,
+}
+
+/// The end of one container of a pod.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PodEnd {
+    /// Which.
+    pub container: ContainerRef,
+    /// Why it ended the way it did.
+    pub verdict: Verdict,
+    /// When its first process exited.
+    pub ended: BootNs,
+}
+
+/// A container was restarted in its pod.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RestartNews {
+    /// The new one.
+    pub container: ContainerRef,
+    /// How often it was restarted by now.
+    pub restarts: u32,
+    /// How the one before ended, if that was seen.
+    pub before: Option<Arc<Termination>>,
 }
 
 impl Node {

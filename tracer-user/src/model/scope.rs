@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use crate::event::{BootNs, CgroupFound, CgroupId, Described};
 
-use super::change::{ContainerName, News, RestartNews};
+use super::change::{ContainerName, News};
 use super::container::{Container, Told};
 use super::limits;
 use super::names::ContainerState;
 use super::node::Node;
+use super::pod::RestartNews;
 use super::process::ContainerKey;
 
 impl Node {
