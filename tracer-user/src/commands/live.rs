@@ -165,8 +165,8 @@ fn say_what_is_missing(session: &Session, named: &Sockets) {
         let asked_for = named.names(socket);
         let told = format!("{} {state}", socket.path.display());
         match state {
-            runtime::State::Absent | runtime::State::Connecting if !asked_for => log::info!("{told}"),
             runtime::State::Connected { .. } => log::info!("{told}"),
+            state if state.is_quiet() && !asked_for => log::info!("{told}"),
             _ => note(&told),
         }
     }
