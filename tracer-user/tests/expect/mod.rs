@@ -26,6 +26,9 @@ pub(crate) fn directory() -> PathBuf {
 pub(crate) struct Expect {
     /// What happens and why, for people.
     pub(crate) about: String,
+    /// There is no recording yet: only the real container is judged by it.
+    #[serde(default)]
+    pub(crate) unrecorded: bool,
     /// Every termination, in order.
     #[serde(default)]
     pub(crate) terminations: Vec<Ending>,
@@ -41,6 +44,8 @@ pub(crate) struct Expect {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Ending {
+    /// `NAMESPACE/POD/NAME` of a pod's container. Not compared when it is left out.
+    container: Option<String>,
     verdict: Verdict,
     cause: Option<Cause>,
     certain: bool,
@@ -61,6 +66,8 @@ pub(crate) struct Ending {
     hints: Vec<HintKind>,
     /// Name of the preStop hook's program.
     pre_stop: Option<String>,
+    /// How that ended, like `exit`. Not compared when it is left out.
+    pre_stop_exit: Option<String>,
 }
 
 /// Times are ranges of seconds: machines are busy.
@@ -165,6 +172,12 @@ impl Ending {
         differences.compare("hints", &expected, &hints);
         let hook = line["pre_stop"]["process"]["comm"].as_str();
         differences.compare("pre_stop", &self.pre_stop.as_deref(), &hook);
+        if self.pre_stop_exit.is_some() {
+            differences.compare("pre_stop.exit", &self.pre_stop_exit, &told_exit(&line["pre_stop"]["exit"]));
+        }
+        if self.container.is_some() {
+            differences.compare("container", &self.container, &told_container(&line["container"]));
+        }
         if let Some(grace) = &self.grace {
             grace.compare(&line["grace"], differences);
         }
@@ -199,6 +212,12 @@ fn text(value: &Value) -> &str {
 fn told_sender(sender: &Value) -> Option<String> {
     let role = sender["role"].as_str()?;
     Some(format!("{} ({role})", text(&sender["comm"])))
+}
+
+/// `NAMESPACE/POD/NAME`
+fn told_container(container: &Value) -> Option<String> {
+    let (pod, name) = (&container["pod"], container["name"].as_str()?);
+    Some(format!("{}/{}/{name}", pod["namespace"].as_str()?, pod["name"].as_str()?))
 }
 
 /// `3` or `SIGKILL`
