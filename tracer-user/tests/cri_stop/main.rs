@@ -39,7 +39,7 @@ fn stop_all(test: &str, cgroups: Cgroups) {
     if !lab::can_run(test, &PROGRAMS) {
         return;
     }
-    let here = |case: &Case| stops::chosen(case.pod.name) && lab::can_run(case.pod.name, case.needs);
+    let here = |case: &Case| stops::chosen(&case.pod.name) && lab::can_run(&case.pod.name, case.needs);
     let cases: Vec<_> = cases::all().into_iter().filter(here).collect();
     let containerd = Containerd::start(cgroups);
     let kubelet = Kubelet::new(&containerd);
@@ -50,7 +50,7 @@ fn stop_all(test: &str, cgroups: Cgroups) {
     let ran = stops::each(&cases, |case| run::run(&kubelet, case));
     let mut failures = Vec::new();
     for (case, ran) in &ran {
-        let name = case.pod.name;
+        let name = case.pod.name.as_str();
         let Some(ran) = ran else {
             failures.push(format!("{name} did not run to its end, see above"));
             continue;
@@ -69,7 +69,7 @@ fn stop_all(test: &str, cgroups: Cgroups) {
     if let Some(recording) = recording {
         let recorded: Vec<_> = ran
             .iter()
-            .filter_map(|(case, ran)| Some((recorded_as(case.pod.name, cgroups)?, ids(ran.as_ref()?))))
+            .filter_map(|(case, ran)| Some((recorded_as(&case.pod.name, cgroups)?, ids(ran.as_ref()?))))
             .collect();
         record::split(&recording, &recorded);
     }

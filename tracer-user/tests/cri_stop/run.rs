@@ -26,7 +26,7 @@ pub(crate) fn run(kubelet: &Kubelet<'_>, case: &Case) -> Ran {
 }
 
 fn take<'scope>(kubelet: &'scope Kubelet<'_>, pod: &'scope Pod, step: Step, scope: &'scope Scope<'scope, '_>) {
-    let name = pod.spec.name;
+    let name = &pod.spec.name;
     let first = || pod.container(pod.spec.containers[0].name);
     let what = format!("{name}: {step:?}");
     match step {

@@ -81,9 +81,11 @@ impl<'a> Kubelet<'a> {
     pub(crate) fn new(containerd: &'a Containerd) -> Self {
         let kubelet = Self { containerd };
         until("CRI to know the images", PATIENCE, || {
-            let answer = kubelet.call("ListImages", async |channel| {
+            // A containerd that has just started answers that it is not initialized.
+            let answer = kubelet.try_call(async |channel| {
                 ImageServiceClient::new(channel).list_images(ListImagesRequest::default()).await
             });
+            let answer = answer.ok()?;
             let names: Vec<_> = answer.images.iter().flat_map(|image| &image.repo_tags).collect();
             image::names().all(|name| names.contains(&&name)).then_some(())
         });

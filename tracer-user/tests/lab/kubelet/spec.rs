@@ -16,7 +16,7 @@ use std::path::Path;
 #[derive(Clone, Debug)]
 pub(crate) struct PodSpec {
     /// Its name, in [`NAMESPACE`].
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     /// `terminationGracePeriodSeconds`
     pub(crate) grace: u32,
     /// Where its cgroup is.
@@ -78,9 +78,9 @@ impl ContainerSpec {
 
 impl PodSpec {
     /// A plain one with one container, `main`.
-    pub(crate) fn new(name: &'static str, grace: u32, command: &'static [&'static str]) -> Self {
+    pub(crate) fn new(name: &str, grace: u32, command: &'static [&'static str]) -> Self {
         Self {
-            name,
+            name: name.to_owned(),
             grace,
             parent: Parent::Cgroupfs,
             pids: Pids::Own,
@@ -127,7 +127,7 @@ impl PodSpec {
 
     fn labels(&self) -> HashMap<String, String> {
         map([
-            ("io.kubernetes.pod.name", self.name),
+            ("io.kubernetes.pod.name", &self.name),
             ("io.kubernetes.pod.namespace", NAMESPACE),
             ("io.kubernetes.pod.uid", &self.uid()),
         ])
@@ -146,7 +146,7 @@ impl PodSpec {
             annotations.insert("kubernetes.io/config.hash".to_owned(), self.uid());
         }
         let metadata = PodSandboxMetadata {
-            name: self.name.to_owned(),
+            name: self.name.clone(),
             uid: self.uid(),
             namespace: NAMESPACE.to_owned(),
             attempt: 0,
