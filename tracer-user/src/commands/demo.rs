@@ -79,6 +79,8 @@ async fn show(args: &Args, scenarios: &[&'static Scenario]) -> anyhow::Result<Ex
         record: args.capture.record.clone(),
         command: std::env::args().skip(1).collect(),
         docker: None,
+        // containers are made while it goes on
+        keep_privileges: true,
     };
     let mut buffer = Buffer::default();
     let mut session = Session::start(&request, |out, clock: Clock| {

@@ -83,6 +83,7 @@ async fn trace(args: &Args) -> anyhow::Result<ExitCode> {
         record: args.capture.record.clone(),
         command: std::env::args().skip(1).collect(),
         docker: Some(if args.docker.is_empty() { docker::usual_sockets() } else { args.docker.clone() }),
+        keep_privileges: false,
     };
     let mut session = Session::start(&request, |out, clock| args.view.open(out, clock)).map_err(unsuitable)?;
     let over = |pipeline: &Pipeline| (args.until_exit && pipeline.is_over()).then_some(());

@@ -1,9 +1,11 @@
 //! Options that several commands share.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::os::fd::AsFd as _;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
+use nix::poll::{PollFd, PollFlags, poll};
 
 use crate::container::filter;
 use crate::live::sink::Buffer;
@@ -109,6 +111,9 @@ fn rustix_width() -> Option<usize> {
     (size.ws_col > 0).then(|| usize::from(size.ws_col))
 }
 
+/// How long a reader of standard error may take, ms. With `2>&1 | less` it is as slow as that of the output.
+const PATIENCE_MS: u16 = 100;
+
 /// An error that has an exit code of its own.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
@@ -129,11 +134,21 @@ impl Failure {
 /// Says something on standard error, so that standard output stays what it is for.
 pub(super) fn note(text: &str) {
     let text = crate::printable::text(text).into_owned();
-    writeln!(std::io::stderr(), "tracer: {text}").unwrap_or_default();
+    say(&format!("tracer: {text}\n"));
 }
 
 /// Says what went wrong.
 pub(super) fn complain(text: &str) {
     let lines: Vec<_> = text.lines().map(crate::printable::text).collect();
-    writeln!(std::io::stderr(), "tracer: error: {}", lines.join("\n")).unwrap_or_default();
+    say(&format!("tracer: error: {}\n", lines.join("\n")));
+}
+
+/// Writes to standard error unless its reader stalls: that must not keep us from tracing, or from ending.
+fn say(text: &str) {
+    let mut stderr = std::io::stderr().lock();
+    let nobody_reads = poll(&mut [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)], PATIENCE_MS) == Ok(0);
+    if !nobody_reads {
+        // where there is no standard error there is nobody to tell
+        stderr.write_all(text.as_bytes()).unwrap_or_default();
+    }
 }

@@ -20,9 +20,14 @@ pub(super) fn pending(task: TaskKey) -> Option<PendingSeen> {
 pub(super) fn state(task: TaskKey) -> Option<StateSeen> {
     let process = find(task)?;
     let state = process.stat().ok()?.state;
-    // needs CAP_SYS_ADMIN, and a kernel with CONFIG_STACKTRACE
+    // needs CAP_SYS_ADMIN, which live tracing gives up, and a kernel with CONFIG_STACKTRACE
     let stack = std::fs::read_to_string(format!("/proc/{}/stack", task.pid)).unwrap_or_default();
-    Some(StateSeen { task, state, stack: functions(&stack) })
+    let mut stack = functions(&stack);
+    if stack.is_empty() {
+        // the function in which it sleeps; CAP_SYS_PTRACE will do
+        stack.extend(process.wchan().ok().filter(|function| !matches!(function.as_str(), "" | "0")));
+    }
+    Some(StateSeen { task, state, stack })
 }
 
 /// The executable of a process, as it sees it itself.
@@ -69,5 +74,36 @@ mod tests {
         assert!(matches!(state(task).map(|seen| seen.state), Some('R' | 'S')));
         assert_eq!(pending(TaskKey { pid, start: task.start + NS_PER_TICK }), None);
         assert_eq!(pending(TaskKey { pid: 0, start: 0 }), None);
+    }
+
+    /// As live tracing is, once it has given up what it does not need.
+    #[test]
+    fn where_a_process_sleeps_is_known_without_many_privileges() {
+        use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
+        use std::time::{Duration, Instant};
+        let mut child = std::process::Command::new("sleep").arg("1000").spawn().expect("sleep is everywhere");
+        let pid = child.id();
+        let of_child = Process::new(i32::try_from(pid).expect("a pid")).and_then(|process| process.stat());
+        let task = TaskKey { pid, start: of_child.expect("it runs").starttime * NS_PER_TICK };
+        // capabilities are those of a thread
+        let seen = std::thread::spawn(move || {
+            let kept = capabilities(None).expect("its own").permitted & CapabilitySet::SYS_PTRACE;
+            let sets = CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() };
+            set_capabilities(None, sets).expect("fewer are always allowed");
+            let deadline = Instant::now() + Duration::from_secs(30);
+            loop {
+                let seen = state(task);
+                let asleep = |seen: &StateSeen| seen.stack.iter().any(|function| function.contains("nanosleep"));
+                if seen.as_ref().is_some_and(asleep) || Instant::now() > deadline {
+                    return seen;
+                }
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        });
+        let seen = seen.join();
+        child.kill().expect("it is ours");
+        child.wait().expect("it is ours");
+        let seen = seen.expect("no panic").expect("it runs");
+        assert_eq!((seen.state, seen.stack.len()), ('S', 1), "{seen:?}");
     }
 }

@@ -10,8 +10,8 @@ use crate::model::{News, Node, Want};
 use crate::output::View;
 use crate::stream::Recorder;
 
+use super::Present;
 use super::gate::Gate;
-use super::{Present, boot_now};
 
 /// Takes events in, lets news out.
 pub struct Pipeline {
@@ -104,7 +104,7 @@ impl Pipeline {
     #[must_use]
     pub fn gone(&self, present: &Present) -> Vec<Event> {
         let gone = self.node.processes().iter().filter(|process| present.lacks(process.key()));
-        gone.map(|process| Event(boot_now(), What::Reaped(Reaped { task: process.task }))).collect()
+        gone.map(|process| Event(present.at(), What::Reaped(Reaped { task: process.task }))).collect()
     }
 
     /// Terminations shown so far.

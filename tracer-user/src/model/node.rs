@@ -86,6 +86,7 @@ impl Node {
             What::State(seen) => self.on_state(*at, seen),
             What::Cgroup(found) => self.on_cgroup(*at, found),
             What::CgroupGone(gone) => self.on_cgroup_gone(*at, gone.cgroup),
+            What::Dismissed(dismissed) => self.on_dismissed(&dismissed.container),
             What::Described(described) => self.on_described(*at, described),
             What::CgroupFigures(figures) => self.on_figures(figures),
             What::Counted(counted) => {
