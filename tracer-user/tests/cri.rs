@@ -32,7 +32,7 @@ fn trace(containerd: &Containerd) -> Tracer {
 fn run(kubelet: &Kubelet<'_>, name: &str, grace: u32, command: &'static [&'static str]) -> (Pod, String) {
     let pod = kubelet.run(PodSpec::new(name, grace, command));
     let main = pod.container("main");
-    until(&format!("{name} to be ready"), PATIENCE, || kubelet.log(&pod, &main).contains(" ready").then_some(()));
+    until(&format!("{name} to be ready"), PATIENCE, || pod.log(&main).contains(" ready").then_some(()));
     (pod, main.id)
 }
 
@@ -67,36 +67,38 @@ fn a_runtime_that_hangs() {
     }
     let containerd = Containerd::start(Cgroups::PureV2);
     let kubelet = Kubelet::new(&containerd);
-    let (nameless, nameless_id) = run(&kubelet, "nameless", 5, DROPS);
-    let (slow, slow_id) = run(&kubelet, "slow", 3, DROPS);
-    let (later, later_id) = run(&kubelet, "later", 5, HANDLES);
-    let (nameless_pid, later_pid) = (kubelet.pid(&nameless_id), kubelet.pid(&later_id));
+    let (nameless, nameless_container) = run(&kubelet, "nameless", 5, DROPS);
+    let (slow, slow_container) = run(&kubelet, "slow", 3, DROPS);
+    let (later, later_container) = run(&kubelet, "later", 5, HANDLES);
+    let (nameless_pid, later_pid) = (kubelet.pid(&nameless_container), kubelet.pid(&later_container));
 
     // Nobody answers the tracer, from its beginning: what happens is told, without a name.
     containerd.hang();
     let mut tracer = trace(&containerd);
     send("TERM", nameless_pid);
     send("KILL", nameless_pid);
-    expect(&termination(&mut tracer, &nameless_id), "sigterm-dropped", None);
+    expect(&termination(&mut tracer, &nameless_container), "sigterm-dropped", None);
 
     // It goes on: the names of what still runs come.
     containerd.wake();
-    named(&mut tracer, &later_id, "later");
-    named(&mut tracer, &slow_id, "slow");
+    named(&mut tracer, &later_container, "later");
+    named(&mut tracer, &slow_container, "slow");
 
     scope(|scope| {
         // It hangs in the middle of a stop: SIGKILL comes when it goes on, and meanwhile another container ends.
         let stop = scope.spawn(|| kubelet.stop_containers(&slow, 3));
         tracer.wait_for("the drop", PATIENCE, |line| {
-            line["kind"] == "signal" && line["container"]["id"] == slow_id.as_str() && line["outcome"] == "dropped"
+            line["kind"] == "signal"
+                && line["container"]["id"] == slow_container.as_str()
+                && line["outcome"] == "dropped"
         });
         containerd.hang();
         send("TERM", later_pid);
-        expect(&termination(&mut tracer, &later_id), "graceful", Some("later"));
+        expect(&termination(&mut tracer, &later_container), "graceful", Some("later"));
         containerd.wake();
         stop.join().expect("kubelet stops it");
     });
-    expect(&termination(&mut tracer, &slow_id), "sigterm-dropped", Some("slow"));
+    expect(&termination(&mut tracer, &slow_container), "sigterm-dropped", Some("slow"));
     for pod in [&nameless, &slow, &later] {
         kubelet.remove(pod);
     }
@@ -116,23 +118,23 @@ fn a_runtime_that_restarts() {
     }
     let mut containerd = Containerd::start(Cgroups::PureV2);
     let mut tracer = trace(&containerd);
-    let (old, old_id) = run(&Kubelet::new(&containerd), "old", 5, HANDLES);
-    named(&mut tracer, &old_id, "old");
-    let old_pid = Kubelet::new(&containerd).pid(&old_id);
+    let (old, old_container) = run(&Kubelet::new(&containerd), "old", 5, HANDLES);
+    named(&mut tracer, &old_container, "old");
+    let old_pid = Kubelet::new(&containerd).pid(&old_container);
 
     // It goes: what it had told stays known.
     containerd.stop_containerd();
     send("TERM", old_pid);
-    expect(&termination(&mut tracer, &old_id), "graceful", Some("old"));
+    expect(&termination(&mut tracer, &old_container), "graceful", Some("old"));
 
     // It is back: it is asked about what it runs now.
     containerd.start_containerd();
     let kubelet = Kubelet::new(&containerd);
     kubelet.remove(&old);
-    let (new, new_id) = run(&kubelet, "new", 2, DROPS);
-    named(&mut tracer, &new_id, "new");
+    let (new, new_container) = run(&kubelet, "new", 2, DROPS);
+    named(&mut tracer, &new_container, "new");
     kubelet.delete(&new, None);
-    let told = termination(&mut tracer, &new_id);
+    let told = termination(&mut tracer, &new_container);
     expect(&told, "sigterm-dropped", Some("new"));
     assert_eq!((&told["grace"]["budget_s"], &told["grace"]["source"]), (&2.into(), &"cri".into()), "{told}");
     let ended = tracer.interrupt();

@@ -31,7 +31,7 @@ fn take<'scope>(kubelet: &'scope Kubelet<'_>, pod: &'scope Pod, step: Step, scop
     let what = format!("{name}: {step:?}");
     match step {
         Step::Ready => until(&what, PATIENCE, || {
-            let ready = |container: &_| kubelet.log(pod, container).contains(" ready");
+            let ready = |container: &_| pod.log(container).contains(" ready");
             pod.all().iter().all(ready).then_some(())
         }),
         Step::Runs(comm) => until(&what, PATIENCE, || host::runs(&first().id, comm).then_some(())),

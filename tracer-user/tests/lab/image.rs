@@ -63,7 +63,7 @@ pub(crate) fn archive(dir: &Path) -> PathBuf {
     let mut manifest = Vec::new();
     let mut add = |name: &str, layer: &Path, config: Value| {
         let file = format!("config-{}.json", manifest.len());
-        write(&images.join(&file), &config_file(layer, config));
+        write(&images.join(&file), &config_file(layer, &config));
         let layer = layer.file_name().and_then(|name| name.to_str()).expect("a name in plain text");
         manifest.push(json!({"Config": file, "RepoTags": [name], "Layers": [layer]}));
     };
@@ -92,7 +92,7 @@ fn pause(images: &Path) -> PathBuf {
 }
 
 /// <https://github.com/opencontainers/image-spec/blob/v1.1.0/config.md>
-fn config_file(layer: &Path, config: Value) -> Value {
+fn config_file(layer: &Path, config: &Value) -> Value {
     let sum = read(Command::new("sha256sum").arg(layer));
     let sum = sum.split(' ').next().unwrap_or_default();
     let architecture = match std::env::consts::ARCH {

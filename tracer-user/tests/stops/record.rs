@@ -87,6 +87,7 @@ fn of_containers(events: &[Event], ids: &[&str]) -> Vec<Event> {
             What::State(seen) => tasks.contains(&seen.task),
             What::Cgroup(found) => ids.contains(&found.container.as_str()),
             What::CgroupGone(gone) => cgroups.contains(&gone.cgroup),
+            What::Dismissed(dismissed) => ids.contains(&dismissed.container.as_str()),
             What::Described(described) => ids.contains(&described.id.as_str()),
             What::CgroupFigures(figures) => cgroups.contains(&figures.cgroup),
             What::Counted(counted) => cgroups.contains(&counted.cgroup),

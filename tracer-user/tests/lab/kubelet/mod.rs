@@ -26,7 +26,6 @@ use tonic::{Response, Status};
 const LEAST_GRACE_S: u32 = 2;
 
 /// The one who talks to containerd. It keeps nothing but where that is: threads may share it.
-#[derive(Clone, Copy)]
 pub(crate) struct Kubelet<'a> {
     containerd: &'a Containerd,
 }
@@ -62,6 +61,15 @@ impl Pod {
     #[track_caller]
     pub(crate) fn container(&self, name: &str) -> Running {
         self.lock().iter().rfind(|running| running.spec.name == name).expect("it was created").clone()
+    }
+
+    /// The log of a container, as CRI has it: each line begins with its time, its stream and a flag.
+    pub(crate) fn log(&self, running: &Running) -> String {
+        std::fs::read_to_string(self.log_file(&running.spec, running.attempt)).unwrap_or_default()
+    }
+
+    fn log_file(&self, spec: &ContainerSpec, attempt: u32) -> PathBuf {
+        PathBuf::from(&self.config.log_directory).join(spec::log_path(spec, attempt))
     }
 
     /// The last container of each name.
@@ -117,7 +125,7 @@ impl<'a> Kubelet<'a> {
     /// Creates and starts a container: for the first time, or again.
     #[track_caller]
     pub(crate) fn start(&self, pod: &Pod, spec: &ContainerSpec, attempt: u32) -> String {
-        let log = self.log_file(pod, spec, attempt);
+        let log = pod.log_file(spec, attempt);
         std::fs::create_dir_all(log.parent().expect("it has one")).expect("directories for logs can be made");
         let request = CreateContainerRequest {
             pod_sandbox_id: pod.sandbox.clone(),
@@ -238,15 +246,6 @@ impl<'a> Kubelet<'a> {
         });
         let info = answer.info.get("info").map(String::as_str).unwrap_or_default();
         (answer.status.expect("it has one"), serde_json::from_str(info).unwrap_or_default())
-    }
-
-    /// The log of a container, as CRI has it: each line begins with its time, its stream and a flag.
-    pub(crate) fn log(&self, pod: &Pod, running: &Running) -> String {
-        std::fs::read_to_string(self.log_file(pod, &running.spec, running.attempt)).unwrap_or_default()
-    }
-
-    fn log_file(&self, pod: &Pod, spec: &ContainerSpec, attempt: u32) -> PathBuf {
-        PathBuf::from(&pod.config.log_directory).join(spec::log_path(spec, attempt))
     }
 
     #[track_caller]
