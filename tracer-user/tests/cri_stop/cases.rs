@@ -151,6 +151,7 @@ fn paths() -> Vec<Case> {
     let fixed = PodSpec { fixed: true, ..PodSpec::new("cri-static", 10, EXITS) };
     vec![
         Case::new(PodSpec::new("cri-slices", 10, EXITS), &[Ready, Delete]).parent(Parent::Slices),
+        Case::new(PodSpec::new("cri-mixed-drivers", 10, EXITS), &[Ready, Delete]).parent(Parent::Mixed),
         Case::new(PodSpec::new("cri-no-qos", 10, EXITS), &[Ready, Delete]).parent(Parent::Runtime),
         Case::new(fixed, &[Ready, Delete]),
     ]

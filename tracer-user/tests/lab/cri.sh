@@ -91,5 +91,6 @@ done
 for container in $($ctr tasks ls --quiet || true); do $ctr tasks rm --force "$container" >/dev/null 2>&1 || true; done
 for container in $($ctr containers ls --quiet || true); do $ctr containers rm "$container" >/dev/null 2>&1 || true; done
 stop_containerd
-for path in $pods; do remove_cgroup "$path"; done
+# The last of them is where containerd puts pods that have no place of their own.
+for path in $pods /k8s.io; do remove_cgroup "$path"; done
 remove_all

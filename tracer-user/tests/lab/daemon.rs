@@ -131,3 +131,19 @@ impl Drop for Helper {
 fn search_path() -> String {
     format!("/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin:{}", std::env::var("PATH").unwrap_or_default())
 }
+
+/// Drops a daemon, and panics if it leaves what it must not: its directory, and processes of its containers or with that directory in
+/// their command lines.
+#[track_caller]
+pub(crate) fn drop_leaves_nothing<D>(daemon: D, dir: &Path, container: &str, pid: u32) {
+    drop(daemon);
+    assert!(!Path::new(&format!("/proc/{pid}")).exists(), "{container} outlives its daemon");
+    assert!(!dir.exists(), "{} is still there", dir.display());
+    let search = r#"grep -lsF "$1" /proc/[0-9]*/cmdline"#;
+    let named = output(Command::new("sh").args(["-c", search, "x"]).arg(dir)).stdout;
+    let own = format!("/proc/{}/", std::process::id());
+    let left = std::str::from_utf8(&named).expect("paths of numbers").lines().filter(|file| !file.starts_with(&own));
+    // The searching shell and grep name the directory themselves and are gone by now.
+    let left: Vec<_> = left.filter(|file| Path::new(file).exists()).collect();
+    assert!(left.is_empty(), "{left:?} still run with {}", dir.display());
+}

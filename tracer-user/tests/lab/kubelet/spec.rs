@@ -52,8 +52,10 @@ pub(crate) struct ContainerSpec {
 pub(crate) enum Parent {
     /// As its driver `cgroupfs` does.
     Cgroupfs,
-    /// As its driver `systemd` does: below slices.
+    /// As its driver `systemd` does: below slices. The container's own is not a scope: only systemd makes those.
     Slices,
+    /// The same, as a runtime whose driver is `cgroupfs` understands it: slice, prefix and id are one name.
+    Mixed,
     /// Nowhere, with `cgroupsPerQOS: false`: the runtime chooses.
     Runtime,
 }
@@ -104,15 +106,28 @@ impl PodSpec {
         format!("{}-{}-4{}-a{}-{}", part(0, 8), part(8, 12), part(13, 16), part(17, 20), part(20, 32))
     }
 
-    /// The path of its cgroup, from the root of every hierarchy.
+    /// The path of its cgroup, from the root of every hierarchy, if it has one.
     pub(super) fn cgroup(&self) -> Option<String> {
         match self.parent {
             Parent::Cgroupfs => Some(format!("/kubepods/burstable/pod{}", self.uid())),
-            Parent::Slices => {
-                let uid = self.uid().replace('-', "_");
-                Some(format!("/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{uid}.slice"))
-            }
-            Parent::Runtime => None,
+            Parent::Slices => Some(self.slices()),
+            Parent::Mixed | Parent::Runtime => None,
+        }
+    }
+
+    fn slices(&self) -> String {
+        let uid = self.uid().replace('-', "_");
+        format!("/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{uid}.slice")
+    }
+
+    /// What the runtime is told of it.
+    fn cgroup_parent(&self) -> String {
+        match self.parent {
+            Parent::Cgroupfs => self.cgroup().unwrap_or_default(),
+            // A name that ends in .slice means systemd's way to containerd.
+            Parent::Slices => format!("{}/.", self.slices()),
+            Parent::Mixed => self.slices(),
+            Parent::Runtime => String::new(),
         }
     }
 
@@ -156,7 +171,7 @@ impl PodSpec {
             ..LinuxSandboxSecurityContext::default()
         };
         let linux = LinuxPodSandboxConfig {
-            cgroup_parent: self.cgroup().unwrap_or_default(),
+            cgroup_parent: self.cgroup_parent(),
             security_context: Some(security),
             ..LinuxPodSandboxConfig::default()
         };
