@@ -9,7 +9,7 @@ use super::cases::{Case, Step};
 use super::lab::docker::Daemon;
 use super::lab::tracer::Tracer;
 use super::lab::{PATIENCE, host, send, until};
-use super::observed;
+use super::stops::observed;
 
 /// Starts the container, goes through the steps, waits for its end. Returns its id.
 pub(crate) fn run(docker: &Daemon, tracers: &[Mutex<Tracer>], case: &Case) -> String {
@@ -41,7 +41,7 @@ fn take(docker: &Daemon, tracers: &[Mutex<Tracer>], case: &Case, id: &str, step:
     let client = |words: &[&str]| finishes(&what, &mut docker.client(words));
     match step {
         Step::Says(text) => says(docker, name, text),
-        Step::Runs(comm) => until(&what, PATIENCE, || runs(id, comm).then_some(())),
+        Step::Runs(comm) => until(&what, PATIENCE, || host::runs(id, comm).then_some(())),
         Step::Handles(signal) => until(&what, PATIENCE, || {
             // While a container restarts Docker knows no pid of it.
             let pid: u32 = docker.inspect(name, "{{.State.Pid}}").parse().ok().filter(|pid| *pid != 0)?;
@@ -51,7 +51,7 @@ fn take(docker: &Daemon, tracers: &[Mutex<Tracer>], case: &Case, id: &str, step:
             for tracer in tracers {
                 until(&what, PATIENCE, || {
                     let mut tracer = tracer.lock().expect("no other case panics with the tracer in its hands");
-                    let told = observed::of_container(tracer.lines(), id);
+                    let told = observed::of_containers(tracer.lines(), &[id]);
                     told.iter().any(|line| line["condition"] == condition).then_some(())
                 });
             }
@@ -91,16 +91,6 @@ fn says(docker: &Daemon, name: &str, text: &str) {
     drop(logs.wait());
     reader.join().expect("reading does not panic");
     assert_eq!(found, Ok(true), "{name} never says {text:?}:\n{}", docker.container_logs(name));
-}
-
-/// Whether a process of that name is in the container.
-fn runs(id: &str, comm: &str) -> bool {
-    let processes = std::fs::read_dir("/proc").expect("/proc can be read").filter_map(Result::ok);
-    let read = |path: std::path::PathBuf| std::fs::read_to_string(path).unwrap_or_default();
-    processes
-        .filter(|entry| entry.file_name().to_string_lossy().starts_with(|first: char| first.is_ascii_digit()))
-        .filter(|entry| read(entry.path().join("comm")).trim_end() == comm)
-        .any(|entry| read(entry.path().join("cgroup")).contains(id))
 }
 
 /// A number of `/proc/PID/status`.

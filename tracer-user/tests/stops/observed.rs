@@ -1,28 +1,35 @@
-//! What the tracers told of one container.
+//! What the tracers told of some containers.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::expect::Expect;
-use super::lab::PATIENCE;
-use super::lab::tracer::Tracer;
+use super::super::expect::Expect;
+use super::super::lab::PATIENCE;
+use super::super::lab::tracer::Tracer;
 
-/// The lines of one container.
-pub(crate) fn of_container(lines: &[Value], id: &str) -> Vec<Value> {
-    lines.iter().filter(|line| line["id"] == id || line["container"]["id"] == id).cloned().collect()
+/// The lines of these containers.
+pub(crate) fn of_containers(lines: &[Value], ids: &[&str]) -> Vec<Value> {
+    let is_one = |id: &Value| id.as_str().is_some_and(|id| ids.contains(&id));
+    lines.iter().filter(|line| is_one(&line["id"]) || is_one(&line["container"]["id"])).cloned().collect()
 }
 
-/// Compares what a tracer told with what is expected; returns what to print when it differs.
-pub(crate) fn judge(tracer: &Mutex<Tracer>, case: &str, id: &str) -> Option<String> {
+/// Compares what a tracer told of the case's containers with what is expected, and with what `more` says of each
+/// termination; returns what to print when it differs.
+pub(crate) fn judge(
+    tracer: &Mutex<Tracer>,
+    case: &str,
+    ids: &[&str],
+    more: impl Fn(&Value) -> Option<String>,
+) -> Option<String> {
     let mut tracer = tracer.lock().expect("no case panics with the tracer in its hands");
     // The last that is told of a container is that its cgroup is gone; a restarted one is gone twice.
     let expect = Expect::of(case);
     let ends = expect.terminations.len();
     let deadline = Instant::now() + PATIENCE;
     let lines = loop {
-        let lines = of_container(tracer.lines(), id);
+        let lines = of_containers(tracer.lines(), ids);
         let gone = lines.iter().filter(|line| line["kind"] == "container" && line["state"] == "gone").count();
         if gone >= ends || Instant::now() > deadline {
             break lines;
@@ -30,11 +37,7 @@ pub(crate) fn judge(tracer: &Mutex<Tracer>, case: &str, id: &str) -> Option<Stri
         std::thread::sleep(Duration::from_millis(20));
     };
     let mut differences = expect.differences(&lines);
-    for line in lines.iter().filter(|line| line["kind"] == "termination") {
-        if line["container"]["name"] != case {
-            differences.push(format!("the container's name is not told: {}", line["container"]));
-        }
-    }
+    differences.extend(lines.iter().filter(|line| line["kind"] == "termination").filter_map(more));
     if differences.is_empty() {
         return None;
     }

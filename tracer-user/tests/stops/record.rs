@@ -9,8 +9,7 @@ use tracer_user::event::{CgroupId, Event, Task, TaskKey, What};
 use tracer_user::model::Node;
 use tracer_user::stream::{self, Reader, Start};
 
-use super::expect;
-use super::lab::docker::Cgroups;
+use super::super::expect;
 
 /// Recordings larger than this do not belong into a repository, bytes.
 const MOST: u64 = 64 * 1024;
@@ -20,22 +19,15 @@ pub(crate) fn wanted() -> bool {
     std::env::var_os("TRACER_RECORD_SCENARIOS").is_some_and(|value| value == "1")
 }
 
-/// Writes the part of each case to tests/scenarios. Cases that run everywhere are recorded on pure v2 only, but for
-/// one that shows what v1 looks like.
-pub(crate) fn split(recording: &Path, containers: &[(&str, &str)], cgroups: Cgroups) {
+/// Writes the part of each case to tests/scenarios: each has a file's name, and its containers' ids.
+pub(crate) fn split(recording: &Path, cases: &[(String, Vec<&str>)]) {
     let reader = Reader::new(BufReader::new(File::open(recording).expect("the recording is there")))
         .expect("the tracer writes what it reads");
     let start = reader.start().clone();
     let events: Vec<_> = reader.map(|event| event.expect("the tracer writes what it reads")).collect();
-    for (name, id) in containers {
-        let file = match (cgroups, *name) {
-            (Cgroups::PureV2, name) => name.to_owned(),
-            (Cgroups::Host, "oom") => "oom".to_owned(),
-            (Cgroups::Host, "dash-drops") => "dash-drops-hybrid".to_owned(),
-            (Cgroups::Host, _) => continue,
-        };
-        let path = expect::directory().join(format!("{file}.rec"));
-        write(&path, &anonymous(&start, name), &of_container(&events, id));
+    for (name, ids) in cases {
+        let path = expect::directory().join(format!("{name}.rec"));
+        write(&path, &anonymous(&start, name), &of_containers(&events, ids));
         let size = path.metadata().expect("it was written").len();
         assert!(size <= MOST, "{} has {size} bytes, more than {MOST}", path.display());
     }
@@ -60,12 +52,12 @@ fn anonymous(start: &Start, name: &str) -> Start {
     }
 }
 
-/// What concerns one container. Of the passing of time only what leads to something.
-fn of_container(events: &[Event], id: &str) -> Vec<Event> {
+/// What concerns these containers. Of the passing of time only what leads to something.
+fn of_containers(events: &[Event], ids: &[&str]) -> Vec<Event> {
     let cgroups: HashSet<CgroupId> = events
         .iter()
         .filter_map(|Event(_, what)| match what {
-            What::Cgroup(found) if found.container == id => Some(found.cgroup),
+            What::Cgroup(found) if ids.contains(&found.container.as_str()) => Some(found.cgroup),
             _ => None,
         })
         .collect();
@@ -93,10 +85,10 @@ fn of_container(events: &[Event], id: &str) -> Vec<Event> {
             What::OomVictim(victim) => tasks.iter().any(|task| task.pid == victim.pid),
             What::Pending(seen) => tasks.contains(&seen.task),
             What::State(seen) => tasks.contains(&seen.task),
-            What::Cgroup(found) => found.container == id,
+            What::Cgroup(found) => ids.contains(&found.container.as_str()),
             What::CgroupGone(gone) => cgroups.contains(&gone.cgroup),
-            What::Described(described) => described.id == id,
-            What::Dismissed(dismissed) => dismissed.container == id,
+            What::Dismissed(dismissed) => ids.contains(&dismissed.container.as_str()),
+            What::Described(described) => ids.contains(&described.id.as_str()),
             What::CgroupFigures(figures) => cgroups.contains(&figures.cgroup),
             What::Counted(counted) => cgroups.contains(&counted.cgroup),
             What::Lost(_) => true,
