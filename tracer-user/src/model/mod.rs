@@ -4,6 +4,7 @@
 //! events always lead to the same state and the same news.
 
 mod change;
+mod children;
 mod conditions;
 mod container;
 mod explain;
