@@ -83,7 +83,7 @@ fn a_sandbox_is_no_container_and_the_pod_has_one_clock() {
     });
     let ended = tracer.interrupt();
     assert!(ended.status.success(), "{}", ended.stderr);
-    for kind in ["container", "termination", "condition"] {
+    for kind in ["container", "termination", "condition", "fork", "exec", "deliver"] {
         let told: Vec<_> = ended.lines.iter().filter(|line| concerns(line, kind, &pause)).collect();
         assert!(told.is_empty(), "a sandbox is told as a container: {told:?}");
     }
