@@ -60,7 +60,7 @@ pub(super) fn cgroups(facts: &Facts) -> Check {
     if facts.hierarchies.is_whole() {
         return about.ok(seen);
     }
-    let found = if v2.is_none() && v1.is_none() { seen } else { format!("{seen}; a part of it only") };
+    let found = if v2.is_none() && v1.is_none() { seen } else { format!("{seen}; only a part of the host's") };
     match (&facts.inside, facts.pid_namespace) {
         (Inside::Host, _) => about.fail(found, "mount all of it: mount -t cgroup2 none /sys/fs/cgroup"),
         (Inside::Some(_) | Inside::Container(_), Some(inode)) if inode != HOST_PID_NAMESPACE => about.warn(

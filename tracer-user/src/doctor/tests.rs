@@ -241,7 +241,7 @@ fn only_a_part_of_the_cgroups() {
         })
     };
     let (name, found, mend) = failure(&partly(|_| {}));
-    assert_eq!((name, found.as_str()), ("cgroups", "v2 at /sys/fs/cgroup; a part of it only"));
+    assert_eq!((name, found.as_str()), ("cgroups", "v2 at /sys/fs/cgroup; only a part of the host's"));
     assert!(mend.contains("SYS_PTRACE") && mend.contains("hostPath: {path: /sys/fs/cgroup}"), "{mend}");
     // with the host's pids the rest comes by itself: one cause, one failure
     let own_pids = partly(|facts| facts.pid_namespace = Some(4_026_532_300));

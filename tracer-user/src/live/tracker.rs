@@ -340,7 +340,8 @@ impl Tracker {
         let present = Present { at, tasks: tasks.iter().map(|seen| seen.process.task.key()).collect() };
         let followed = self.followed(&tasks)?;
         for TaskSeen { time, mut process, cgroup_v2, cgroup_v1, .. } in tasks.into_iter().filter(|seen| !seen.ending) {
-            let tracked = [cgroup_v2, cgroup_v1].into_iter().find(|cgroup| self.cgroups.contains_key(cgroup));
+            // in the order of the kernel programs
+            let tracked = [cgroup_v1, cgroup_v2].into_iter().find(|cgroup| self.cgroups.contains_key(cgroup));
             match tracked {
                 Some(cgroup) => process.task.cgroup = cgroup,
                 None if followed.contains(&process.task.pid) => {}
@@ -479,7 +480,7 @@ impl Only {
         let mut all = Vec::new();
         for &pid in &filters.pids {
             let cgroups = cgroups_of(hierarchies, pid).map_err(|_gone| super::NoSuchProcess(pid))?;
-            let found: Vec<_> = cgroups
+            let mut found: Vec<_> = cgroups
                 .iter()
                 .filter_map(|cgroup| {
                     let id = cgroup.id.unwrap_or(CgroupId(if cgroup.v1 { CGROUP_V1 } else { 0 }));
@@ -489,6 +490,9 @@ impl Only {
             if found.is_empty() {
                 only.pids.insert(pid);
             }
+            // beside v1, its v2 cgroup may still be that of a container around its own
+            let own = found.first().map(|found| found.container.clone());
+            found.retain(|found| own.as_ref() == Some(&found.container));
             for found in found {
                 only.containers.insert(found.container.clone());
                 if found.cgroup.0 & !CGROUP_V1 != 0 {
