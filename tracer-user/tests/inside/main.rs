@@ -4,6 +4,7 @@
 mod lab;
 mod nested;
 mod place;
+mod systemd;
 
 use std::collections::BTreeSet;
 

@@ -92,7 +92,7 @@ fn succeeds(place: &str, tracer: Tracer) {
 
 /// The sender is in the node, which is a container as well, and the runtime all the same.
 #[track_caller]
-fn stopped_by_the_nodes_runtime(place: &str, told: &Value, node: &str) {
+pub(crate) fn stopped_by_the_nodes_runtime(place: &str, told: &Value, node: &str) {
     assert_eq!(told["verdict"], "sigterm-dropped", "{place}: {told}");
     assert_eq!(told["cause"], "no-handler", "{place}: {told}");
     assert_eq!(told["certain"], true, "{place}: {told}");
