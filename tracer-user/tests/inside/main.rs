@@ -19,10 +19,9 @@ const PROGRAMS: [&str; 4] = ["dockerd", "containerd", "runc", "nsenter"];
 /// A shell that never gets SIGTERM, with a child.
 const DROPS: [&str; 3] = ["sh", "-c", "sleep 1000; true"];
 
-/// Ways to start the container, which must all come to the same.
+/// Ways to start the container, which must all come to the same, beside the one that the documentation tells.
 const WAYS: [(&str, &[&str]); 6] = [
-    // word for word what the README says, but for where the sockets are
-    ("as-documented", &["--privileged", "--pid=host", "--volume=/sys/fs/cgroup:/sys/fs/cgroup:ro", "--runtime=lab"]),
+    ("admin", &["--cap-add=SYS_ADMIN", "--cap-add=SYS_PTRACE", "--pid=host"]),
     ("private", &["--privileged", "--pid=host", "--cgroupns=private", "--runtime=lab"]),
     ("shared", &["--privileged", "--pid=host", "--cgroupns=host", "--runtime=lab"]),
     (
@@ -58,6 +57,23 @@ const WAYS: [(&str, &[&str]); 6] = [
     ),
 ];
 
+/// What `docs/containers.md` has people write between `docker run` and the image, but for the tracer and the sockets,
+/// which are elsewhere in these tests.
+fn documented() -> Vec<&'static str> {
+    let text = include_str!("../../../docs/containers.md");
+    let line = text.lines().find_map(|line| line.trim().strip_prefix("docker run --rm ")).expect("a command");
+    let mut args: Vec<_> = line.split(" -v /run:").next().expect("a beginning").split(' ').collect();
+    assert!(args.contains(&"--privileged") && args.contains(&"-v"), "{args:?}");
+    args.push("--runtime=lab");
+    args
+}
+
+/// All ways, by the names of their containers.
+fn ways() -> Vec<(&'static str, Vec<&'static str>)> {
+    let others = WAYS.iter().map(|&(name, args)| (name, args.to_vec()));
+    std::iter::once(("as-documented", documented())).chain(others).collect()
+}
+
 #[test]
 #[ignore = "needs root: cargo xtask test runs it"]
 fn tells_the_same_on_pure_cgroup_v2() {
@@ -77,13 +93,14 @@ fn tells_the_same(test: &str, cgroups: Cgroups) {
     let docker = place::daemon(cgroups);
     let early = docker.run("early", &DROPS, &Options::default());
     let mut outside = place::tracer_beside(&docker);
-    let mut inside: Vec<_> = WAYS.iter().map(|&(name, args)| (name, place::tracer(&docker, name, args, &[]))).collect();
+    let ways = ways();
+    let mut inside: Vec<_> = ways.iter().map(|(name, args)| (*name, place::tracer(&docker, name, args, &[]))).collect();
     let late = docker.run("late", &DROPS, &Options::default());
     docker.stop("early", 1);
     docker.stop("late", 1);
 
     let all: BTreeSet<String> =
-        WAYS.iter().map(|(name, _)| docker.id(name)).chain([early.clone(), late.clone()]).collect();
+        ways.iter().map(|(name, _)| docker.id(name)).chain([early.clone(), late.clone()]).collect();
     let expected = [&early, &late].map(|id| termination(&mut outside, id));
     assert!(expected.iter().all(|told| told["verdict"] == "sigterm-dropped"), "{expected:#?}");
     for (name, tracer) in &mut inside {
@@ -152,9 +169,9 @@ fn pids_and_cgroups_are_the_hosts() {
         let id = docker.run("one", &DROPS, &Options::default());
         docker.run("another", &DROPS, &Options::default());
         let pid = docker.pid("one").to_string();
-        for (name, args) in WAYS {
+        for (name, args) in ways() {
             let options = ["--pid", &pid, "--cgroup", &cgroup.path];
-            let mut tracer = place::tracer(&docker, name, args, &options);
+            let mut tracer = place::tracer(&docker, name, &args, &options);
             let found = |line: &&Value| line["kind"] == "container" && line["state"] == "found";
             let found: BTreeSet<_> = tracer.lines().iter().filter(found).map(|line| text(&line["id"])).collect();
             assert_eq!(found, BTreeSet::from([id.clone(), cgroup.path.clone()]), "{name} on {cgroups:?}");

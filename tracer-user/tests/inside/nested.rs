@@ -34,9 +34,11 @@ fn nested(test: &str, cgroups: Cgroups) {
         // in a container beside the node
         ("in a container", place::tracer(&docker, "agent", &["--privileged", "--pid=host", "--runtime=lab"], &[])),
     ];
-    // one process of the inner container: the node around it is not meant
-    let pid = first_process(&early).to_string();
-    let only = Tracer::start(docker.enter(BINARY), &["--pid", &pid], place::begun);
+    // One process of the inner container: the node around it is not meant. Its runtime tells its name, and a pid that is
+    // the node's.
+    let pid = first_process(&early);
+    let socket = format!("/proc/{}/root{SOCKET}", docker.pid("node"));
+    let only = Tracer::start(docker.enter(BINARY), &["--pid", &pid.to_string(), "--docker", &socket], place::begun);
     let late = node.run("late");
     let last = node.run("last");
     // A process of the node that is no container's, and kills nobody's.
@@ -58,8 +60,9 @@ fn nested(test: &str, cgroups: Cgroups) {
 
     let ended = only.interrupt();
     let strangers: Vec<_> = ended.lines.iter().filter(|line| !is_of(line, &early) && line["id"] != early).collect();
-    assert!(ended.status.success() && !ended.lines.is_empty(), "{}", ended.stderr);
-    assert!(strangers.is_empty(), "{strangers:#?}");
+    assert!(ended.status.success() && strangers.is_empty(), "{}{strangers:#?}", ended.stderr);
+    let told = ended.lines.iter().find(|line| line["state"] == "described").expect("its runtime was asked");
+    assert_eq!((&told["name"], &told["pid"]), (&"early".into(), &pid.into()), "{told}");
 
     // The node ends, and takes with it what runs in it.
     docker.stop("node", 10);
@@ -68,11 +71,15 @@ fn nested(test: &str, cgroups: Cgroups) {
         assert_eq!(told["container"]["name"], "node", "{place}: {told}");
         let told = termination(tracer, &last);
         assert_eq!((&told["verdict"], &told["certain"]), (&"killed".into(), &true.into()), "{place}: {told}");
+        assert_eq!(told["kill"]["sender"]["role"], "kernel", "{place}: {told}");
     }
     for (place, tracer) in tracers {
         succeeds(place, tracer);
     }
 }
+
+/// The Docker daemon's, in the node.
+const SOCKET: &str = "/run/node/docker.sock";
 
 /// The pid on the host of a container's first process.
 #[track_caller]
@@ -131,7 +138,7 @@ impl<'a> Node<'a> {
     fn client(&self, args: &[&str]) -> Command {
         let docker = host::program("docker").unwrap_or_else(|| "docker".into());
         let mut client = self.docker.client(&["exec", "node"]);
-        client.arg(docker).args(["--host", "unix:///run/node/docker.sock"]).args(args);
+        client.arg(docker).arg("--host").arg(format!("unix://{SOCKET}")).args(args);
         client
     }
 

@@ -64,6 +64,7 @@ pub(crate) fn tracer_beside(docker: &Daemon) -> Tracer {
 }
 
 /// Whether a tracer has begun.
+#[expect(clippy::needless_pass_by_value, reason = "what a tracer is started with takes what was said")]
 pub(crate) fn begun(said: Said<'_>) -> bool {
     matches!(said, Said::Note(note) if note.starts_with("tracer: tracing"))
 }

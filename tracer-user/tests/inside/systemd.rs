@@ -40,8 +40,8 @@ fn systemd_makes_the_cgroups_of_a_pod_in_a_node() {
     }
     let ended = tracer.interrupt();
     assert!(ended.status.success(), "{}: {}", ended.status, ended.stderr);
-    let text = fs::read_to_string(&recording).expect("it has been written");
-    let events = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let recorded = fs::read_to_string(&recording).expect("it has been written");
+    let events = recorded.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let cgroup = events.map(|event| event[1]["cgroup"].clone()).find(|found| found["container"] == CONTAINER);
     let cgroup = cgroup.expect("its cgroup is recorded");
     let slice = format!("kubepods-burstable-pod{}.slice", POD.replace('-', "_"));
