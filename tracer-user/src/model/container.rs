@@ -35,12 +35,7 @@ pub struct Container {
     /// The stop that goes on.
     pub stop: Option<Stop>,
     /// The last signal that may turn out to be the reason of an end.
-    pub(super) candidate: Option<Receipt>,
-    pub(super) candidate_sender: Option<Sender>,
-    /// The candidate's handler raised it again, and that was dropped.
-    pub(super) candidate_reraised: bool,
-    /// Who sent the stop signal of the stop that goes on, or the SIGKILL without one.
-    pub(super) sender: Option<Sender>,
+    pub(super) candidate: Option<Attempt>,
     /// Signals the first process has handlers for, as last read by the kernel programs.
     pub caught: Option<SignalSet>,
     /// Processes that are gone, kept while a stop goes on or may begin.
@@ -63,6 +58,23 @@ pub struct Container {
     pub(super) orphans: super::conditions::Orphans,
 }
 
+/// A signal to a first process that asks it to end, or may turn out to have done so.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// The signal, and what became of it.
+    pub receipt: Receipt,
+    /// Who sent it.
+    pub sender: Sender,
+    /// Its handler raised it again, and that was dropped.
+    pub reraised: bool,
+}
+
+impl Attempt {
+    pub(super) const fn new(receipt: Receipt, sender: Sender) -> Self {
+        Self { receipt, sender, reraised: false }
+    }
+}
+
 /// A stop that goes on: all that the verdict will need.
 #[derive(Clone, Debug)]
 pub struct Stop {
@@ -71,9 +83,7 @@ pub struct Stop {
     /// First sign.
     pub started: BootNs,
     /// The stop signal.
-    pub signal: Option<Receipt>,
-    /// Its handler raised it again.
-    pub reraised: bool,
+    pub request: Option<Attempt>,
     /// SIGKILL to the first process.
     pub kill: Option<Kill>,
     /// preStop hook.
@@ -84,6 +94,21 @@ pub struct Stop {
     pub vanished: bool,
     /// Live processes when the stop signal came, that the first process was waiting for: direct children.
     pub children: Vec<TaskKey>,
+}
+
+impl Stop {
+    /// The stop signal as the first process got it.
+    #[must_use]
+    pub fn signal(&self) -> Option<&Receipt> {
+        self.request.as_ref().map(|request| &request.receipt)
+    }
+
+    /// Who sent the stop signal, or the SIGKILL when there was none.
+    #[must_use]
+    pub fn sender(&self) -> Option<&Sender> {
+        let request = self.request.as_ref().map(|request| &request.sender);
+        request.or_else(|| self.kill.as_ref().map(|kill| &kill.sender))
+    }
 }
 
 impl Container {
@@ -100,9 +125,6 @@ impl Container {
             gone: None,
             stop: None,
             candidate: None,
-            candidate_sender: None,
-            candidate_reraised: false,
-            sender: None,
             caught: None,
             departed: VecDeque::new(),
             execs: VecDeque::new(),

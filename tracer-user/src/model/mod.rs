@@ -23,8 +23,10 @@ mod words;
 mod zombies;
 
 pub use change::*;
-pub use container::{Container, Stop};
+pub use container::{Attempt, Container, Stop};
+pub use explain::{Fault, fix_for};
 pub use names::*;
 pub use node::{Node, Want};
 pub use outcome::{DEMO_SHIM, outcome};
 pub use process::{ContainerKey, Place, Process, Processes, Receipt};
+pub use program::Program;

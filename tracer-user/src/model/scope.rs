@@ -133,6 +133,13 @@ impl Node {
         }
     }
 
+    /// Nobody asks for a container, so that what is known of it grows old from here on: better to know nothing.
+    pub(super) fn on_dismissed(&mut self, id: &str) {
+        let Some(&key) = self.by_id.get(id) else { return };
+        self.gone.retain(|gone| *gone != key);
+        self.forget(key);
+    }
+
     fn forget(&mut self, key: ContainerKey) {
         if let Some(container) = self.containers.remove(&key) {
             self.by_id.remove(&container.name.id);
@@ -141,6 +148,19 @@ impl Node {
         let left: Vec<_> = self.processes.of(key).map(super::process::Process::key).collect();
         for process in left {
             self.processes.remove(process);
+        }
+    }
+}
+
+impl From<&Described> for ContainerName {
+    /// What a runtime's description alone tells.
+    fn from(described: &Described) -> Self {
+        Self {
+            id: described.id.clone(),
+            name: described.name.clone(),
+            pod: described.pod.clone(),
+            service: service(&described.labels),
+            labels: described.labels.clone(),
         }
     }
 }

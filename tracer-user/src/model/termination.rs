@@ -31,7 +31,7 @@ impl Node {
         let facts = facts(container, stop, &members, &places, program, &grace);
         let (verdict, cause) = judge(&facts);
         let told = self.tell_members(stop, &members, &places);
-        let signal = stop.signal.as_ref();
+        let signal = stop.signal();
         let mut termination = Termination {
             container: container.name.clone(),
             verdict,
@@ -40,7 +40,7 @@ impl Node {
             stop_signal: signal.map(|signal| signal.signal),
             outcome: signal.map(|signal| signal.outcome),
             taken: signal.is_some_and(|signal| signal.taken),
-            sender: container.sender.clone(),
+            sender: stop.sender().cloned(),
             kill: stop.kill.clone(),
             started: stop.started,
             exited: exit_at,
@@ -163,7 +163,7 @@ fn received(receipt: &Receipt) -> Received {
 /// Nothing was lost that could have changed the verdict.
 fn is_certain(container: &Container, stop: &Stop) -> bool {
     container.loss.is_none_or(|loss| {
-        let reason_known = stop.signal.is_some();
+        let reason_known = stop.request.is_some();
         let memory = if reason_known { limits::LOSS_HEALED_MS } else { limits::LOSS_MEMORY_MS };
         loss < stop.started && stop.started.ms_since(loss) > memory
     })
@@ -177,7 +177,7 @@ fn grace(container: &Container, stop: &Stop, until: BootNs) -> Grace {
     let observed = stop
         .kill
         .as_ref()
-        .filter(|kill| stop.signal.is_some() && kill.sender.role == Role::Runtime)
+        .filter(|kill| stop.request.is_some() && kill.sender.role == Role::Runtime)
         .map(|kill| kill.at.ms_since(stop.started));
     let (budget_ms, source) = match (told, observed) {
         (Some(told), Some(seen)) if told.abs_diff(seen) > limits::BUDGET_TOLERANCE_MS => {
@@ -215,20 +215,20 @@ fn facts(
     let killed = stop.exit.and_then(|(_, status)| status.signal()) == Some(Signal::KILL);
     let oom_below = members.iter().any(|process| process.oom);
     // a child was chosen, and whoever waited for it gave up
-    let gave_up = stop.signal.is_none()
+    let gave_up = stop.request.is_none()
         && stop.exit.is_some_and(|(at, status)| {
             let chosen = container.oom.as_ref().is_some_and(|(then, _)| at.ms_since(*then) <= limits::OOM_REASON_MS);
             status.code().is_some_and(|code| code != 0) && chosen
         });
-    let pre_stop_ms = stop.signal.as_ref().map_or(0, |signal| signal.at.ms_since(stop.started));
+    let pre_stop_ms = stop.signal().map_or(0, |signal| signal.at.ms_since(stop.started));
     // what was configured counts: when a hook overstays, kubelet adds its minimum, and that is what is observed
     let configured = container.grace_ms().or(grace.budget_ms);
     Facts {
-        stop: stop.signal.as_ref().map(|signal| StopFact {
+        stop: stop.signal().map(|signal| StopFact {
             signal: signal.signal,
             fate: fate(signal.outcome, signal.taken),
             late: signal.dropped_late,
-            reraised: stop.reraised,
+            reraised: stop.request.as_ref().is_some_and(|request| request.reraised),
             // after a loss nobody knows
             kept: signal.outcome == Outcome::Caught && !signal.delivered && is_certain(container, stop),
             raised_itself: members.iter().filter(|process| Some(process.key()) == first).any(|process| {
@@ -240,7 +240,7 @@ fn facts(
         exit: stop.exit.map(|(_, status)| status),
         // memory.oom.group kills all: each of them is a victim, the first process may be told last
         oom: (first_oom && (killed || stop.exit.is_none()))
-            || (killed && oom_below && stop.signal.is_none())
+            || (killed && oom_below && stop.request.is_none())
             || gave_up,
         below,
         program,
@@ -251,7 +251,7 @@ fn facts(
 }
 
 fn started_after(process: &Process, stop: &Stop) -> bool {
-    stop.signal.as_ref().is_some_and(|signal| process.task.start > signal.at.0)
+    stop.signal().is_some_and(|signal| process.task.start > signal.at.0)
 }
 
 /// Whether a process died by a SIGKILL that nobody of its own container sent: a supervisor that ends its child is in order.
@@ -266,7 +266,7 @@ fn was_killed(process: &Process) -> bool {
 
 /// Whether a process got the stop signal or another one that asks it to end, since the stop began.
 pub(super) fn asked_to_end(process: &Process, stop: &Stop) -> bool {
-    let Some(signal) = &stop.signal else { return false };
+    let Some(signal) = stop.signal() else { return false };
     process.received.iter().any(|receipt| {
         receipt.at >= signal.at
             && receipt.outcome != Outcome::Noise
