@@ -13,6 +13,8 @@ use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
+/// What an error of it is about.
+pub const CANNOT_WRITE: &str = "cannot write to standard output";
 /// Bytes that may wait for the reader.
 const QUEUED: u32 = 16 << 20;
 /// A chunk is handed over when it has this size, bytes.
