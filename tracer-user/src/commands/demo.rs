@@ -78,7 +78,7 @@ async fn show(args: &Args, scenarios: &[&'static Scenario]) -> anyhow::Result<Ex
         options: Options { ..args.capture.options() },
         record: args.capture.record.clone(),
         command: std::env::args().skip(1).collect(),
-        docker: None,
+        sockets: Vec::new(),
         // containers are made while it goes on
         keep_privileges: true,
     };

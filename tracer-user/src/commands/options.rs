@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal as _, Write as _};
 use std::os::fd::AsFd as _;
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::builder::NonEmptyStringValueParser;
@@ -9,6 +10,7 @@ use clap::{Args, ValueEnum};
 use nix::poll::{PollFd, PollFlags, poll};
 
 use crate::container::filter::{self, LabelFilter, PodFilter};
+use crate::container::runtime::{Kind, Socket, usual_sockets};
 use crate::live::sink::{Buffer, CANNOT_WRITE};
 use crate::output::{self, Clock};
 use crate::signal::Signal;
@@ -64,6 +66,39 @@ impl Filters {
     /// As the library wants them.
     pub(super) fn build(&self) -> filter::Filters {
         filter::Filters { cgroups: self.cgroups.clone(), pids: self.pids.clone(), ..self.shown.build() }
+    }
+}
+
+/// Who is asked for names.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Container runtimes")]
+pub(super) struct Sockets {
+    /// Socket of a runtime that Kubernetes uses (containerd, CRI-O), instead of those in the usual places; may repeat
+    #[arg(long, value_name = "SOCKET")]
+    cri: Vec<PathBuf>,
+    /// Socket of Docker or Podman, instead of those in the usual places; may repeat
+    #[arg(long, value_name = "SOCKET")]
+    docker: Vec<PathBuf>,
+}
+
+impl Sockets {
+    /// Those that are named, and the usual ones of each kind of which none is.
+    pub(super) fn all(&self) -> Vec<Socket> {
+        let named = |kind| self.of(kind).iter().map(move |path| Socket { path: path.clone(), kind });
+        let usual = usual_sockets().into_iter().filter(|socket| self.of(socket.kind).is_empty());
+        named(Kind::Cri).chain(named(Kind::Docker)).chain(usual).collect()
+    }
+
+    /// Whether somebody asked for this one by name.
+    pub(super) fn names(&self, socket: &Socket) -> bool {
+        self.of(socket.kind).contains(&socket.path)
+    }
+
+    fn of(&self, kind: Kind) -> &[PathBuf] {
+        match kind {
+            Kind::Cri => &self.cri,
+            Kind::Docker => &self.docker,
+        }
     }
 }
 

@@ -198,6 +198,8 @@ fn container_of(news: &News) -> Option<&ContainerRef> {
         News::Stopping(news) => Some(&news.container),
         News::Termination(news) => Some(&news.container),
         News::Condition(news) => news.container.as_ref(),
+        News::Pod(news) => news.any_container(),
+        News::Restarted(news) => Some(&news.container),
         News::Lost(_) => None,
     }
 }

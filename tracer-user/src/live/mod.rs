@@ -14,7 +14,7 @@ pub mod sink;
 mod tracker;
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -24,9 +24,9 @@ use tokio::sync::mpsc;
 use tokio::task::yield_now;
 use tokio::time::Instant;
 
-use crate::container::docker::{self, Names};
 use crate::container::filter::Filters;
 use crate::container::hierarchy::Hierarchies;
+use crate::container::runtime::{self, Names, Socket};
 use crate::event::{BootNs, Described, Event, Lost, What};
 use crate::model::Want;
 use crate::output::{Clock, View};
@@ -89,8 +89,8 @@ pub struct Request {
     pub record: Option<PathBuf>,
     /// The command line, for the recording.
     pub command: Vec<String>,
-    /// Sockets of Docker and alike; `None` for none at all.
-    pub docker: Option<Vec<PathBuf>>,
+    /// Sockets of runtimes, to ask for names; without any, containers have none.
+    pub sockets: Vec<Socket>,
     /// Keep the privileges: not for tracing, but for what else the caller does.
     pub keep_privileges: bool,
 }
@@ -110,7 +110,7 @@ pub struct Session {
     /// From events to what is shown.
     pub pipeline: Pipeline,
     sink: Sink,
-    names: Option<Names>,
+    names: Names,
     descriptions: mpsc::Receiver<Described>,
     interrupt: Interrupt,
     /// Not taken in yet.
@@ -139,7 +139,7 @@ impl Session {
             None => None,
         };
         if !request.keep_privileges
-            && let Err(error) = privileges::give_up(request.docker.as_deref().unwrap_or_default())
+            && let Err(error) = privileges::give_up(&request.sockets)
         {
             log::warn!("privileges that are not needed any more could not be given up: {error:#}");
         }
@@ -147,7 +147,7 @@ impl Session {
         let sink = Sink::new(io::stdout()).context("cannot start the thread that writes the output")?;
         let view = view(sink.buffer(), clock);
         let (sender, descriptions) = mpsc::channel(DESCRIPTIONS);
-        let names = request.docker.clone().map(|sockets| Names::start(sockets, &sender));
+        let names = Names::start(request.sockets.clone(), &sender);
         let pipeline = Pipeline::new(request.filters.clone(), view, recorder);
         Ok(Self {
             tracker,
@@ -170,8 +170,8 @@ impl Session {
     }
 
     /// How it stands with the sockets that are asked for names.
-    pub fn runtimes(&self) -> impl Iterator<Item = (&Path, docker::State)> {
-        self.names.iter().flat_map(Names::states)
+    pub fn runtimes(&self) -> impl Iterator<Item = (&Socket, runtime::State)> {
+        self.names.states()
     }
 
     /// Says of a container what a runtime would say.
@@ -272,9 +272,7 @@ impl Session {
         for container in self.pipeline.gate.take_unwanted() {
             self.tracker.untrack(&container, &mut self.events)?;
         }
-        if let Some(names) = &self.names {
-            self.tracker.ask_names(|id| names.want(id));
-        }
+        self.tracker.ask_names(|id| self.names.want(id));
         if let Some(trouble) = self.pipeline.take_trouble() {
             self.lost_recording = true;
             log::warn!("the recording ends here, tracing goes on: {trouble}");

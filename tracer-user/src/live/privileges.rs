@@ -2,8 +2,6 @@
 //!
 //! Capabilities belong to threads: this is done while there is only one, and those made later have no more than it.
 
-use std::path::PathBuf;
-
 use anyhow::Context as _;
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::io::Errno;
@@ -11,6 +9,8 @@ use rustix::thread::{
     CapabilitySet, CapabilitySets, capabilities, clear_ambient_capability_set, remove_capability_from_bounding_set,
     set_capabilities, set_no_new_privs,
 };
+
+use crate::container::runtime::Socket;
 
 /// What live tracing needs to the end, as root or not:
 /// - `CAP_BPF`: before Linux 6.5 `kernel.unprivileged_bpf_disabled`, which distributions set, forbids everything in
@@ -25,7 +25,7 @@ const KEPT: CapabilitySet = CapabilitySet::BPF.union(CapabilitySet::SYS_PTRACE);
 ///
 /// # Errors
 /// When the kernel, or rather a security policy, refuses.
-pub(super) fn give_up(sockets: &[PathBuf]) -> anyhow::Result<()> {
+pub(super) fn give_up(sockets: &[Socket]) -> anyhow::Result<()> {
     let had = capabilities(None).context("cannot read the capabilities")?;
     let bpf = if had.permitted.contains(CapabilitySet::BPF) { KEPT } else { KEPT | CapabilitySet::SYS_ADMIN };
     let mut kept = bpf & had.permitted;
@@ -41,9 +41,9 @@ pub(super) fn give_up(sockets: &[PathBuf]) -> anyhow::Result<()> {
         set_capabilities(None, CapabilitySets { effective, permitted, inheritable: CapabilitySet::empty() })
     };
     set(kept, had.permitted).context("the effective set")?;
-    let refused = |socket: &PathBuf| {
+    let refused = |socket: &Socket| {
         let access = Access::READ_OK | Access::WRITE_OK;
-        matches!(accessat(CWD, socket, access, AtFlags::EACCESS), Err(Errno::ACCESS | Errno::PERM))
+        matches!(accessat(CWD, &socket.path, access, AtFlags::EACCESS), Err(Errno::ACCESS | Errno::PERM))
     };
     if sockets.iter().any(refused) {
         kept |= CapabilitySet::DAC_OVERRIDE & had.permitted;

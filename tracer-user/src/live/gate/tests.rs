@@ -26,7 +26,17 @@ fn container(id: &str, name: Option<&str>, at: u64, state: ContainerState) -> Ch
     let pod = pod.map(|pod| PodName { namespace: "shop".to_owned(), name: pod.to_owned(), uid: String::new() });
     let name = name.filter(|name| !name.is_empty()).map(str::to_owned);
     let name = Arc::new(ContainerName { id: id.to_owned(), name, pod, ..ContainerName::default() });
-    let news = ContainerNews { state, name, image: None, runtime: None, pid: None, stop_signal: None, grace_ms: None };
+    let news = ContainerNews {
+        state,
+        name,
+        image: None,
+        runtime: None,
+        pid: None,
+        stop_signal: None,
+        grace_ms: None,
+        restarts: None,
+        sandbox_id: None,
+    };
     Change { at: BootNs(at), news: News::Container(Box::new(news)) }
 }
 
