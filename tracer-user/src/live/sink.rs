@@ -110,6 +110,12 @@ impl Sink {
         self.buffer.clone()
     }
 
+    /// Whether nobody reads any more.
+    #[must_use]
+    pub const fn is_broken(&self) -> bool {
+        self.broken
+    }
+
     /// Hands over what was written. Waits only when the reader is far behind. Safe to cancel: what is not handed over
     /// stays in the buffer.
     ///
