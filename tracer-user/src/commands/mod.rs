@@ -7,12 +7,16 @@ mod live;
 mod logging;
 mod man;
 mod options;
+mod parse;
 mod replay;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser, Subcommand};
+
+use crate::live::sink::CANNOT_WRITE;
 
 /// Nothing found, but what was asked for was done.
 const DONE: u8 = 0;
@@ -78,7 +82,7 @@ enum Command {
 /// Runs the command line `args`, the program's name first.
 #[must_use]
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(args) {
+    let cli = match parse::parse(&args.into_iter().collect::<Vec<_>>()) {
         Ok(cli) => cli,
         Err(error) => {
             // help and version are no errors: clap knows which stream and which code
@@ -91,7 +95,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         None => live::run(&cli.live),
         Some(Command::Demo(args)) => demo::run(args),
         Some(Command::Replay(args)) => replay::run(args),
-        Some(Command::Doctor(args)) => doctor::run(args, &mut std::io::stdout().lock()),
+        Some(Command::Doctor(args)) => doctor::run(args, &mut std::io::stdout().lock()).context(CANNOT_WRITE),
         Some(Command::Completions(args)) => completions::run(args, &mut Cli::command()),
         Some(Command::Man) => man::run(Cli::command()),
     };
