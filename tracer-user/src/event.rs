@@ -322,7 +322,7 @@ pub struct PendingSeen {
 pub struct StateSeen {
     /// Whose.
     pub task: TaskKey,
-    /// One letter as in `/proc/PID/stat`: R, S, D, T, t, Z, X.
+    /// One letter as in `/proc/PID/stat`: R, S, D, T, t, Z; X for a process that is gone.
     pub state: char,
     /// Kernel stack, innermost function first, if it could be read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

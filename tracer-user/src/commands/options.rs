@@ -8,19 +8,32 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 use nix::poll::{PollFd, PollFlags, poll};
 
-use crate::container::filter;
+use crate::container::filter::{self, LabelFilter, PodFilter};
 use crate::container::runtime::{Kind, Socket, usual_sockets};
 use crate::live::sink::Buffer;
 use crate::output::{self, Clock};
 use crate::signal::Signal;
 
+/// Of what the filters of each command say in common.
+const FILTERS: &str = "Filters (each may repeat: any of a kind will do, but all labels; kinds narrow each other down)";
+
 /// Which containers and signals are shown.
 #[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Filters (each may repeat)")]
+#[command(next_help_heading = FILTERS)]
 pub(super) struct Shown {
-    /// Container by name, or by the beginning of its id (4 characters or more); live, it is waited for
+    /// Container by name (of its pod, too: APP, POD/APP, NAMESPACE/POD/APP; or Compose's SERVICE, PROJECT/SERVICE), or by
+    /// the beginning of its id (4 characters or more); live, it is waited for
     #[arg(short, long = "container", value_name = "ID|NAME", value_parser = NonEmptyStringValueParser::new())]
     containers: Vec<String>,
+    /// All containers of this pod; without a namespace, of the pods of that name in all namespaces
+    #[arg(long = "pod", value_name = "[NAMESPACE/]NAME")]
+    pods: Vec<PodFilter>,
+    /// Containers of the pods of this namespace
+    #[arg(short, long = "namespace", value_name = "NAMESPACE", value_parser = NonEmptyStringValueParser::new())]
+    namespaces: Vec<String>,
+    /// Containers that have this label, or whose pods have it
+    #[arg(short, long = "label", value_name = "KEY[=VALUE]")]
+    labels: Vec<LabelFilter>,
     /// Show only these signals: TERM, SIGKILL, RTMIN+3, 15; verdicts take all into account
     #[arg(short, long = "signal", value_name = "SIGNAL", value_delimiter = ',')]
     signals: Vec<Signal>,
@@ -29,13 +42,14 @@ pub(super) struct Shown {
 impl Shown {
     /// As the library wants them.
     pub(super) fn build(&self) -> filter::Filters {
-        filter::Filters { containers: self.containers.clone(), signals: self.signals.clone(), ..Default::default() }
+        let Self { containers, pods, namespaces, labels, signals } = self.clone();
+        filter::Filters { containers, pods, namespaces, labels, signals, ..Default::default() }
     }
 }
 
 /// What is traced at all.
 #[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Filters (each may repeat)")]
+#[command(next_help_heading = FILTERS)]
 pub(super) struct Filters {
     #[command(flatten)]
     shown: Shown,

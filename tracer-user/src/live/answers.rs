@@ -1,5 +1,8 @@
 //! What the model asks and `/proc` knows: was a blocked signal taken, where is a process stuck.
 
+use nix::errno::Errno;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
 use procfs::process::Process;
 
 use crate::event::{PendingSeen, StateSeen, TaskKey};
@@ -16,10 +19,12 @@ pub(super) fn pending(task: TaskKey) -> Option<PendingSeen> {
     Some(PendingSeen { task, pending: SignalSet(status.shdpnd | status.sigpnd) })
 }
 
-/// In which state a process is, and where in the kernel. `None` when it is gone.
+/// In which state a process is, and where in the kernel. `None` when that cannot be seen.
 pub(super) fn state(task: TaskKey) -> Option<StateSeen> {
-    let process = find(task)?;
-    let state = process.stat().ok()?.state;
+    let seen = find(task).and_then(|process| Some((process.stat().ok()?.state, process)));
+    let Some((state, process)) = seen else {
+        return is_gone(task).then(|| StateSeen { task, state: 'X', stack: Vec::new() });
+    };
     // needs CAP_SYS_ADMIN, which live tracing gives up, and a kernel with CONFIG_STACKTRACE
     let stack = std::fs::read_to_string(format!("/proc/{}/stack", task.pid)).unwrap_or_default();
     let mut stack = functions(&stack);
@@ -39,8 +44,20 @@ pub(super) fn executable(pid: u32) -> Option<String> {
 /// The process, unless its pid belongs to another one by now.
 fn find(task: TaskKey) -> Option<Process> {
     let process = Process::new(i32::try_from(task.pid).ok()?).ok()?;
-    let ticks = process.stat().ok()?.starttime;
-    (ticks == task.start / NS_PER_TICK).then_some(process)
+    (process.stat().ok()?.starttime == ticks(task)).then_some(process)
+}
+
+/// When a process started, as `/proc` tells it.
+const fn ticks(task: TaskKey) -> u64 {
+    task.start / NS_PER_TICK
+}
+
+/// Whether a process is there no more. A `/proc` that hides it does not mean that.
+fn is_gone(task: TaskKey) -> bool {
+    let Ok(pid) = i32::try_from(task.pid) else { return true };
+    // the null signal sends nothing; zombies exist
+    let nobody = kill(Pid::from_raw(pid), None) == Err(Errno::ESRCH);
+    nobody || Process::new(pid).and_then(|other| other.stat()).is_ok_and(|other| other.starttime != ticks(task))
 }
 
 /// Names from lines such as `[<0>] do_nanosleep+0x62/0x130`.
@@ -74,6 +91,24 @@ mod tests {
         assert!(matches!(state(task).map(|seen| seen.state), Some('R' | 'S')));
         assert_eq!(pending(TaskKey { pid, start: task.start + NS_PER_TICK }), None);
         assert_eq!(pending(TaskKey { pid: 0, start: 0 }), None);
+    }
+
+    #[test]
+    fn who_is_gone_is_told_apart_from_a_zombie() {
+        let mut child = std::process::Command::new("true").spawn().expect("it is everywhere");
+        let pid = child.id();
+        let of_child = || Process::new(i32::try_from(pid).expect("a pid")).and_then(|process| process.stat());
+        let start = of_child().expect("nobody has reaped it").starttime * NS_PER_TICK;
+        let task = TaskKey { pid, start };
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        while of_child().is_ok_and(|stat| stat.state != 'Z') && std::time::Instant::now() < deadline {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        assert_eq!(state(task).map(|seen| seen.state), Some('Z'));
+        // another one that had the pid before
+        assert_eq!(state(TaskKey { start: start - NS_PER_TICK, ..task }).map(|seen| seen.state), Some('X'));
+        child.wait().expect("it is ours");
+        assert_eq!(state(task).map(|seen| seen.state), Some('X'));
     }
 
     /// As live tracing is, once it has given up what it does not need.

@@ -175,8 +175,11 @@ impl Session {
     }
 
     /// Says of a container what a runtime would say.
-    pub fn describe(&mut self, described: Described) {
-        self.tracker.described(described, &mut self.events);
+    ///
+    /// # Errors
+    /// When the kernel's side fails.
+    pub fn describe(&mut self, described: Described) -> anyhow::Result<()> {
+        self.tracker.described(described, &mut self.events)
     }
 
     /// Traces until `end` comes, or `over` says so of the pipeline, which is asked after each batch of events. What
@@ -202,7 +205,7 @@ impl Session {
                 Some(described) = self.descriptions.recv() => {
                     // what the kernel told before comes before
                     self.drain()?;
-                    self.tracker.described(described, &mut self.events);
+                    self.tracker.described(described, &mut self.events)?;
                 }
                 readable = self.tracker.readable() => {
                     readable?;
@@ -337,10 +340,12 @@ impl Session {
         self.pipeline.tick(self.tracker.behind().unwrap_or_else(boot_now))?;
         self.pipeline.flush()?;
         let recorded = self.pipeline.finish_recording();
-        drained?;
-        let unread = self.sink.close(begun + CLOSE).await?;
+        let closed = self.sink.close(begun + CLOSE).await;
+        // a recording that is not whole is worse than a reader who has seen enough
         recorded.context("cannot complete the recording")?;
         anyhow::ensure!(!self.lost_recording, "the recording is not complete");
+        drained?;
+        let unread = closed?;
         anyhow::ensure!(unread == 0, "the output is not complete: its reader is too slow and left {unread} bytes");
         Ok(())
     }

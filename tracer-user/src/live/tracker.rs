@@ -11,11 +11,11 @@ mod unwanted;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use crate::container::filter::Filters;
+use crate::container::filter::{Filters, Verdict};
 use crate::container::hierarchy::Hierarchies;
 use crate::container::scan::{Classifier, figures, is_there};
 use crate::event::{BootNs, CgroupFound, CgroupGone, CgroupId, Counted, Described, Dismissed, Event, What};
-use crate::model::Want;
+use crate::model::{ContainerName, Want};
 use crate::probe::{CgroupMade, CgroupV1, KernelLog, Probe, Record, Ring, Settings};
 
 use super::answers;
@@ -42,6 +42,8 @@ pub struct Tracker {
     classifier: Classifier,
     /// Tracked cgroups.
     cgroups: HashMap<CgroupId, CgroupFound>,
+    /// What the command line asks for.
+    filters: Filters,
     /// Only what `--cgroup` and `--pid` name.
     only: Option<Only>,
     /// Removed cgroups that are still tracked.
@@ -110,6 +112,7 @@ impl Tracker {
             hierarchies,
             classifier,
             cgroups: HashMap::new(),
+            filters: filters.clone(),
             only,
             lingering: VecDeque::new(),
             descriptions: HashMap::new(),
@@ -313,7 +316,10 @@ impl Tracker {
     }
 
     /// A runtime described a container; kept until its cgroup is seen.
-    pub fn described(&mut self, described: Described, events: &mut Vec<Event>) {
+    ///
+    /// # Errors
+    /// When it turns out to be asked for after all, and a map or the task iterator fails.
+    pub fn described(&mut self, described: Described, events: &mut Vec<Event>) -> anyhow::Result<()> {
         let known = self.cgroups.values().any(|found| found.container == described.id);
         if known {
             events.push(Event(boot_now(), What::Described(described.clone())));
@@ -323,9 +329,21 @@ impl Tracker {
             let live: HashSet<&str> = self.cgroups.values().map(|found| found.container.as_str()).collect();
             self.descriptions.retain(|id, _| live.contains(id.as_str()));
         }
-        if known || self.descriptions.len() < DESCRIPTIONS {
-            self.descriptions.insert(described.id.clone(), described);
+        let wanted = self.unwanted.has(&described.id)
+            && self.filters.container(&ContainerName::from(&described)) == Verdict::Wanted;
+        let id = described.id.clone();
+        if known || wanted || self.descriptions.len() < DESCRIPTIONS {
+            self.descriptions.insert(id.clone(), described);
         }
+        if wanted { self.take_back(&id, events) } else { Ok(()) }
+    }
+
+    /// A container that was let go of has another name, or a runtime that knows more of it: it is asked for after all.
+    fn take_back(&mut self, container: &str, events: &mut Vec<Event>) -> anyhow::Result<()> {
+        for found in self.unwanted.take(container) {
+            unless_full(self.found(boot_now(), found, events))?;
+        }
+        self.look(events).map(drop)
     }
 
     /// Asks for the names of containers that were found since the last call. `ask` tells whether it took the question.

@@ -9,6 +9,7 @@ use crate::event::{BootNs, CgroupFigures, CgroupId, Event, Lost, Task, TaskKey, 
 use super::change::{Change, Condition, News, Party, Termination};
 use super::container::Container;
 use super::limits;
+use super::pod::{Pod, PodKey};
 use super::process::{ContainerKey, Process, Processes};
 
 /// Everything known of this node's containers.
@@ -29,6 +30,9 @@ pub struct Node {
     changes: Vec<Change>,
     wants: Vec<Want>,
     next_key: u32,
+    pub(super) pods: BTreeMap<PodKey, Pod>,
+    pub(super) pod_by_uid: HashMap<String, PodKey>,
+    pub(super) next_pod: u32,
 }
 
 /// What the fold would like to know from the outside; the answer comes as an event, or never.
@@ -36,7 +40,7 @@ pub struct Node {
 pub enum Want {
     /// Whether blocked signals of a process are still pending ([`What::Pending`]).
     Pending(TaskKey),
-    /// The state and the kernel stack of a process ([`What::State`]).
+    /// The state and the kernel stack of a process, or that it is gone ([`What::State`]).
     State(TaskKey),
     /// Figures of a container's cgroup ([`What::CgroupFigures`]).
     Figures(CgroupId),
@@ -49,7 +53,9 @@ pub enum Want {
 pub(super) enum Timer {
     /// Was a blocked signal taken? The number counts the attempts.
     Taken(TaskKey, u8),
-    /// Is a zombie still there?
+    /// Is a zombie still there? Time to ask.
+    AskZombie(TaskKey),
+    /// Is a zombie still there? Time to tell.
     Zombie(TaskKey),
     /// Did a zombie grow old?
     OldZombie(TaskKey),
@@ -59,6 +65,8 @@ pub(super) enum Timer {
     Abandon(ContainerKey, BootNs),
     /// Children that ended at once: decide.
     Orphans(ContainerKey),
+    /// Nobody said what a container of a pod is.
+    Announce(ContainerKey),
 }
 
 impl Node {
@@ -108,11 +116,13 @@ impl Node {
             self.timers.pop();
             match timer {
                 Timer::Taken(key, attempt) => self.ask_pending(due, key, attempt),
+                Timer::AskZombie(key) => self.ask_zombie(key),
                 Timer::Zombie(key) => self.zombie_due(due, key),
                 Timer::OldZombie(key) => self.old_zombie_due(due, key),
                 Timer::Stuck(key) => self.stuck_due(key),
                 Timer::Abandon(key, started) => self.abandon_due(due, key, started),
                 Timer::Orphans(key) => self.judge_orphans(due, key, false),
+                Timer::Announce(key) => self.announce(due, key),
             }
         }
         self.now = self.now.max(now);

@@ -3,7 +3,7 @@
 use crate::event::{BootNs, SignalSent, TaskKey};
 use crate::signal::Signal;
 
-use super::change::{ExitStatus, Kill, News, PreStop, Sender};
+use super::change::{ExitStatus, Kill, News, Sender};
 use super::container::{Attempt, Container, Stop};
 use super::limits;
 use super::names::{Outcome, Role};
@@ -59,8 +59,12 @@ impl Node {
     fn killed_first(&mut self, at: BootNs, owner: ContainerKey, sender: Sender) {
         let Some(container) = self.containers.get_mut(&owner) else { return };
         let kill = Kill { at, sender };
+        let told_before = container.is_told_to_stop();
         if let Some(stop) = &mut container.stop {
             stop.kill.get_or_insert(kill);
+            if !told_before {
+                self.pod_stop_begins(owner, at);
+            }
             return;
         }
         let (configured, grace) = (container.stop_signal(), container.grace_ms());
@@ -123,10 +127,20 @@ impl Node {
 
     /// A stop begins.
     fn open(&mut self, owner: ContainerKey, request: Option<Attempt>, kill: Option<Kill>, now: BootNs) {
-        let Some(container) = self.containers.get_mut(&owner) else { return };
+        self.announce(now, owner);
+        let pod = self.containers.get(&owner).and_then(|container| container.pod);
+        let pod_started = pod.and_then(|pod| self.pod_stop(pod, now)).map(|stop| stop.started);
+        // a sandbox ends with its pod: that is no news
+        let Some(container) = self.containers.get_mut(&owner).filter(|container| !container.is_sandbox()) else {
+            return;
+        };
         let first = container.first;
         let sign = request.as_ref().map_or(now, |request| request.receipt.at);
-        let pre_stop = request.as_ref().and_then(|request| container.pre_stop_before(request.receipt.at));
+        let pre_stop = match (&request, &kill) {
+            (Some(request), _) => container.hook_before(request.receipt.at, pod_started),
+            (None, None) => container.hook_at_exit(now),
+            (None, Some(_)) => None,
+        };
         let started = pre_stop.as_ref().map_or(sign, |pre_stop| pre_stop.started);
         let patience = match &request {
             Some(request) if request.sender.role == Role::Runtime => limits::ABANDON_RUNTIME_MS,
@@ -147,6 +161,7 @@ impl Node {
             stop.children = children;
         }
         self.remind(now.plus_ms(patience), Timer::Abandon(owner, started));
+        self.pod_stop_begins(owner, now);
         if let Some(termination) = self.termination(owner, now) {
             self.news(now, News::Stopping(Box::new(termination)));
         }
@@ -192,7 +207,8 @@ impl Node {
             container.departed.clear();
         }
         let kept = self.keep_termination(termination);
-        self.news(at, News::Termination(kept));
+        self.news(at, News::Termination(kept.clone()));
+        self.pod_stop_ends(at, owner, &kept);
     }
 }
 
@@ -231,18 +247,5 @@ impl Container {
     /// Takes the candidate if it fits: it becomes the stop signal.
     fn take_candidate(&mut self, fits: impl Fn(&Attempt) -> bool) -> Option<Attempt> {
         self.candidate.take().filter(fits)
-    }
-
-    /// The preStop hook that ran before a stop signal: an exec that ended just before it, or was still running.
-    fn pre_stop_before(&self, signal: BootNs) -> Option<PreStop> {
-        if !self.described.as_ref().is_some_and(|described| described.pre_stop) {
-            return None;
-        }
-        self.execs
-            .iter()
-            .rev()
-            .filter(|exec| Some(exec.process.pid) != self.first.map(|first| first.pid))
-            .find(|exec| exec.ended.is_none_or(|ended| signal.ms_since(ended) <= limits::PRE_STOP_GAP_MS))
-            .cloned()
     }
 }

@@ -24,7 +24,10 @@ fn a_reader_that_has_seen_enough() {
         return;
     }
     let cgroup = Cgroup::any("head");
-    let mut tracer = Raw::tracing(&["--cgroup", cgroup.arg()]);
+    let dir = tempfile::tempdir().expect("a temporary directory can be made");
+    let file = dir.path().join("head.rec");
+    let record = file.to_str().expect("no strange names");
+    let mut tracer = Raw::tracing(&["--cgroup", cgroup.arg(), "--record", record]);
     let _storm = Workload::plain(&cgroup, STORM);
     let mut line = String::new();
     BufReader::with_capacity(64, tracer.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
@@ -34,6 +37,8 @@ fn a_reader_that_has_seen_enough() {
     assert_eq!(status.code(), Some(0));
     let stderr = tracer.stderr();
     assert_eq!(stderr.lines().count(), 1, "it ends quietly: {stderr}");
+    let recorded = std::fs::read_to_string(&file).expect("the recording is there");
+    assert!(recorded.lines().last().is_some_and(|last| last.starts_with("{\"end\":")), "and the recording is whole");
 }
 
 #[test]
