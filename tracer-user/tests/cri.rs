@@ -150,30 +150,35 @@ fn fifty_pods_at_once() {
     let containerd = Containerd::start(Cgroups::PureV2);
     let kubelet = Kubelet::new(&containerd);
     let mut tracer = trace(&containerd);
-    let ids = Mutex::new(Vec::new());
-    // Each of them ends as soon as it is ready: a name that is not there by then is never there.
+    let pods = Mutex::new(Vec::new());
     scope(|scope| {
         for number in 0..CROWD {
-            let (kubelet, ids) = (&kubelet, &ids);
+            let (kubelet, pods) = (&kubelet, &pods);
             scope.spawn(move || {
-                let name = format!("crowd-{number}");
-                let (pod, id) = run(kubelet, &name, 10, HANDLES);
-                kubelet.delete(&pod, None);
-                ids.lock().expect("nobody panics with it").push((name, id));
+                let ran = run(kubelet, &format!("crowd-{number}"), 10, HANDLES);
+                pods.lock().expect("nobody panics with it").push(ran);
             });
         }
     });
-    let ids = ids.into_inner().expect("nobody panics with it");
-    assert_eq!(ids.len(), CROWD);
-    for (name, id) in &ids {
-        let told = termination(&mut tracer, id);
-        expect(&told, "graceful", Some(name));
+    let pods = pods.into_inner().expect("nobody panics with it");
+    // a runtime that has so much to do answers late
+    for (pod, id) in &pods {
+        named(&mut tracer, id, &pod.spec.name);
     }
-    // and nothing else
+    scope(|scope| {
+        for (pod, _) in &pods {
+            scope.spawn(|| kubelet.delete(pod, None));
+        }
+    });
+    for (pod, id) in &pods {
+        let told = termination(&mut tracer, id);
+        expect(&told, "graceful", Some(&pod.spec.name));
+    }
+    // And nothing else: a sandbox may end before so busy a runtime has told what it is, but it is called nothing then.
     let ended = tracer.interrupt();
     assert!(ended.status.success(), "{}", ended.stderr);
-    let told = ended.lines.iter().filter(|line| line["kind"] == "termination");
+    let told = ended.lines.iter().filter(|line| line["kind"] == "termination" && !line["container"]["name"].is_null());
     let told: BTreeSet<_> = told.filter_map(|line| line["container"]["id"].as_str()).collect();
-    assert_eq!(told, ids.iter().map(|(_, id)| id.as_str()).collect());
+    assert_eq!(told, pods.iter().map(|(_, id)| id.as_str()).collect());
     assert!(ended.lines.iter().all(|line| line["kind"] != "lost"), "events were lost");
 }

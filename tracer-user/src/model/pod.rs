@@ -180,12 +180,15 @@ impl Node {
             others.filter_map(|other| self.containers.get(other)).any(Container::is_told_to_stop)
         });
         let Some(pod) = self.pods.get_mut(&pod_key) else { return };
+        // what was started after that stop began is a next life: a liveness probe failed, and now the pod is deleted
+        let is_next =
+            pod.stop.as_ref().zip(container.first).is_some_and(|(stop, first)| stop.started < BootNs(first.start));
         let recent = pod.stop.as_ref().is_some_and(|stop| {
             stop.ended.iter().filter_map(|end| end.ended).any(|end| now.ms_since(end) <= limits::POD_QUIET_MS)
         });
         match &mut pod.stop {
             // a hook that is recognised afterwards began before
-            Some(stop) if others || recent => stop.started = stop.started.min(started),
+            Some(stop) if !is_next && (others || recent) => stop.started = stop.started.min(started),
             stop => *stop = Some(PodStop { started, ended: Vec::new(), told: false }),
         }
     }

@@ -34,7 +34,12 @@ fn take<'scope>(kubelet: &'scope Kubelet<'_>, pod: &'scope Pod, step: Step, scop
             let ready = |container: &_| pod.log(container).contains(" ready");
             pod.all().iter().all(ready).then_some(())
         }),
-        Step::Runs(comm) => until(&what, PATIENCE, || host::runs(&first().id, comm).then_some(())),
+        Step::Runs(comm) => {
+            until(&what, PATIENCE, || host::runs(&first().id, comm).then_some(()));
+            // A shell that forks has its signals blocked until its child is another program, and a moment longer.
+            let pid = kubelet.pid(&first().id);
+            until(&what, PATIENCE, || (host::status(pid, "SigBlk", 16)? == 0).then_some(()));
+        }
         Step::Ends => {
             kubelet.ends(&first().id);
             kubelet.remove(pod);

@@ -45,7 +45,7 @@ fn take(docker: &Daemon, tracers: &[Mutex<Tracer>], case: &Case, id: &str, step:
         Step::Handles(signal) => until(&what, PATIENCE, || {
             // While a container restarts Docker knows no pid of it.
             let pid: u32 = docker.inspect(name, "{{.State.Pid}}").parse().ok().filter(|pid| *pid != 0)?;
-            (status(pid, "SigCgt", 16)? >> (signal - 1) & 1 == 1).then_some(())
+            (host::status(pid, "SigCgt", 16)? >> (signal - 1) & 1 == 1).then_some(())
         }),
         Step::Told(condition) => {
             for tracer in tracers {
@@ -69,7 +69,7 @@ fn take(docker: &Daemon, tracers: &[Mutex<Tracer>], case: &Case, id: &str, step:
             let mut strace = Command::new(host::program("strace").expect("the case says that it needs it"));
             strace.args(["--attach", &pid.to_string(), "--output", "/dev/null"]);
             straces.0.push(strace.stdin(Stdio::null()).stderr(Stdio::null()).spawn().expect("strace starts"));
-            until(&what, PATIENCE, || status(pid, "TracerPid", 10).filter(|tracer| *tracer != 0).map(drop));
+            until(&what, PATIENCE, || host::status(pid, "TracerPid", 10).filter(|tracer| *tracer != 0).map(drop));
         }
     }
 }
@@ -91,13 +91,6 @@ fn says(docker: &Daemon, name: &str, text: &str) {
     drop(logs.wait());
     reader.join().expect("reading does not panic");
     assert_eq!(found, Ok(true), "{name} never says {text:?}:\n{}", docker.container_logs(name));
-}
-
-/// A number of `/proc/PID/status`.
-fn status(pid: u32, field: &str, radix: u32) -> Option<u64> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
-    u64::from_str_radix(line.trim(), radix).ok()
 }
 
 fn ends(docker: &Daemon, name: &str) {

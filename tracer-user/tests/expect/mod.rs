@@ -1,6 +1,6 @@
 //! What a case must lead to, and the comparison with the tracer's JSON lines.
 //!
-//! One expectation serves the real container (`tests/docker_stop`) and the replay of its recording (`tests/scenarios.rs`):
+//! One expectation serves the real container (`tests/docker_stop`, `tests/cri_stop`) and the replay of its recording (`tests/scenarios.rs`):
 //! both are judged by the lines of the contract, so that they cannot drift apart.
 #![allow(dead_code, reason = "every test that compares compiles its own copy of this and uses a part of it")]
 
@@ -26,9 +26,6 @@ pub(crate) fn directory() -> PathBuf {
 pub(crate) struct Expect {
     /// What happens and why, for people.
     pub(crate) about: String,
-    /// There is no recording yet: only the real container is judged by it.
-    #[serde(default)]
-    pub(crate) unrecorded: bool,
     /// Every termination, in order.
     #[serde(default)]
     pub(crate) terminations: Vec<Ending>,
@@ -69,8 +66,6 @@ pub(crate) struct Ending {
     hints: Vec<HintKind>,
     /// Name of the preStop hook's program.
     pre_stop: Option<String>,
-    /// How that ended, like `exit`. Not compared when it is left out.
-    pre_stop_exit: Option<String>,
     /// More of the hook, which may have no program. Not compared when it is left out.
     hook: Option<PreStopHook>,
     /// `NAMESPACE/POD/CONTAINER`. Not compared when it is left out.
@@ -208,9 +203,6 @@ impl Ending {
         differences.compare("hints", &expected, &hints);
         let hook = line["pre_stop"]["process"]["comm"].as_str();
         differences.compare("pre_stop", &self.pre_stop.as_deref(), &hook);
-        if self.pre_stop_exit.is_some() {
-            differences.compare("pre_stop.exit", &self.pre_stop_exit, &told_exit(&line["pre_stop"]["exit"]));
-        }
         if let Some(grace) = &self.grace {
             grace.compare(&line["grace"], differences);
         }

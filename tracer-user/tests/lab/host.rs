@@ -46,3 +46,10 @@ pub(crate) fn runs(id: &str, comm: &str) -> bool {
         .filter(|entry| read(entry.path().join("comm")).trim_end() == comm)
         .any(|entry| read(entry.path().join("cgroup")).contains(id))
 }
+
+/// A number of `/proc/PID/status`.
+pub(crate) fn status(pid: u32, field: &str, radix: u32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
+    u64::from_str_radix(line.trim(), radix).ok()
+}
