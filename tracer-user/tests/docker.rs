@@ -15,8 +15,8 @@ use lab::docker::{Cgroups, Daemon, IMAGE, Options};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 use tracer_common::CGROUP_V1;
-use tracer_user::container::docker::{Names, State};
 use tracer_user::container::hierarchy::Hierarchies;
+use tracer_user::container::runtime::{Kind, Names, Socket, State};
 use tracer_user::container::scan::{Classifier, cgroups_of, figures};
 use tracer_user::event::{CgroupFound, Described};
 use tracer_user::signal::Signal;
@@ -221,7 +221,7 @@ async fn names() {
     let pid_of_first = daemon.pid("first");
 
     let (out, mut from) = mpsc::channel(16);
-    let names = Names::start(vec![daemon.socket()], &out);
+    let names = Names::start(vec![Socket { path: daemon.socket(), kind: Kind::Docker }], &out);
     // what runs; if that was created in this very second, its creation is told again before, and has no pid
     let described = told(&mut from, |told| told.id == first && told.pid.is_some()).await;
     let labels = [("a".to_owned(), "b".to_owned()), ("big".to_owned(), "x".repeat(64 << 10))].into();

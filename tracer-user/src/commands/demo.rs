@@ -78,7 +78,7 @@ async fn show(args: &Args, scenarios: &[&'static Scenario]) -> anyhow::Result<Ex
         options: Options { ..args.capture.options() },
         record: args.capture.record.clone(),
         command: std::env::args().skip(1).collect(),
-        docker: None,
+        sockets: Vec::new(),
     };
     let mut buffer = Buffer::default();
     let mut session = Session::start(&request, |out, clock: Clock| {

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use crate::container::docker;
 use crate::container::filter::{Known, Resolved};
+use crate::container::runtime;
 use crate::live::{End, NoSuchProcess, Options, Pipeline, Request, Session, boot_now};
 
 use super::logging;
-use super::options::{Failure, Filters, View, note};
+use super::options::{Failure, Filters, Sockets, View, note};
 use super::{DONE, NO_MATCH, UNSUITABLE};
 
 /// How long a container that is asked for may take to be there before we say that we wait for it.
@@ -25,10 +25,9 @@ pub(super) struct Args {
     #[command(flatten)]
     view: View,
     #[command(flatten)]
+    sockets: Sockets,
+    #[command(flatten)]
     capture: Capture,
-    /// Socket of Docker or Podman, to ask for names; the usual places are tried by themselves
-    #[arg(long, value_name = "SOCKET")]
-    docker: Vec<PathBuf>,
     /// End after this time: 30s, 5m, 1h30m
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     duration: Option<Duration>,
@@ -82,7 +81,7 @@ async fn trace(args: &Args) -> anyhow::Result<ExitCode> {
         options: args.capture.options(),
         record: args.capture.record.clone(),
         command: std::env::args().skip(1).collect(),
-        docker: Some(if args.docker.is_empty() { docker::usual_sockets() } else { args.docker.clone() }),
+        sockets: args.sockets.all(),
     };
     let mut session = Session::start(&request, |out, clock| args.view.open(out, clock)).map_err(unsuitable)?;
     let over = |pipeline: &Pipeline| (args.until_exit && pipeline.is_over()).then_some(());
@@ -110,7 +109,7 @@ async fn trace(args: &Args) -> anyhow::Result<ExitCode> {
         };
         done = session.run_until(waiting, |p| over(p).map(|()| true)).await? != End::Done(false);
         if !done {
-            say_what_is_missing(&session, &args.docker);
+            say_what_is_missing(&session, &args.sockets);
             session.run_until(end, over).await?;
         }
     }
@@ -138,14 +137,14 @@ fn begun(session: &Session, args: &Args) -> String {
     }
 }
 
-fn say_what_is_missing(session: &Session, named: &[PathBuf]) {
+fn say_what_is_missing(session: &Session, named: &Sockets) {
     for (socket, state) in session.runtimes() {
         // a usual place where nobody listens is nothing to tell; one that was named is
-        let asked_for = named.iter().any(|named| named == socket);
-        let told = format!("{} {state}", socket.display());
+        let asked_for = named.names(socket);
+        let told = format!("{} {state}", socket.path.display());
         match state {
-            docker::State::Absent | docker::State::Connecting if !asked_for => log::info!("{told}"),
-            docker::State::Connected { .. } => log::info!("{told}"),
+            runtime::State::Absent | runtime::State::Connecting if !asked_for => log::info!("{told}"),
+            runtime::State::Connected { .. } => log::info!("{told}"),
             _ => note(&told),
         }
     }

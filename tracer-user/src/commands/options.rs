@@ -1,11 +1,13 @@
 //! Options that several commands share.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 
 use crate::container::filter;
+use crate::container::runtime::{Kind, Socket, usual_sockets};
 use crate::live::sink::Buffer;
 use crate::output::{self, Clock};
 use crate::signal::Signal;
@@ -47,6 +49,39 @@ impl Filters {
     /// As the library wants them.
     pub(super) fn build(&self) -> filter::Filters {
         filter::Filters { cgroups: self.cgroups.clone(), pids: self.pids.clone(), ..self.shown.build() }
+    }
+}
+
+/// Who is asked for names.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Container runtimes")]
+pub(super) struct Sockets {
+    /// Socket of a runtime that Kubernetes uses (containerd, CRI-O), instead of those in the usual places; may repeat
+    #[arg(long, value_name = "SOCKET")]
+    cri: Vec<PathBuf>,
+    /// Socket of Docker or Podman, instead of those in the usual places; may repeat
+    #[arg(long, value_name = "SOCKET")]
+    docker: Vec<PathBuf>,
+}
+
+impl Sockets {
+    /// Those that are named, and the usual ones of each kind of which none is.
+    pub(super) fn all(&self) -> Vec<Socket> {
+        let named = |kind| self.of(kind).iter().map(move |path| Socket { path: path.clone(), kind });
+        let usual = usual_sockets().into_iter().filter(|socket| self.of(socket.kind).is_empty());
+        named(Kind::Cri).chain(named(Kind::Docker)).chain(usual).collect()
+    }
+
+    /// Whether somebody asked for this one by name.
+    pub(super) fn names(&self, socket: &Socket) -> bool {
+        self.of(socket.kind).contains(&socket.path)
+    }
+
+    fn of(&self, kind: Kind) -> &[PathBuf] {
+        match kind {
+            Kind::Cri => &self.cri,
+            Kind::Docker => &self.docker,
+        }
     }
 }
 

@@ -13,7 +13,7 @@ mod tracker;
 
 use std::collections::HashSet;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -23,9 +23,9 @@ use tokio::sync::mpsc;
 use tokio::task::yield_now;
 use tokio::time::Instant;
 
-use crate::container::docker::{self, Names};
 use crate::container::filter::Filters;
 use crate::container::hierarchy::Hierarchies;
+use crate::container::runtime::{self, Names, Socket};
 use crate::event::{BootNs, Described, Event, Lost, What};
 use crate::model::Want;
 use crate::output::{Clock, View};
@@ -87,8 +87,8 @@ pub struct Request {
     pub record: Option<PathBuf>,
     /// The command line, for the recording.
     pub command: Vec<String>,
-    /// Sockets of Docker and alike; `None` for none at all.
-    pub docker: Option<Vec<PathBuf>>,
+    /// Sockets of runtimes, to ask for names; without any, containers have none.
+    pub sockets: Vec<Socket>,
 }
 
 /// Why [`Session::run_until`] came back.
@@ -106,7 +106,7 @@ pub struct Session {
     /// From events to what is shown.
     pub pipeline: Pipeline,
     sink: Sink,
-    names: Option<Names>,
+    names: Names,
     descriptions: mpsc::Receiver<Described>,
     interrupt: Interrupt,
     /// Not taken in yet.
@@ -139,7 +139,7 @@ impl Session {
         let sink = Sink::new(io::stdout()).context("cannot start the thread that writes the output")?;
         let view = view(sink.buffer(), clock);
         let (sender, descriptions) = mpsc::channel(DESCRIPTIONS);
-        let names = request.docker.clone().map(|sockets| Names::start(sockets, &sender));
+        let names = Names::start(request.sockets.clone(), &sender);
         let pipeline = Pipeline::new(request.filters.clone(), view, recorder);
         Ok(Self {
             tracker,
@@ -163,8 +163,8 @@ impl Session {
     }
 
     /// How it stands with the sockets that are asked for names.
-    pub fn runtimes(&self) -> impl Iterator<Item = (&Path, docker::State)> {
-        self.names.iter().flat_map(Names::states)
+    pub fn runtimes(&self) -> impl Iterator<Item = (&Socket, runtime::State)> {
+        self.names.states()
     }
 
     /// Says of a container what a runtime would say.
@@ -262,9 +262,7 @@ impl Session {
         for container in self.pipeline.gate.take_unwanted() {
             self.tracker.untrack(&container)?;
         }
-        if let Some(names) = &self.names {
-            self.tracker.ask_names(|id| names.want(id));
-        }
+        self.tracker.ask_names(|id| self.names.want(id));
         if let Some(trouble) = self.pipeline.take_trouble() {
             self.lost_recording = true;
             log::warn!("the recording ends here, tracing goes on: {trouble}");

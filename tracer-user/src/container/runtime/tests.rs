@@ -6,6 +6,9 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use std::path::Path;
+
+use super::places::candidates;
 use super::*;
 
 const A: &str = "6ea1b4602822bd02403ad7e666867f81a739cc7c8cb95bbb56e484ec54908a1e";
@@ -157,7 +160,7 @@ async fn state(names: &Names, is: impl Fn(&State) -> bool) -> State {
 
 fn start(fake: &Fake) -> (Names, mpsc::Receiver<Described>) {
     let (out, told) = mpsc::channel(16);
-    (Names::start(vec![fake.socket.clone()], &out), told)
+    (Names::start(vec![Socket { path: fake.socket.clone(), kind: Kind::Docker }], &out), told)
 }
 
 #[tokio::test]

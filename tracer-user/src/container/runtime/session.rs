@@ -99,7 +99,7 @@ enum Answer {
 
 /// Why there was no answer.
 #[derive(Debug)]
-enum Failure {
+pub(super) enum Failure {
     TimedOut,
     /// Nobody there.
     Absent,
@@ -376,4 +376,17 @@ async fn inspect(socket: &Path, id: &str, runtime: &str) -> Result<Answer, Error
         Err(Error::DockerResponseServerError { status_code: 404, .. }) => Ok(Answer::Unknown),
         Err(error) => Err(error),
     }
+}
+
+/// Asks for these containers, one after the other.
+pub(super) async fn ask(socket: &Path, ids: &[String], out: &mpsc::Sender<Described>) -> Result<State, Failure> {
+    let (runtime, version) = within(ANSWER, version(socket)).await?;
+    for id in ids.iter().filter(|id| is_id(id)) {
+        if let Answer::Told(described) = within(ANSWER, inspect(socket, id, &runtime)).await?
+            && out.send(*described).await.is_err()
+        {
+            break;
+        }
+    }
+    Ok(State::Connected { runtime, version })
 }

@@ -1,13 +1,12 @@
-//! Names from the Docker Engine API, which Podman serves as well.
+//! Names from container runtimes: the Docker Engine API, which Podman serves as well, and Kubernetes' CRI.
 //!
 //! One background task for each socket follows the daemon's event stream and sends a [`Described`] for every container
 //! that runs, that starts, or that is asked for. Nothing waits for it: a daemon that is absent, restarts, hangs or
 //! answers nonsense costs names, and nothing else. While a daemon is there and nothing happens, no timer runs.
 
 use std::collections::VecDeque;
-use std::env;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -18,8 +17,13 @@ use crate::event::Described;
 use crate::printable;
 
 mod describe;
+mod look_up;
+mod places;
 mod session;
 mod transport;
+
+pub use look_up::look_up;
+pub use places::usual_sockets;
 
 use session::{Job, Session};
 
@@ -31,35 +35,22 @@ const GOOD_SESSION: Duration = Duration::from_secs(30);
 /// Look-ups that wait; more than that at once means that somebody makes containers faster than they can be named.
 const MAX_WANTS: usize = 1024;
 
-/// Where the daemons listen unless told otherwise: Docker's and Podman's sockets of the system, those of the user's own
-/// daemons, and what `DOCKER_HOST` names. They need not exist. Each place is listed once.
-///
-/// Other users' daemons (`/run/user/*`) are left out on purpose: whoever owns a daemon can say anything about any
-/// container. Name such a socket explicitly to trust it.
-#[must_use]
-pub fn usual_sockets() -> Vec<PathBuf> {
-    let host = env::var("DOCKER_HOST").ok();
-    let user = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-    // the directory, because the socket may be still to come
-    let resolve = |socket: &Path| match (socket.parent().map(Path::canonicalize), socket.file_name()) {
-        (Some(Ok(directory)), Some(name)) => directory.join(name),
-        _ => socket.to_owned(),
-    };
-    candidates(host.as_deref(), user.as_deref(), resolve)
+/// What is spoken at a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// The Docker Engine API: Docker and Podman.
+    Docker,
+    /// Kubernetes' Container Runtime Interface, version 1: containerd, CRI-O, cri-dockerd.
+    Cri,
 }
 
-/// The same without looking at the environment. `resolve` follows links: `/var/run` is one to `/run`.
-fn candidates(host: Option<&str>, user: Option<&Path>, resolve: impl Fn(&Path) -> PathBuf) -> Vec<PathBuf> {
-    let host = host.and_then(|host| host.strip_prefix("unix://")).map(PathBuf::from);
-    let system = ["/run/docker.sock", "/var/run/docker.sock", "/run/podman/podman.sock"].map(PathBuf::from);
-    let user = user.into_iter().flat_map(|user| [user.join("docker.sock"), user.join("podman/podman.sock")]);
-    let mut sockets: Vec<PathBuf> = Vec::new();
-    for socket in host.into_iter().chain(system).chain(user).filter(|socket| socket.is_absolute()) {
-        if !sockets.iter().any(|known| resolve(known) == resolve(&socket)) {
-            sockets.push(socket);
-        }
-    }
-    sockets
+/// Where a daemon listens.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Socket {
+    /// A Unix socket. It need not exist.
+    pub path: PathBuf,
+    /// What is spoken there.
+    pub kind: Kind,
 }
 
 /// How it stands with one daemon.
@@ -106,7 +97,7 @@ pub struct Names {
 
 #[derive(Debug)]
 struct Daemon {
-    socket: PathBuf,
+    socket: Socket,
     wants: mpsc::Sender<String>,
     state: watch::Receiver<State>,
     task: AbortHandle,
@@ -119,7 +110,7 @@ impl Names {
     /// # Panics
     /// Outside a tokio runtime with I/O and time.
     #[must_use]
-    pub fn start(sockets: Vec<PathBuf>, out: &mpsc::Sender<Described>) -> Self {
+    pub fn start(sockets: Vec<Socket>, out: &mpsc::Sender<Described>) -> Self {
         let daemons = sockets.into_iter().map(|socket| {
             let (wants, wanted) = mpsc::channel(MAX_WANTS);
             let (told, state) = watch::channel(State::default());
@@ -140,8 +131,8 @@ impl Names {
     }
 
     /// How it stands with each daemon.
-    pub fn states(&self) -> impl Iterator<Item = (&Path, State)> {
-        self.daemons.iter().map(|daemon| (daemon.socket.as_path(), daemon.state.borrow().clone()))
+    pub fn states(&self) -> impl Iterator<Item = (&Socket, State)> {
+        self.daemons.iter().map(|daemon| (&daemon.socket, daemon.state.borrow().clone()))
     }
 }
 
@@ -155,7 +146,7 @@ impl Drop for Names {
 
 /// One daemon, from session to session.
 async fn run(
-    socket: PathBuf,
+    socket: Socket,
     mut wanted: mpsc::Receiver<String>,
     out: mpsc::Sender<Described>,
     state: watch::Sender<State>,
@@ -164,7 +155,8 @@ async fn run(
     let mut wait = FIRST_WAIT;
     loop {
         let begun = Instant::now();
-        let mut session = Session { socket: &socket, wanted: &mut wanted, out: &out, state: &state, queue: &mut queue };
+        let mut session =
+            Session { socket: &socket.path, wanted: &mut wanted, out: &out, state: &state, queue: &mut queue };
         match session.run().await {
             // the state is for people to see; without a reader it is set all the same
             Some(ended) => drop(state.send_replace(ended)),
