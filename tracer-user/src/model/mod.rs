@@ -30,3 +30,5 @@ pub use node::{Node, Want};
 pub use outcome::{DEMO_SHIM, outcome};
 pub use process::{ContainerKey, Place, Process, Processes, Receipt};
 pub use program::Program;
+pub(crate) use signals::handles_another;
+pub use zombies::zombie_fix;

@@ -80,12 +80,11 @@ impl Node {
         if container.described.as_ref() == Some(described) {
             return;
         }
+        let told = ContainerName::of(described);
         container.name = Arc::new(ContainerName {
-            id: described.id.clone(),
-            name: described.name.clone().or_else(|| container.name.name.clone()),
-            pod: described.pod.clone().or_else(|| container.name.pod.clone()),
-            service: service(&described.labels),
-            labels: described.labels.clone(),
+            name: told.name.or_else(|| container.name.name.clone()),
+            pod: told.pod.or_else(|| container.name.pod.clone()),
+            ..told
         });
         container.described = Some(described.clone());
         if let Some(process) = described.pid.and_then(|pid| self.processes.by_pid(pid))
@@ -142,6 +141,15 @@ impl Node {
         for process in left {
             self.processes.remove(process);
         }
+    }
+}
+
+impl ContainerName {
+    /// As a runtime describes it.
+    #[must_use]
+    pub fn of(described: &Described) -> Self {
+        let Described { id, name, pod, labels, .. } = described;
+        Self { id: id.clone(), name: name.clone(), pod: pod.clone(), service: service(labels), labels: labels.clone() }
     }
 }
 
