@@ -267,6 +267,10 @@ impl Case<'_> {
             (Program::Node, None) if is_node(process) => self.unknown(format!(
                 "{name} has a handler for {signal}; whether it is the program's own or Node's, which only raises {signal} again, cannot be seen from /proc alone"
             )),
+            (Program::Shell, Some(_)) if self.is_shells_own_handler() => Fate {
+                cause: Some(Cause::HandlerReraised),
+                ..caught(", the shell's own: it runs a trap on EXIT and raises the signal again, which the kernel drops; recent versions of bash exit then, older ones go on")
+            },
             (Program::Java, _) => caught(": the JVM runs the program's shutdown hooks"),
             _ => caught(""),
         }
@@ -275,6 +279,11 @@ impl Case<'_> {
     /// Go's runtime has one handler for all signals, SIGURG (by which it preempts) among them: any other is the program's.
     fn is_go_handler(&self) -> bool {
         self.process.actions.is_none_or(|actions| actions.of(self.signal).handler == actions.of(Signal::URG).handler)
+    }
+
+    /// bash with a trap on EXIT has one handler of its own for all signals that would end it: nobody traps SIGXCPU.
+    fn is_shells_own_handler(&self) -> bool {
+        self.process.actions.is_some_and(|actions| actions.of(self.signal).handler == actions.of(Signal::XCPU).handler)
     }
 
     fn go(&self, go: Go, caught: &dyn Fn(&str) -> Fate) -> Fate {
@@ -297,7 +306,9 @@ impl Case<'_> {
         self.sure(
             Foreseen::Dropped,
             Some(Cause::HandlerReraised),
-            format!("{name} catches {signal}, but {how} and raises {signal} at itself: that one the kernel drops, as at any init without a handler"),
+            format!(
+                "{name} catches {signal}, but {how}: that handler only raises {signal} again, and this one the kernel drops, as at any init without a handler"
+            ),
         )
     }
 

@@ -169,6 +169,22 @@ mod tests {
         assert_eq!(set(words), SignalSet::from_iter([Signal::TERM, Signal::new(64).unwrap()]));
     }
 
+    #[test]
+    fn the_table_is_read_where_it_is() {
+        let mut table = Box::new([0_u8; 72]);
+        table[usize::try_from(WANTED_AT).unwrap() + 1] = 1 << 7;
+        let address = std::ptr::from_ref(table.as_ref()).addr() as u64;
+        let pid = std::process::id();
+        assert_eq!(wanted(pid, Table { address, moves_from: None }), Some(SignalSet::from_iter([Signal::TERM])));
+        let base = loaded_at(pid).expect("we are mapped");
+        let moved = Table { address: address.wrapping_sub(base), moves_from: Some(0) };
+        // what lies below the executable cannot be said relative to it
+        let expected = (address >= base).then(|| SignalSet::from_iter([Signal::TERM]));
+        assert_eq!(wanted(pid, moved), expected);
+        assert_eq!(wanted(pid, Table { address: 8, moves_from: None }), None);
+        drop(table);
+    }
+
     fn file(parts: &[(usize, &[u8])], size: usize) -> File {
         let mut bytes = vec![0; size];
         for (at, part) in parts {

@@ -22,4 +22,4 @@ pub use load::{Info, KernelLog, Probe};
 pub use offsets::KernelMismatch;
 pub use ring::{Drained, Ring};
 pub use settings::{CgroupV1, DRAIN_INTERVAL_AGENT, DRAIN_INTERVAL_LIVE, Settings};
-pub use survey::{Actions, Survey, Surveyed, ThreadSeen};
+pub use survey::{Actions, SignalAction, Survey, Surveyed, ThreadSeen};

@@ -5,7 +5,7 @@ use crate::signal::Signal;
 
 use super::block::prose;
 use super::glyphs::{Glyphs, Style};
-use super::line::{Line, Paint, fit, safe, width};
+use super::line::{Line, Paint, fit, safe, width, wrap};
 use super::words;
 
 /// Columns of the signal, of what would become of it, of zombies and of the pids figures, with their gaps.
@@ -24,15 +24,13 @@ const WIDE_COMMAND: usize = 60;
 #[must_use]
 pub fn audit(report: &Report, style: Style, limit: usize) -> String {
     let glyphs = Glyphs::of(style);
+    let limit = limit.max(super::NARROWEST);
     let mut lines = table(report, limit, glyphs);
     for audited in report.containers.iter().filter(|audited| is_told(audited)) {
         lines.push(Line::default());
         lines.extend(block(audited, limit, glyphs));
     }
-    lines.push(Line::default());
-    let mut last = Line::default();
-    last.push(Paint::Bold, &summary(report));
-    lines.push(last);
+    lines.extend(last(report, limit));
     page(&lines, style)
 }
 
@@ -41,11 +39,19 @@ pub fn audit(report: &Report, style: Style, limit: usize) -> String {
 pub fn audit_wide(report: &Report, style: Style) -> String {
     let glyphs = Glyphs::of(style);
     let mut lines = wide(report, glyphs);
-    lines.push(Line::default());
-    let mut last = Line::default();
-    last.push(Paint::Bold, &summary(report));
-    lines.push(last);
+    lines.extend(last(report, usize::MAX));
     page(&lines, style)
+}
+
+/// An empty line and the summary.
+fn last(report: &Report, limit: usize) -> Vec<Line> {
+    let mut lines = vec![Line::default()];
+    for text in wrap(&summary(report), limit) {
+        let mut line = Line::default();
+        line.push(Paint::Bold, &text);
+        lines.push(line);
+    }
+    lines
 }
 
 fn page(lines: &[Line], style: Style) -> String {
@@ -65,6 +71,7 @@ fn table(report: &Report, limit: usize, glyphs: &Glyphs) -> Vec<Line> {
     let columns = [MARK, name_width + 1, command_width + 1, SIGNAL, OUTCOME, ZOMBIES];
     let mut lines =
         vec![row(Paint::Dim, &["", "CONTAINER", "PID 1", "SIGNAL", "WOULD BE", "ZOMBIES", "PIDS"], &columns)];
+    lines[0].cut(limit, glyphs);
     for audited in &report.containers {
         let (mark, paint) = mark(audited, glyphs);
         let cells = [
