@@ -124,6 +124,8 @@ fn container_of(news: &News) -> Option<&ContainerRef> {
         News::Stopping(news) => Some(&news.container),
         News::Termination(news) => Some(&news.container),
         News::Condition(news) => news.container.as_ref(),
+        News::Pod(news) => news.any_container(),
+        News::Restarted(news) => Some(&news.container),
         News::Lost(_) => None,
     }
 }
@@ -141,8 +143,17 @@ mod tests {
         let name =
             Arc::new(ContainerName { id: id.to_owned(), name: name.map(str::to_owned), ..ContainerName::default() });
         let state = if name.name.is_some() { ContainerState::Described } else { ContainerState::Found };
-        let news =
-            ContainerNews { state, name, image: None, runtime: None, pid: None, stop_signal: None, grace_ms: None };
+        let news = ContainerNews {
+            state,
+            name,
+            image: None,
+            runtime: None,
+            pid: None,
+            stop_signal: None,
+            grace_ms: None,
+            restarts: None,
+            sandbox_id: None,
+        };
         Change { at: BootNs(at), news: News::Container(Box::new(news)) }
     }
 

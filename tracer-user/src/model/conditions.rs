@@ -31,7 +31,7 @@ pub(super) struct Orphans {
 impl Node {
     /// A signal was dropped at a first process and no stop is going on.
     pub(super) fn dropped_outside_a_stop(&mut self, at: BootNs, owner: ContainerKey, receipt: &Receipt) {
-        let Some(container) = self.containers.get(&owner) else { return };
+        let Some(container) = self.containers.get(&owner).filter(|container| !container.is_sandbox()) else { return };
         let Some(first) = container.first.and_then(|first| self.processes.get(first)) else { return };
         let (signal, comm, sender) = (receipt.signal, first.comm(), &receipt.sender);
         let stops = container.stop_signal().unwrap_or(Signal::TERM) == signal;

@@ -1,5 +1,7 @@
-//! The sentences: what happened, with the numbers of the case ([`what`]); what to change ([`fix`]); remarks ([`hints`]).
+//! The sentences: what happened, with the numbers of the case ([`what`]), and what became of the grace period; what to
+//! change ([`fix`]); remarks ([`hints`]).
 
+mod budget;
 mod fix;
 mod hints;
 mod what;
@@ -9,6 +11,8 @@ use std::collections::HashMap;
 use crate::event::TaskKey;
 
 use super::change::{ExitStatus, Sender, Termination};
+use super::container::Container;
+use super::grace::Patience;
 use super::names::{Outcome, Role};
 use super::outcome::names_runtime;
 use super::process::{Place, Process, Receipt};
@@ -27,6 +31,10 @@ pub(super) struct Story<'a> {
     pub(super) members: &'a [&'a Process],
     pub(super) places: &'a HashMap<TaskKey, Place>,
     pub(super) signal: Option<&'a Receipt>,
+    pub(super) container: &'a Container,
+    pub(super) patience: &'a Patience,
+    /// Others of its pod that go on and that nobody told to stop.
+    pub(super) others: &'a [&'a Container],
 }
 
 impl Story<'_> {

@@ -9,6 +9,7 @@ use crate::event::{BootNs, CgroupFigures, CgroupId, Event, Lost, Task, TaskKey, 
 use super::change::{Change, Condition, News, Party, Termination};
 use super::container::Container;
 use super::limits;
+use super::pod::{Pod, PodKey};
 use super::process::{ContainerKey, Process, Processes};
 
 /// Everything known of this node's containers.
@@ -29,6 +30,9 @@ pub struct Node {
     changes: Vec<Change>,
     wants: Vec<Want>,
     next_key: u32,
+    pub(super) pods: BTreeMap<PodKey, Pod>,
+    pub(super) pod_by_uid: HashMap<String, PodKey>,
+    pub(super) next_pod: u32,
 }
 
 /// What the fold would like to know from the outside; the answer comes as an event, or never.
@@ -59,6 +63,8 @@ pub(super) enum Timer {
     Abandon(ContainerKey, BootNs),
     /// Children that ended at once: decide.
     Orphans(ContainerKey),
+    /// Nobody said what a container of a pod is.
+    Announce(ContainerKey),
 }
 
 impl Node {
@@ -112,6 +118,7 @@ impl Node {
                 Timer::Stuck(key) => self.stuck_due(key),
                 Timer::Abandon(key, started) => self.abandon_due(due, key, started),
                 Timer::Orphans(key) => self.judge_orphans(due, key, false),
+                Timer::Announce(key) => self.announce(due, key),
             }
         }
         self.now = self.now.max(now);

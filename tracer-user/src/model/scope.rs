@@ -6,10 +6,11 @@ use std::sync::Arc;
 use crate::event::{BootNs, CgroupFound, CgroupId, Described};
 
 use super::change::{ContainerName, News};
-use super::container::Container;
+use super::container::{Container, Told};
 use super::limits;
 use super::names::ContainerState;
 use super::node::Node;
+use super::pod::RestartNews;
 use super::process::ContainerKey;
 
 impl Node {
@@ -39,11 +40,14 @@ impl Node {
         if container.pod_uid.is_none() {
             container.pod_uid.clone_from(&found.pod_uid);
         }
+        self.join_pod(key);
         if is_new || again {
-            let news = container.news(ContainerState::Found);
-            self.news(at, News::Container(Box::new(news)));
+            self.announce_soon(at, key);
         }
         self.adopt_strays(key, found.cgroup);
+        if let Some(first) = self.containers.get(&key).and_then(|container| container.first) {
+            self.program_known(at, key, first);
+        }
     }
 
     /// Processes that were seen before their cgroup was known to belong to a container.
@@ -93,8 +97,53 @@ impl Node {
             container.first = Some(process.key());
             container.settled = true;
         }
+        if container.is_sandbox() {
+            self.was_a_sandbox(at, key);
+            return;
+        }
+        self.join_pod(key);
+        self.announce(at, key);
+        let Some(container) = self.containers.get(&key) else { return };
         let news = container.news(ContainerState::Described);
         self.news(at, News::Container(Box::new(news)));
+        self.tell_restart(at, key);
+    }
+
+    /// A runtime says that a container is a sandbox. If it was told as a container it is none any more.
+    fn was_a_sandbox(&mut self, at: BootNs, key: ContainerKey) {
+        self.join_pod(key);
+        let Some(container) = self.containers.get_mut(&key) else { return };
+        container.stop = None;
+        if std::mem::replace(&mut container.told, Told::Nothing) != Told::Nothing {
+            let news = container.news(ContainerState::Gone);
+            self.news(at, News::Container(Box::new(news)));
+        }
+    }
+
+    /// A container that takes the place of another of its name in its pod.
+    fn tell_restart(&mut self, at: BootNs, key: ContainerKey) {
+        let Some(container) = self.containers.get(&key) else { return };
+        let described = container.described.as_ref();
+        let (Some(restarts @ 1..), Some(pod), false) =
+            (described.and_then(|described| described.restarts), container.pod, container.told == Told::Restarted)
+        else {
+            return;
+        };
+        let is_before = |other: &&Container| {
+            let sandbox = |container: &Container| container.described.as_ref()?.sandbox_id.clone();
+            let same_sandbox = sandbox(other).zip(sandbox(container)).is_none_or(|(one, other)| one == other);
+            let earlier = other.described.as_ref().and_then(|d| d.restarts).is_some_and(|before| before < restarts);
+            same_sandbox && earlier && other.name.name == container.name.name
+        };
+        let others = self.pods.get(&pod).into_iter().flat_map(|pod| &pod.containers).filter(|other| **other != key);
+        let before = others.rev().filter_map(|other| self.containers.get(other)).find(is_before);
+        let Some(before) = before.map(|before| before.name.id.clone()) else { return };
+        let before = self.terminations.iter().rev().find(|end| end.container.id == before).cloned();
+        let news = RestartNews { container: container.name.clone(), restarts, before };
+        if let Some(container) = self.containers.get_mut(&key) {
+            container.told = Told::Restarted;
+        }
+        self.news(at, News::Restarted(Box::new(news)));
     }
 
     pub(super) fn on_cgroup_gone(&mut self, at: BootNs, cgroup: CgroupId) {
@@ -121,9 +170,11 @@ impl Node {
             self.vanished(at, key, process);
         }
         self.close_stop(at, key, true);
-        let Some(container) = self.containers.get(&key) else { return };
-        let news = container.news(ContainerState::Gone);
-        self.news(at, News::Container(Box::new(news)));
+        self.announce(at, key);
+        if let Some(container) = self.containers.get(&key).filter(|container| container.told != Told::Nothing) {
+            let news = container.news(ContainerState::Gone);
+            self.news(at, News::Container(Box::new(news)));
+        }
         self.gone.push_back(key);
         if self.gone.len() > limits::GONE_KEPT
             && let Some(oldest) = self.gone.pop_front()
@@ -135,6 +186,9 @@ impl Node {
     fn forget(&mut self, key: ContainerKey) {
         if let Some(container) = self.containers.remove(&key) {
             self.by_id.remove(&container.name.id);
+            if let Some(pod) = container.pod {
+                self.leave_pod(key, pod);
+            }
         }
         self.cgroups.retain(|_, (owner, _)| *owner != key);
         let left: Vec<_> = self.processes.of(key).map(super::process::Process::key).collect();
@@ -148,7 +202,7 @@ impl ContainerName {
     /// As a runtime describes it.
     #[must_use]
     pub fn of(described: &Described) -> Self {
-        let Described { id, name, pod, labels, .. } = described;
+        let Described { id, name, pod, labels, sandbox, .. } = described;
         Self { id: id.clone(), name: name.clone(), pod: pod.clone(), service: service(labels), labels: labels.clone() }
     }
 }

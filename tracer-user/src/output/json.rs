@@ -72,8 +72,8 @@ impl<W: Write> View for JsonLines<W> {
             News::Termination(news) => self.line(at, "termination", ending::Termination::new(news, self.clock)),
             News::Condition(news) => self.line(at, "condition", ending::Condition(news)),
             News::Lost(lost) => self.line(at, "lost", shape::LossFields::new(lost)),
-            // The contract knows terminations only once they are complete.
-            News::Stopping(_) => Ok(()),
+            // The contract knows terminations only once they are complete, and every container has its own lines.
+            News::Stopping(_) | News::Pod(_) | News::Restarted(_) => Ok(()),
         }
     }
 

@@ -5,6 +5,7 @@ mod block;
 mod glyphs;
 mod line;
 mod picture;
+mod pod;
 mod words;
 
 #[cfg(test)]
@@ -82,6 +83,13 @@ impl<W: Write> Text<W> {
                 let time = self.clock.time_of_day(at).to_string();
                 return block::condition(news, &time, self.width, glyphs);
             }
+            News::Restarted(news) => {
+                let mut lines = self.restarted(at, news, glyphs);
+                for line in &mut lines {
+                    line.cut(self.width, glyphs);
+                }
+                return lines;
+            }
             _ => {}
         }
         let mut line = match &change.news {
@@ -93,9 +101,10 @@ impl<W: Write> Text<W> {
             News::Zombie(news) => self.zombie(at, news, glyphs),
             News::Container(news) => self.container(at, news, glyphs),
             News::Stopping(news) => self.stopping(at, news, glyphs),
+            News::Pod(news) => self.pod(at, news, glyphs),
             News::Lost(lost) => self.lost(at, lost),
-            // handled above: these are blocks
-            News::Termination(_) | News::Condition(_) => Line::default(),
+            // handled above: these are more than a line
+            News::Termination(_) | News::Condition(_) | News::Restarted(_) => Line::default(),
         };
         line.cut(self.width, glyphs);
         vec![line]
@@ -253,6 +262,7 @@ impl<W: Write> Text<W> {
             parts.extend(news.pid.map(|pid| format!("pid {pid}")));
             parts.extend(news.stop_signal.map(|signal| format!("stops by {signal}")));
             parts.extend(news.grace_ms.map(|ms| format!("grace {}", words::duration(ms))));
+            parts.extend(news.restarts.filter(|n| *n > 0).map(|n| format!("restart {n}")));
             parts.extend(news.runtime.as_deref().map(|runtime| safe(runtime, glyphs).into_owned()));
             parts.push(format!("id {short}"));
         }
@@ -271,7 +281,10 @@ impl<W: Write> Text<W> {
                 format!("{signal}{from}")
             }
             (None, Some(kill), ..) => format!("SIGKILL from {}", from(&kill.sender)),
-            (None, None, Some(hook), _) => format!("preStop hook {} runs", words::comm(&hook.process, glyphs)),
+            (None, None, Some(hook), _) => match &hook.process {
+                Some(process) => format!("preStop hook {} runs", words::comm(process, glyphs)),
+                None => "a preStop hook runs".to_owned(),
+            },
             (None, None, None, Some(status)) => format!("its first process {}", words::exit(status)),
             (None, None, None, None) => "its first process goes".to_owned(),
         };

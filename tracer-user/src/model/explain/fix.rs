@@ -1,7 +1,9 @@
 //! What to change: for an end that happened, and for one that an audit foresees.
 
+use crate::event::PidNamespace;
 use crate::signal::{Signal, SignalSet};
 
+use super::super::grace::Reading;
 use super::super::names::{Cause, Verdict};
 use super::super::program::Program;
 use super::super::signals::handles_another;
@@ -32,6 +34,12 @@ pub struct Fault<'a> {
     pub grace_ms: Option<u64>,
     /// The stop signal waited for a handler that could not run: the process was stopped, frozen, or in the kernel.
     pub kept_from_running: bool,
+    /// The pid namespace it was configured to have, where that is known.
+    pub pid_namespace: Option<PidNamespace>,
+    /// Its pod is a static one: its manifest is a file on the node.
+    pub static_pod: bool,
+    /// The configured grace period when somebody asked for a shorter one, ms.
+    pub cut_short_of_ms: Option<u64>,
 }
 
 impl<'a> Fault<'a> {
@@ -44,7 +52,19 @@ impl<'a> Fault<'a> {
         stop_signal: Option<Signal>,
         first: &'a str,
     ) -> Self {
-        Self { verdict, cause, program, stop_signal, caught: None, first, grace_ms: None, kept_from_running: false }
+        Self {
+            verdict,
+            cause,
+            program,
+            stop_signal,
+            caught: None,
+            first,
+            grace_ms: None,
+            kept_from_running: false,
+            pid_namespace: None,
+            static_pod: false,
+            cut_short_of_ms: None,
+        }
     }
 
     /// With the signals that the first process has handlers for.
@@ -70,6 +90,14 @@ impl<'a> Fault<'a> {
 /// a terminal.
 #[must_use]
 pub fn fix_for(fault: &Fault<'_>) -> Option<String> {
+    let fix = advice(fault)?;
+    let of_the_pod = matches!(fault.cause, Some(Cause::StopSignalMismatch | Cause::PreStopUsedItAll))
+        || (fault.verdict == Verdict::TooSlow && fault.cause.is_none() && !fault.kept_from_running);
+    let note = " It is a static pod: change its manifest on the node, not its mirror in the API.";
+    Some(if fault.static_pod && of_the_pod { fix + note } else { fix })
+}
+
+fn advice(fault: &Fault<'_>) -> Option<String> {
     match fault.verdict {
         Verdict::SigtermDropped => dropped(fault),
         Verdict::SigtermIgnored => Some(ignored(&fault.stop())),
@@ -143,9 +171,11 @@ fn not_forwarded(fault: &Fault<'_>) -> String {
             "Pass it on in the trap and wait there: {}. Or start the program with exec.",
             shell_recipe(&stop)
         ),
-        _ => format!(
-            "Let {first} pass {stop} on to its children and wait for them; or start the program with exec so that it is PID 1 itself."
-        ),
+        _ => {
+            let shared = matches!(fault.pid_namespace, Some(PidNamespace::Pod | PidNamespace::Host));
+            let instead = if shared { "it is the container's first process" } else { "it is PID 1 itself" };
+            format!("Let {first} pass {stop} on to its children and wait for them; or start the program with exec so that {instead}.")
+        }
     }
 }
 
@@ -157,6 +187,10 @@ fn too_slow(fault: &Fault<'_>) -> String {
         ),
         Some(Cause::PreStopUsedItAll) => "Make terminationGracePeriodSeconds longer than the preStop hook and the shutdown together: the hook counts against it.".to_owned(),
         _ if fault.kept_from_running => "Find out what kept it from running: a SIGSTOP, a debugger, a paused container (docker pause), or storage that does not answer. A longer grace period would not help.".to_owned(),
+        _ if let Some(configured) = fault.cut_short_of_ms => format!(
+            "Make the shutdown faster, or give it its time: it was stopped with less than the {} configured.",
+            period(configured)
+        ),
         _ => {
             let budget = fault.grace_ms.map_or_else(String::new, |budget| format!(" than {}", period(budget)));
             format!(
@@ -183,7 +217,14 @@ fn shell_recipe(stop: &str) -> String {
 pub(in crate::model) fn fix(story: &Story<'_>) -> Option<String> {
     let termination = story.termination;
     let first = story.first();
+    let cut_short_of_ms = match story.patience.reading {
+        Reading::Other { gave_ms, configured_ms } if gave_ms < configured_ms => Some(configured_ms),
+        _ => None,
+    };
     let fault = Fault {
+        pid_namespace: story.container.pid_namespace(),
+        static_pod: story.static_source().is_some(),
+        cut_short_of_ms,
         caught: story.facts.caught,
         grace_ms: termination.grace.budget_ms,
         kept_from_running: story.was_kept_from_running(),

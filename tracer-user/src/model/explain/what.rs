@@ -1,11 +1,13 @@
 //! What happened, in a sentence or two with the numbers of the case.
 
+use crate::event::PidNamespace;
 use crate::signal::Signal;
 
 use super::super::change::ExitStatus;
 use super::super::names::{Cause, Role, Verdict};
 use super::super::signals::handles_another;
 use super::super::words::{period, seconds};
+use super::budget::budget;
 use super::{Story, ended, is_elsewhere, names, sent_by};
 
 /// What happened.
@@ -82,6 +84,7 @@ pub(in crate::model) fn what(story: &Story<'_>) -> String {
             )
         }
     };
+    let text = text + &budget(story);
     if termination.certain {
         text
     } else {
@@ -160,11 +163,16 @@ fn too_slow(story: &Story<'_>, cause: Option<Cause>) -> String {
             )
         }
         Some(Cause::PreStopUsedItAll) => {
-            let hook =
-                termination.pre_stop.as_ref().map_or_else(String::new, |hook| format!(" ({})", hook.process.comm));
+            let hook = termination.pre_stop.as_ref();
+            let name = match hook.map(|hook| (&hook.process, hook.kind)) {
+                Some((Some(process), _)) => format!(" ({})", process.comm),
+                Some((None, kind)) => format!(" ({}, which kubelet does itself)", kind.in_pod_spec()),
+                None => String::new(),
+            };
+            let used = hook.map_or(0, |hook| hook.used_ms);
             format!(
-                "The preStop hook{hook} used {} of the grace period; {first} got {stop} only then and had {} left before {killer} sent SIGKILL.",
-                seconds(story.signal.map_or(0, |signal| signal.at.ms_since(termination.started))),
+                "The preStop hook{name} used {} of the grace period; {first} got {stop} only then and had {} left before {killer} sent SIGKILL.",
+                seconds(used),
                 seconds(after)
             )
         }
@@ -189,10 +197,21 @@ fn default_action(story: &Story<'_>) -> String {
     let killed = story.killed(false);
     let rest = if killed.is_empty() { String::new() } else { format!(" {} below it died by SIGKILL.", names(&killed)) };
     format!(
-        "{first} died by {} from {sender} after {}: it has no handler and is not init of its pid namespace, so the default action ended it. Nothing was cleaned up.{rest}",
+        "{first} died by {} from {sender} after {}: it has no handler and is not init of its pid namespace{}, so the default action ended it. Nothing was cleaned up.{rest}",
         signal.signal,
-        seconds(story.took())
+        seconds(story.took()),
+        whose_namespace(story.container.pid_namespace())
     )
+}
+
+/// Who is init where the container is not in a pid namespace of its own.
+fn whose_namespace(mode: Option<PidNamespace>) -> &'static str {
+    match mode {
+        Some(PidNamespace::Pod) => " (shareProcessNamespace: PID 1 is the pod's pause process)",
+        Some(PidNamespace::Host) => " (hostPID: PID 1 is the node's init)",
+        Some(PidNamespace::Target) => " (it is in that of another container)",
+        Some(PidNamespace::Container) | None => "",
+    }
 }
 
 fn killed(story: &Story<'_>, cause: Option<Cause>) -> String {

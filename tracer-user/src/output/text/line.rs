@@ -142,6 +142,24 @@ pub(super) fn safe<'a>(text: &'a str, glyphs: &Glyphs) -> Cow<'a, str> {
     text
 }
 
+/// `text` in no more than `limit` columns; the middle is cut: the end of a generated name tells it from its like.
+pub(super) fn fit_middle<'a>(text: &'a str, limit: usize, glyphs: &Glyphs) -> Cow<'a, str> {
+    /// Columns of the random end of a pod's name, `-x2x4k`.
+    const END: usize = 6;
+    if width(text) <= limit || limit < 2 * END + 1 {
+        return fit(text, limit, glyphs);
+    }
+    let mut end = String::new();
+    for c in text.chars().rev() {
+        if width(&end) + char_width(c) > END {
+            break;
+        }
+        end.insert(0, c);
+    }
+    let begin = fit(text, limit - width(&end), glyphs);
+    Cow::Owned(format!("{begin}{end}"))
+}
+
 /// `text` in no more than `limit` columns; the end is cut and the cut marked.
 pub(super) fn fit<'a>(text: &'a str, limit: usize, glyphs: &Glyphs) -> Cow<'a, str> {
     if width(text) <= limit {
@@ -239,6 +257,9 @@ mod tests {
             assert_eq!(fit(text, limit, &UNICODE), expect);
         }
         assert_eq!(fit("abcd", 3, &ASCII), "ab~");
+        assert_eq!(fit_middle("web-7d9f8b6c5-x2x4k", 14, &UNICODE), "web-7d9…-x2x4k");
+        assert_eq!(fit_middle("web-7d9f8b6c5-x2x4k", 12, &UNICODE), "web-7d9f8b6…");
+        assert_eq!(fit_middle("web", 14, &UNICODE), "web");
         let mut line = Line::default();
         line.push(Paint::Bold, "abc");
         line.push(Paint::Plain, "defg");

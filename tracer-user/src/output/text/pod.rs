@@ -1,0 +1,71 @@
+//! Lines about pods: all of it has ended, or one of its containers was restarted in it.
+
+use std::io::Write;
+
+use crate::event::BootNs;
+use crate::model::{PodNews, RestartNews, Role, Termination};
+
+use super::glyphs::Glyphs;
+use super::line::{Line, Paint, fit_middle, safe, width, wrap};
+use super::{TIME, Text, words};
+
+impl<W: Write> Text<W> {
+    /// `pod shop/web: 2 containers ended in 5.1 s; slowest app (sigterm-dropped)`
+    pub(super) fn pod(&self, at: BootNs, news: &PodNews, glyphs: &Glyphs) -> Line {
+        let name = match &news.name {
+            Some(pod) => format!("{}/{}", pod.namespace, pod.name),
+            None => news.uid.clone(),
+        };
+        let count = news.containers.len();
+        let took = words::duration(news.ended.ms_since(news.started));
+        let mut rest = format!(": {count} containers ended in {took}");
+        if let Some(slowest) = news.slowest() {
+            let container = safe(slowest.container.own(), glyphs);
+            let container = fit_middle(&container, 24, glyphs);
+            rest = format!("{rest}; slowest {container} ({})", slowest.verdict);
+        }
+        let mut line = Line::default();
+        line.push(Paint::Dim, &self.clock.time_of_day(at).to_string());
+        line.pad_to(TIME);
+        let room = self.width.saturating_sub(TIME + 4 + width(&rest)).max(12);
+        line.push(Paint::Bold, &format!("pod {}", fit_middle(&safe(&name, glyphs), room, glyphs)));
+        line.push(Paint::Plain, &rest);
+        line
+    }
+
+    /// `shop/web/app restarted in place (restart 3): kubelet stopped the one before …`
+    pub(super) fn restarted(&self, at: BootNs, news: &RestartNews, glyphs: &Glyphs) -> Vec<Line> {
+        let mut text = format!("restarted in place (restart {})", news.restarts);
+        if let Some(before) = &news.before {
+            text.push_str(": ");
+            text.push_str(&reason(before, glyphs));
+        }
+        let mut first = Some(self.begin(at, Some(&news.container), glyphs));
+        let left = first.as_ref().map_or(0, Line::width);
+        let lines = wrap(&text, self.width.saturating_sub(left).max(20));
+        let lines = lines.into_iter().map(|text| {
+            let mut line = first.take().unwrap_or_default();
+            if line.width() < left {
+                line.pad_to(left);
+            }
+            line.push(Paint::Warn, &text);
+            line
+        });
+        lines.collect()
+    }
+}
+
+fn reason(before: &Termination, glyphs: &Glyphs) -> String {
+    let by_runtime = before.sender.as_ref().is_some_and(|sender| sender.role == Role::Runtime);
+    if !by_runtime {
+        let how = before.exit.map_or_else(|| "ended".to_owned(), words::exit);
+        return format!("the one before {how} ({})", before.verdict);
+    }
+    let describe = before.container.pod.as_ref().map_or_else(String::new, |pod| {
+        format!(": kubectl describe pod -n {} {}", safe(&pod.namespace, glyphs), safe(&pod.name, glyphs))
+    });
+    format!(
+        "kubelet stopped the one before ({}), as after a failed liveness or startup probe; look for Unhealthy and Killing events{describe}",
+        before.verdict
+    )
+}
