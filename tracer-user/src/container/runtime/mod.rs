@@ -4,8 +4,6 @@
 //! that runs, that starts, or that is asked for. Nothing waits for it: a daemon that is absent, restarts, hangs or
 //! answers nonsense costs names, and nothing else. While a daemon is there and nothing happens, no timer runs.
 
-use std::collections::VecDeque;
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,18 +12,28 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::event::Described;
-use crate::printable;
 
-mod describe;
+mod bounds;
+mod client;
+mod cri;
+mod docker;
+mod kubernetes;
+mod lenient;
 mod look_up;
 mod places;
+mod queue;
 mod session;
+mod state;
 mod transport;
 
-pub use look_up::look_up;
+pub use look_up::{look_up, who_answers};
 pub use places::usual_sockets;
+pub use state::State;
 
-use session::{Job, Session};
+use cri::Cri;
+use docker::Docker;
+use queue::{Job, Queue};
+use session::{Ended, Session};
 
 /// Back-off between attempts to reach a daemon that is not there.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
@@ -51,42 +59,6 @@ pub struct Socket {
     pub path: PathBuf,
     /// What is spoken there.
     pub kind: Kind,
-}
-
-/// How it stands with one daemon.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum State {
-    /// Not tried yet.
-    #[default]
-    Connecting,
-    /// It answers and its events are followed.
-    Connected {
-        /// `docker` or `podman`.
-        runtime: String,
-        /// Its version, as it says; from a stranger.
-        version: String,
-    },
-    /// Nothing listens at the socket, or it does not exist.
-    Absent,
-    /// It does not answer in time. It is asked again, ever more rarely.
-    Hanging,
-    /// It answers, but nothing that can be used; or we may not ask. What went wrong, safe for a terminal.
-    Failing(String),
-}
-
-impl fmt::Display for State {
-    /// What there is to say of the daemon, safe for a terminal.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Connecting => f.write_str("has not answered yet"),
-            Self::Connected { runtime, version } => {
-                write!(f, "is {} {}", printable::text(runtime), printable::text(version))
-            }
-            Self::Absent => f.write_str("has nobody listening; containers have ids and no names until it has"),
-            Self::Hanging => f.write_str("does not answer; containers have ids and no names until it does"),
-            Self::Failing(trouble) => write!(f, "is of no use: {trouble}; containers have ids and no names"),
-        }
-    }
 }
 
 /// The background tasks. Dropping it ends them.
@@ -127,7 +99,7 @@ impl Names {
     pub fn want(&self, id: &str) -> bool {
         let ask = |daemon: &Daemon| daemon.wants.try_send(id.to_owned()).is_ok();
         // each one is asked, also when another has no room
-        !describe::is_id(id) || self.daemons.iter().filter(|daemon| !ask(daemon)).count() == 0
+        !bounds::is_id(id) || self.daemons.iter().filter(|daemon| !ask(daemon)).count() == 0
     }
 
     /// How it stands with each daemon.
@@ -151,16 +123,20 @@ async fn run(
     out: mpsc::Sender<Described>,
     state: watch::Sender<State>,
 ) {
-    let mut queue = VecDeque::new();
+    let mut queue = Queue::default();
     let mut wait = FIRST_WAIT;
     loop {
         let begun = Instant::now();
         let mut session =
             Session { socket: &socket.path, wanted: &mut wanted, out: &out, state: &state, queue: &mut queue };
-        match session.run().await {
+        let ended = match socket.kind {
+            Kind::Docker => session.run::<Docker>().await,
+            Kind::Cri => session.run::<Cri>().await,
+        };
+        match ended {
             // the state is for people to see; without a reader it is set all the same
-            Some(ended) => drop(state.send_replace(ended)),
-            None => return,
+            Ended::Daemon(ended) => drop(state.send_replace(ended)),
+            Ended::Nobody => return,
         }
         if begun.elapsed() >= GOOD_SESSION {
             wait = FIRST_WAIT;
@@ -173,7 +149,7 @@ async fn run(
             // A container that looks like this daemon's own appeared, so it may be back.
             id = wanted.recv() => match id {
                 Some(id) => {
-                    session::enqueue(&mut queue, Job::wanted(id));
+                    queue.push(Job::wanted(id));
                     gather(&mut wanted, &mut queue, again.min(Instant::now() + FIRST_WAIT)).await;
                     wait = FIRST_WAIT;
                 }
@@ -184,9 +160,9 @@ async fn run(
 }
 
 /// Collects more wants until `until`: containers come in crowds.
-async fn gather(wanted: &mut mpsc::Receiver<String>, queue: &mut VecDeque<Job>, until: Instant) {
+async fn gather(wanted: &mut mpsc::Receiver<String>, queue: &mut Queue, until: Instant) {
     while let Ok(Some(id)) = timeout_at(until, wanted.recv()).await {
-        session::enqueue(queue, Job::wanted(id));
+        queue.push(Job::wanted(id));
     }
 }
 

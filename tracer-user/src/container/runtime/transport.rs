@@ -1,31 +1,20 @@
-//! One connection for each request, over a Unix socket, with a limit on what is read.
+//! Connections to Unix sockets, with a limit on what is read.
 //!
-//! The client crate reads an answer to its end and a line of the event stream to its newline, however long they are.
-//! Here every connection has an allowance of bytes; once that is used up, reading fails, and so does the request.
+//! Every connection has an allowance of bytes; once that is used up, reading fails, and so does what it was for.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
-use bollard::errors::Error;
-use bollard::{BollardRequest, ClientVersion, Docker};
-use hyper::body::Incoming;
-use hyper::header::{HOST, HeaderValue};
 use hyper::rt::ReadBufCursor;
-use hyper::{Response, Uri};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
 
-/// What is read from a socket at once, and what hyper may read ahead.
+/// What is read from a socket at once.
 const READ_SIZE: usize = 8 << 10;
-const READ_AHEAD: usize = 64 << 10;
-/// Seconds until the head of an answer; callers have deadlines of their own for the whole.
-const HEAD_TIMEOUT_S: u64 = 30;
-/// The requests carry no version, so that a daemon of any age answers with its own.
-const VERSION: ClientVersion = ClientVersion { major_version: 1, minor_version: 24 };
 
 /// How many bytes may still be read.
 #[derive(Clone, Debug)]
@@ -36,7 +25,7 @@ impl Allowance {
         Self(Arc::new(AtomicUsize::new(bytes)))
     }
 
-    /// Sets what may be read from now on: a stream is without end, but each of its lines has one.
+    /// Sets what may be read from now on: a stream is without end, but each of its parts has one.
     pub(super) fn renew(&self, bytes: usize) {
         self.0.store(bytes, Ordering::Relaxed);
     }
@@ -48,31 +37,21 @@ impl Allowance {
     }
 }
 
-/// A client whose every request makes a connection to `socket` and may read `allowance` from it.
-pub(super) fn client(socket: &Path, allowance: &Allowance) -> Result<Docker, Error> {
-    let (socket, allowance) = (socket.to_owned(), allowance.clone());
-    let transport = move |request| send(socket.clone(), allowance.clone(), request);
-    Docker::connect_with_custom_transport(transport, Some("http://docker"), HEAD_TIMEOUT_S, &VERSION)
-}
-
-async fn send(socket: PathBuf, allowance: Allowance, mut request: BollardRequest) -> Result<Response<Incoming>, Error> {
-    let stream = UnixStream::connect(&socket).await?;
-    let metered = Metered { stream, allowance };
-    let (mut sender, connection) =
-        hyper::client::conn::http1::Builder::new().max_buf_size(READ_AHEAD).handshake(metered).await?;
-    // It ends by itself, with an error or not, when the request and its answer are dropped.
-    tokio::spawn(async move { connection.await.unwrap_or_default() });
-    // the form that a server, and not a proxy, is asked in
-    if let Some(target) = request.uri().path_and_query().cloned() {
-        *request.uri_mut() = Uri::from(target);
-    }
-    request.headers_mut().insert(HOST, HeaderValue::from_static("docker"));
-    Ok(sender.send_request(request).await?)
-}
-
-struct Metered {
+/// A connection that hyper can use.
+#[derive(Debug)]
+pub(super) struct Metered {
     stream: UnixStream,
     allowance: Allowance,
+}
+
+impl Metered {
+    pub(super) async fn connect(socket: &Path, allowance: &Allowance) -> io::Result<Self> {
+        Ok(Self::over(UnixStream::connect(socket).await?, allowance))
+    }
+
+    pub(super) fn over(stream: UnixStream, allowance: &Allowance) -> Self {
+        Self { stream, allowance: allowance.clone() }
+    }
 }
 
 impl hyper::rt::Read for Metered {
@@ -102,5 +81,15 @@ impl hyper::rt::Write for Metered {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+/// Runs what belongs to a connection beside it.
+#[derive(Clone)]
+pub(super) struct Tasks;
+
+impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Tasks {
+    fn execute(&self, task: F) {
+        tokio::spawn(task);
     }
 }
