@@ -110,6 +110,7 @@ pub async fn audit(request: &Request) -> anyhow::Result<Report> {
         executables: details::Executables::default(),
     };
     let mut containers = settle(&mut gatherer, &mut eyes, &wanted, &earlier).await;
+    containers.retain(|audited| request.filters.signal(audited.subject.stop.signal));
     containers.sort_by_key(|audited| (rank(audited), audited.subject.container.friendly()));
     Ok(Report { containers, sight, blind, runtimes, resolved, cut })
 }

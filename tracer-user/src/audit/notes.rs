@@ -47,7 +47,7 @@ fn shell_form(subject: &Subject) -> Option<Note> {
     note(
         NoteKind::ShellForm,
         format!(
-            "The entrypoint is a shell ({} -c …) that runs {} as its child and stays PID 1 itself: the shell form, or a script without exec. The exec form (CMD [\"PROGRAM\", \"ARG\"]), or exec before the program, makes that one PID 1.",
+            "The entrypoint is a shell ({} -c …) that runs {} as its child and stays the first process itself: the shell form of CMD or ENTRYPOINT, or a script without exec.",
             first.comm,
             named(child)
         ),

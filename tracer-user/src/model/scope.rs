@@ -203,7 +203,14 @@ impl ContainerName {
     #[must_use]
     pub fn of(described: &Described) -> Self {
         let Described { id, name, pod, labels, sandbox, .. } = described;
-        Self { id: id.clone(), name: name.clone(), pod: pod.clone(), service: service(labels), labels: labels.clone() }
+        Self {
+            id: id.clone(),
+            name: name.clone(),
+            pod: pod.clone(),
+            service: service(labels),
+            labels: labels.clone(),
+            sandbox: *sandbox,
+        }
     }
 }
 

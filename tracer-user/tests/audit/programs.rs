@@ -189,7 +189,7 @@ class Ready { public static void main(String[] a) throws Exception { System.out.
 END
 exec java -Xrs -Xmx64m -XX:+UseSerialGC /var/Ready.java";
 
-const PYTHON_EXITS: &str = "
+pub(crate) const PYTHON_EXITS: &str = "
 import signal, sys, time
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 print('ready', flush=True)
