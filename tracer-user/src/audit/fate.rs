@@ -89,7 +89,7 @@ pub fn fate(process: &Process, signal: Signal, sight: Sight) -> Fate {
     let case = Case { process, signal, sight };
     let fate = case.judge();
     if process.age_ms < YOUNG_MS && !matches!(fate.foreseen, Foreseen::Caught | Foreseen::Taken) {
-        return case.unknown(format!(
+        return unknown(format!(
             "{} has been running for {} ms only: it may not have come to what it does with {signal}",
             process.called(),
             process.age_ms
@@ -116,7 +116,7 @@ impl Case<'_> {
             );
         }
         let Some(leader) = process.leader().filter(|leader| !leader.exiting && !process.ending) else {
-            return self.unknown(format!("{name}, or its first thread, is on its way out"));
+            return unknown(format!("{name}, or its first thread, is on its way out"));
         };
         if leader.blocked.has(signal) {
             return self.blocked_by_leader(leader);
@@ -127,19 +127,20 @@ impl Case<'_> {
                 Waits::Unseen => "may wait",
                 _ => "waits",
             };
-            return self.unknown(format!(
+            return unknown(format!(
                 "{name} {waits} for signals in sigtimedwait, and whether {signal} is among them cannot be seen from /proc alone"
             ));
         }
-        let mut fate = self.delivered(handler);
+        let fate = self.delivered(handler);
         if handler != Handler::Function && self.signalfd().is_some() {
-            fate.why += &format!("; its signalfd for {signal} does not help, because {signal} is not blocked");
+            fate.but(&format!("; its signalfd for {signal} does not help, because {signal} is not blocked"))
         } else if handler != Handler::Function && self.waiting().is_some() {
-            fate.why += &format!(
+            fate.but(&format!(
                 "; that another thread waits for {signal} does not help, because the first thread does not block it"
-            );
+            ))
+        } else {
+            fate
         }
-        fate
     }
 
     fn handler(&self) -> Handler {
@@ -212,17 +213,15 @@ impl Case<'_> {
             (Some(how), None) => {
                 self.sure(Foreseen::Taken, None, format!("{name} blocks {signal} in every thread, and {how}"))
             }
-            (Some(how), Some(taker)) => self.unknown(format!(
-                "in {name} {how}, and thread {} does not block {signal}: either may get it",
-                taker.tid
-            )),
+            (Some(how), Some(taker)) => {
+                unknown(format!("in {name} {how}, and thread {} does not block {signal}: either may get it", taker.tid))
+            }
             (None, Some(taker)) => {
                 let mut fate = self.delivered(handler);
                 if fate.cause == Some(Cause::NoHandler) {
                     fate.cause = Some(Cause::DroppedAtDelivery);
                 }
-                fate.why += &format!(" (its first thread blocks {signal}, thread {} does not)", taker.tid);
-                fate
+                fate.but(&format!(" (its first thread blocks {signal}, thread {} does not)", taker.tid))
             }
             (None, None) => self.blocked_by_all(),
         }
@@ -237,7 +236,7 @@ impl Case<'_> {
             return Fate { certain: false, ..self.sure(Foreseen::Blocked, None, why) };
         }
         let unseen = if process.signalfds.is_none() { "; whether it has a signalfd for it cannot be seen" } else { "" };
-        let mut fate = self.unknown(format!(
+        let mut fate = unknown(format!(
             "{name} blocks {signal} in every thread and nobody waits for it now; it may take it later{unseen}"
         ));
         // a thread blocks everything while it starts a program (posix_spawn), and a waiting one between two waits
@@ -264,12 +263,14 @@ impl Case<'_> {
             (Program::Node, Some(action)) if is_node(process) && action.flags & SA_RESETHAND != 0 => self.reraised(
                 "the only handler it has is that of Node itself, which sets the default action again (SA_RESETHAND)",
             ),
-            (Program::Node, None) if is_node(process) => self.unknown(format!(
+            (Program::Node, None) if is_node(process) => unknown(format!(
                 "{name} has a handler for {signal}; whether it is the program's own or Node's, which only raises {signal} again, cannot be seen from /proc alone"
             )),
             (Program::Shell, Some(_)) if self.is_shells_own_handler() => Fate {
                 cause: Some(Cause::HandlerReraised),
-                ..caught(", the shell's own: it runs a trap on EXIT and raises the signal again, which the kernel drops; recent versions of bash exit then, older ones go on")
+                ..caught(
+                    ", the shell's own: it runs a trap on EXIT and raises the signal again, which the kernel drops; recent versions of bash exit then, older ones go on",
+                )
             },
             (Program::Java, _) => caught(": the JVM runs the program's shutdown hooks"),
             _ => caught(""),
@@ -292,10 +293,10 @@ impl Case<'_> {
             Go::Wants(signals) if signals.has(signal) => caught(": the Go program asked for it (signal.Notify)"),
             Go::Wants(_) => self.reraised("the only handler it has is that of Go's runtime, and the program has not asked for it (signal.Notify)"),
             Go::WithoutNotify => self.reraised("the only handler it has is that of Go's runtime, and signal.Notify is not even linked into the program"),
-            Go::WithNotify => self.unknown(format!(
+            Go::WithNotify => unknown(format!(
                 "{name} is a Go program, whose runtime has a handler for every signal; whether the program asked for {signal} (signal.Notify) cannot be seen from outside"
             )),
-            Go::Unreadable => self.unknown(format!(
+            Go::Unreadable => unknown(format!(
                 "{name} is a Go program, whose runtime has a handler for every signal; its function names cannot be read, so whether it asked for {signal} cannot be told"
             )),
         }
@@ -330,9 +331,17 @@ impl Case<'_> {
     fn sure(&self, foreseen: Foreseen, cause: Option<Cause>, why: String) -> Fate {
         Fate { foreseen, cause, certain: self.sight == Sight::Kernel, passing: false, why }
     }
+}
 
-    fn unknown(&self, why: String) -> Fate {
-        Fate { foreseen: Foreseen::Unknown, cause: None, certain: false, passing: false, why }
+fn unknown(why: String) -> Fate {
+    Fate { foreseen: Foreseen::Unknown, cause: None, certain: false, passing: false, why }
+}
+
+impl Fate {
+    /// With something added to why.
+    fn but(mut self, text: &str) -> Self {
+        self.why.push_str(text);
+        self
     }
 }
 

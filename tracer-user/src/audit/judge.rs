@@ -76,6 +76,12 @@ pub enum NoteKind {
     Stopped,
 }
 
+impl Note {
+    pub(super) const fn new(note: NoteKind, text: String) -> Self {
+        Self { note, text }
+    }
+}
+
 impl NoteKind {
     /// The fixed spelling.
     #[must_use]

@@ -25,10 +25,6 @@ pub(super) fn notes(subject: &Subject, fate: &Fate) -> Vec<Note> {
     .collect()
 }
 
-fn note(note: NoteKind, text: String) -> Option<Note> {
-    Some(Note { note, text })
-}
-
 /// The command that a shell runs: `sh -c COMMAND`.
 fn command_of_shell(process: &Process) -> Option<&str> {
     if program(process) != Program::Shell {
@@ -44,14 +40,14 @@ fn shell_form(subject: &Subject) -> Option<Note> {
     let first = &subject.first;
     command_of_shell(first)?;
     let child = child(subject)?;
-    note(
+    Some(Note::new(
         NoteKind::ShellForm,
         format!(
             "The entrypoint is a shell ({} -c …) that runs {} as its child and stays the first process itself: the shell form of CMD or ENTRYPOINT, or a script without exec.",
             first.comm,
             named(child)
         ),
-    )
+    ))
 }
 
 fn init_not_first(subject: &Subject) -> Option<Note> {
@@ -65,7 +61,7 @@ fn init_not_first(subject: &Subject) -> Option<Note> {
     } else {
         "the stop signal does not go to it, and orphans are not its to reap"
     };
-    note(
+    Some(Note::new(
         NoteKind::InitNotFirst,
         format!(
             "{} is there, but not as the first process: it is {} below {}, so {reaps}. Put it first: ENTRYPOINT [\"{}\", \"--\", …].",
@@ -74,7 +70,7 @@ fn init_not_first(subject: &Subject) -> Option<Note> {
             subject.first.called(),
             found.name
         ),
-    )
+    ))
 }
 
 /// What the child of an init that forwards would do.
@@ -97,7 +93,7 @@ fn forwarded(subject: &Subject, own: &Fate) -> Option<Note> {
         Foreseen::Dropped => format!("which never gets it: {}", fate.why),
         Foreseen::Blocked | Foreseen::Unknown => format!("of which it is not known what it does: {}", fate.why),
     };
-    note(NoteKind::Forwarded, format!("{name} forwards {signal} to {whom}, {then}."))
+    Some(Note::new(NoteKind::Forwarded, format!("{name} forwards {signal} to {whom}, {then}.")))
 }
 
 fn trap_deferred(subject: &Subject, fate: &Fate) -> Option<Note> {
@@ -105,13 +101,13 @@ fn trap_deferred(subject: &Subject, fate: &Fate) -> Option<Note> {
         return None;
     }
     let child = child(subject)?;
-    note(
+    Some(Note::new(
         NoteKind::TrapDeferred,
         format!(
             "A shell runs its trap only when its foreground child has ended: if {} is one, and not waited for with the shell's own wait, nothing happens until then.",
             named(child)
         ),
-    )
+    ))
 }
 
 /// Programs that take SIGTERM for something else than the order to end.
@@ -121,16 +117,16 @@ fn other_meaning(first: &Process, signal: Signal, fate: &Fate) -> Option<Note> {
     }
     let file = first.exe.as_deref().and_then(|exe| exe.rsplit('/').next()).unwrap_or_default();
     match (first.comm.as_str(), file) {
-        ("systemd", _) | (_, "systemd") => note(
+        ("systemd", _) | (_, "systemd") => Some(Note::new(
             NoteKind::OtherMeaning,
             "systemd as an init takes SIGTERM for the order to execute itself anew, and stays: its stop signal is SIGRTMIN+3 (STOPSIGNAL SIGRTMIN+3)."
                 .to_owned(),
-        ),
-        ("uwsgi", _) | (_, "uwsgi") => note(
+        )),
+        ("uwsgi", _) | (_, "uwsgi") => Some(Note::new(
             NoteKind::OtherMeaning,
             "uWSGI reloads on SIGTERM, and stays, unless die-on-term is set: STOPSIGNAL SIGQUIT, or die-on-term = true."
                 .to_owned(),
-        ),
+        )),
         _ => None,
     }
 }
@@ -139,13 +135,13 @@ fn not_init(first: &Process, fate: &Fate) -> Option<Note> {
     if first.init || matches!(fate.foreseen, Foreseen::Default) {
         return None;
     }
-    note(
+    Some(Note::new(
         NoteKind::NotInit,
         format!(
             "{} is not init of its pid namespace (hostPID, shareProcessNamespace or docker run --pid): nothing is dropped there, and its orphans are reaped by another.",
             first.called()
         ),
-    )
+    ))
 }
 
 fn stopped(first: &Process) -> Option<Note> {

@@ -46,8 +46,8 @@ impl Cgroup {
 impl Place {
     /// Figures of its own cgroup.
     pub(super) fn pids(&self, hierarchies: &Hierarchies) -> Pids {
-        let own = self.cgroups.iter().filter(|cgroup| cgroup.own);
-        let told = own.filter_map(|cgroup| figures(hierarchies, cgroup.id, &cgroup.path)).next();
+        let mut own = self.cgroups.iter().filter(|cgroup| cgroup.own);
+        let told = own.find_map(|cgroup| figures(hierarchies, cgroup.id, &cgroup.path));
         told.map_or_else(Pids::default, |told| Pids { current: told.pids_current, max: told.pids_max })
     }
 }
