@@ -18,7 +18,7 @@ use tracer_common::CGROUP_V1;
 use tracer_user::container::hierarchy::Hierarchies;
 use tracer_user::container::runtime::{Kind, Names, Socket, State};
 use tracer_user::container::scan::{Classifier, cgroups_of, figures};
-use tracer_user::event::{CgroupFound, Described};
+use tracer_user::event::{CgroupFound, Described, PidNamespace};
 use tracer_user::signal::Signal;
 
 /// A shell that ends when it is told to.
@@ -237,6 +237,7 @@ async fn names() {
         labels,
         command: POLITE.map(str::to_owned).to_vec(),
         init: true,
+        pid_namespace: Some(PidNamespace::Container),
         ..Described::default()
     };
     assert_eq!(described, expect);

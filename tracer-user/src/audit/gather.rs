@@ -125,8 +125,9 @@ fn is_pause(place: &Place, first: &Seen) -> bool {
     place.of_pod && first.comm == "pause"
 }
 
-fn name(id: &str, described: Option<&Described>) -> ContainerName {
-    described.map_or_else(|| ContainerName { id: id.to_owned(), ..ContainerName::default() }, ContainerName::of)
+/// What a container is called, as far as its runtime told.
+pub(super) fn name(id: &str, described: Option<&Described>) -> ContainerName {
+    described.map_or_else(|| ContainerName { id: id.to_owned(), ..ContainerName::default() }, ContainerName::from)
 }
 
 /// What the runtime says, and who that is.

@@ -22,10 +22,11 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use crate::container::filter::{Filters, Known, Resolved};
+use crate::container::filter::{Filters, Resolved, Verdict};
 use crate::container::hierarchy::Hierarchies;
 use crate::container::runtime::{Socket, State, look_up};
 use crate::event::Described;
+use crate::model::ContainerName;
 use crate::probe::ProbeError;
 
 pub use fate::{Fate, Foreseen, YOUNG_MS, fate};
@@ -71,7 +72,7 @@ pub struct Report {
     pub blind: Option<ProbeError>,
     /// How it stands with each runtime.
     pub runtimes: Vec<(Socket, State)>,
-    /// What each `--container` means.
+    /// What each filter by name means.
     pub resolved: Vec<Resolved>,
     /// There were more cgroups, or deeper ones, than are looked at.
     pub cut: bool,
@@ -94,14 +95,12 @@ pub async fn audit(request: &Request) -> anyhow::Result<Report> {
             eyes.look(&hierarchies, &places)?
         }
     };
-    let known: Vec<_> = places.iter().map(|place| known(place, &described)).collect();
-    let resolved = request.filters.resolve(&known);
-    let wanted: Vec<Place> = places
-        .iter()
-        .zip(&known)
-        .filter(|(_, known)| request.filters.container(**known))
-        .map(|(p, _)| p.clone())
-        .collect();
+    let names: Vec<_> = places.iter().map(|place| gather::name(&place.id, described.get(&place.id))).collect();
+    let resolved = request.filters.resolve(&names.iter().filter(|name| !name.sandbox).collect::<Vec<_>>());
+    // of one that nobody described nothing but its id can match
+    let is_wanted = |name: &ContainerName| request.filters.container(name) == Verdict::Wanted;
+    let wanted: Vec<Place> =
+        places.iter().zip(&names).filter(|(_, name)| is_wanted(name)).map(|(place, _)| place.clone()).collect();
     let sight = eyes.sight();
     let mut gatherer = Gatherer {
         hierarchies: &hierarchies,
@@ -124,10 +123,6 @@ async fn names(places: &[Place], sockets: &[Socket]) -> (HashMap<String, Describ
     }
     let (described, states) = look_up(sockets, &ids, PATIENCE).await;
     (described.into_iter().map(|told| (told.id.clone(), told)).collect(), states)
-}
-
-fn known<'a>(place: &'a Place, described: &'a HashMap<String, Described>) -> Known<'a> {
-    Known { id: &place.id, name: described.get(&place.id).and_then(|told| told.name.as_deref()) }
 }
 
 /// Judges all of them, and looks again at those of which a moment is not enough: who blocks the signal just now, who

@@ -153,26 +153,28 @@ fn say_what_is_missing(report: &Report, args: &Args) {
         }
     }
     for resolved in &report.resolved {
-        if let Resolved::Several { .. } = resolved {
+        if resolved.is_ambiguous() {
             note(&format!("{resolved}; looking at all of them"));
+        } else if resolved.is_nothing() && !report.containers.is_empty() {
+            note(&resolved.finally());
         }
     }
 }
 
 /// What to say when there is nothing to look at.
 fn nothing(report: &Report, request: &Request) -> anyhow::Result<ExitCode> {
-    if request.filters.is_everything() {
+    if request.filters.is_empty() {
         note("no containers run here");
         return Ok(ExitCode::from(DONE));
     }
-    let nothing: Vec<_> = report
-        .resolved
-        .iter()
-        .filter(|resolved| matches!(resolved, Resolved::Nothing { .. }))
-        .map(ToString::to_string)
-        .collect();
-    let message =
-        if nothing.is_empty() { "nothing that the filter asks for runs here".to_owned() } else { nothing.join("; ") };
+    let filters = &request.filters;
+    let nothing: Vec<_> =
+        report.resolved.iter().filter(|resolved| resolved.is_nothing()).map(Resolved::finally).collect();
+    let message = match (nothing.is_empty(), filters.asks_by_name()) {
+        (false, _) => nothing.join("; "),
+        (true, true) => format!("no container is all of this at once: {}", filters.asked()),
+        (true, false) => "nothing that the filters ask for runs here".to_owned(),
+    };
     Err(Failure::new(NO_MATCH, message).into())
 }
 

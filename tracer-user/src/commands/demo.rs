@@ -79,6 +79,8 @@ async fn show(args: &Args, scenarios: &[&'static Scenario]) -> anyhow::Result<Ex
         record: args.capture.record.clone(),
         command: std::env::args().skip(1).collect(),
         sockets: Vec::new(),
+        // containers are made while it goes on
+        keep_privileges: true,
     };
     let mut buffer = Buffer::default();
     let mut session = Session::start(&request, |out, clock: Clock| {
@@ -86,21 +88,17 @@ async fn show(args: &Args, scenarios: &[&'static Scenario]) -> anyhow::Result<Ex
         args.view.open(out, clock)
     })
     .map_err(super::live::unsuitable)?;
-    let mut wrong = Vec::new();
-    let mut interrupted = false;
-    for (index, scenario) in scenarios.iter().enumerate() {
-        if args.view.output == Format::Text {
-            let title = format!("\n({}/{}) {}: {}\n", index + 1, scenarios.len(), scenario.name, scenario.title);
-            buffer.write_all(title.as_bytes())?;
-        }
-        if play(&mut session, &stage, scenario, &path(scenario)).await? == End::Interrupted {
-            interrupted = true;
-            break;
-        }
-        wrong.extend(judge(&session.pipeline, scenario, &path(scenario)));
-    }
+    let played = play_all(args, &stage, scenarios, &mut session, &mut buffer).await;
     drop(stage);
-    session.finish().await?;
+    // whatever ended it: the recording is to be whole
+    let finished = session.finish().await;
+    let Played { wrong, interrupted } = match played {
+        Err(error) if !super::is_broken_pipe(&error) => return Err(error),
+        played => {
+            finished?;
+            played?
+        }
+    };
     if interrupted {
         return Ok(ExitCode::from(INTERRUPTED));
     }
@@ -108,6 +106,39 @@ async fn show(args: &Args, scenarios: &[&'static Scenario]) -> anyhow::Result<Ex
     note(&format!("{right} of {} scenarios were judged as they should be", scenarios.len()));
     anyhow::ensure!(wrong.is_empty(), "on this kernel the tracer is wrong about {}", wrong.join("; "));
     Ok(ExitCode::from(DONE))
+}
+
+/// What came of the scenarios.
+#[derive(Default)]
+struct Played {
+    /// Those that were judged as they should not be, and how.
+    wrong: Vec<String>,
+    /// By Ctrl-C, before the last one.
+    interrupted: bool,
+}
+
+async fn play_all(
+    args: &Args,
+    stage: &Stage,
+    scenarios: &[&'static Scenario],
+    session: &mut Session,
+    buffer: &mut Buffer,
+) -> anyhow::Result<Played> {
+    let root = stage.hierarchy().path_of(stage.dir());
+    let mut played = Played::default();
+    for (index, scenario) in scenarios.iter().enumerate() {
+        if args.view.output == Format::Text {
+            let title = format!("\n({}/{}) {}: {}\n", index + 1, scenarios.len(), scenario.name, scenario.title);
+            buffer.write_all(title.as_bytes())?;
+        }
+        let path = format!("{root}/{}", scenario.name);
+        if play(session, stage, scenario, &path).await? == End::Interrupted {
+            played.interrupted = true;
+            break;
+        }
+        played.wrong.extend(judge(&session.pipeline, scenario, &path));
+    }
+    Ok(played)
 }
 
 /// Compares what the trace found with what the scenario is made to show. `None` when it is right.
@@ -141,7 +172,7 @@ async fn play(session: &mut Session, stage: &Stage, scenario: &'static Scenario,
         grace_ms: scenario.stop.and_then(|stop| u64::try_from(stop.grace.as_millis()).ok()),
         grace_source: scenario.stop.map(|_| "demo".to_owned()),
         ..Described::default()
-    });
+    })?;
     let life = async {
         let mut container = prepared.start().await?;
         container.watch().await?;

@@ -11,13 +11,15 @@ use crate::live::{boot_now, wall_clock};
 use crate::output::Clock;
 use crate::printable;
 
-use super::options::{Format, View};
+use super::options::{Format, Sockets, View};
 
 /// Options of `tracer doctor`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
     view: View,
+    #[command(flatten)]
+    sockets: Sockets,
 }
 
 /// Looks at this machine and tells what it found: exit code 3 when live tracing is impossible.
@@ -25,7 +27,7 @@ pub(super) struct Args {
 /// # Errors
 /// When `out` cannot be written to.
 pub(super) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    let facts = Facts::gather();
+    let facts = Facts::gather(args.sockets.all(), |socket| args.sockets.names(socket));
     let checks = checks(&facts);
     match args.view.output {
         Format::Text => text(&checks, args.view.style().color, out)?,

@@ -105,11 +105,13 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     result.unwrap_or_else(|error| report(&error))
 }
 
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.root_cause().downcast_ref::<std::io::Error>().is_some_and(crate::output::is_broken_pipe)
+}
+
 /// One line for an error, and the exit code that fits it.
 fn report(error: &anyhow::Error) -> ExitCode {
-    if let Some(io) = error.root_cause().downcast_ref::<std::io::Error>()
-        && crate::output::is_broken_pipe(io)
-    {
+    if is_broken_pipe(error) {
         // whoever read our output has seen enough
         return ExitCode::from(DONE);
     }

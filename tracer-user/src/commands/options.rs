@@ -1,24 +1,39 @@
 //! Options that several commands share.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
+use nix::poll::{PollFd, PollFlags, poll};
 
-use crate::container::filter;
+use crate::container::filter::{self, LabelFilter, PodFilter};
 use crate::container::runtime::{Kind, Socket, usual_sockets};
 use crate::live::sink::Buffer;
 use crate::output::{self, Clock};
 use crate::signal::Signal;
 
+/// Of what the filters of each command say in common.
+const FILTERS: &str = "Filters (each may repeat: any of a kind will do, but all labels; kinds narrow each other down)";
+
 /// Which containers and signals are shown.
 #[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Filters (each may repeat)")]
+#[command(next_help_heading = FILTERS)]
 pub(super) struct Shown {
-    /// Container by name, or by the beginning of its id (4 characters or more); live, it is waited for
+    /// Container by name (of its pod, too: APP, POD/APP, NAMESPACE/POD/APP; or Compose's SERVICE, PROJECT/SERVICE), or by
+    /// the beginning of its id (4 characters or more); live, it is waited for
     #[arg(short, long = "container", value_name = "ID|NAME", value_parser = NonEmptyStringValueParser::new())]
     containers: Vec<String>,
+    /// All containers of this pod; without a namespace, of the pods of that name in all namespaces
+    #[arg(long = "pod", value_name = "[NAMESPACE/]NAME")]
+    pods: Vec<PodFilter>,
+    /// Containers of the pods of this namespace
+    #[arg(short, long = "namespace", value_name = "NAMESPACE", value_parser = NonEmptyStringValueParser::new())]
+    namespaces: Vec<String>,
+    /// Containers that have this label, or whose pods have it
+    #[arg(short, long = "label", value_name = "KEY[=VALUE]")]
+    labels: Vec<LabelFilter>,
     /// Show only these signals: TERM, SIGKILL, RTMIN+3, 15; verdicts take all into account
     #[arg(short, long = "signal", value_name = "SIGNAL", value_delimiter = ',')]
     signals: Vec<Signal>,
@@ -27,13 +42,14 @@ pub(super) struct Shown {
 impl Shown {
     /// As the library wants them.
     pub(super) fn build(&self) -> filter::Filters {
-        filter::Filters { containers: self.containers.clone(), signals: self.signals.clone(), ..Default::default() }
+        let Self { containers, pods, namespaces, labels, signals } = self.clone();
+        filter::Filters { containers, pods, namespaces, labels, signals, ..Default::default() }
     }
 }
 
 /// What is traced at all.
 #[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Filters (each may repeat)")]
+#[command(next_help_heading = FILTERS)]
 pub(super) struct Filters {
     #[command(flatten)]
     shown: Shown,
@@ -144,6 +160,9 @@ fn rustix_width() -> Option<usize> {
     (size.ws_col > 0).then(|| usize::from(size.ws_col))
 }
 
+/// How long a reader of standard error may take, ms. With `2>&1 | less` it is as slow as that of the output.
+const PATIENCE_MS: u16 = 100;
+
 /// An error that has an exit code of its own.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
@@ -164,11 +183,21 @@ impl Failure {
 /// Says something on standard error, so that standard output stays what it is for.
 pub(super) fn note(text: &str) {
     let text = crate::printable::text(text).into_owned();
-    writeln!(std::io::stderr(), "tracer: {text}").unwrap_or_default();
+    say(&format!("tracer: {text}\n"));
 }
 
 /// Says what went wrong.
 pub(super) fn complain(text: &str) {
     let lines: Vec<_> = text.lines().map(crate::printable::text).collect();
-    writeln!(std::io::stderr(), "tracer: error: {}", lines.join("\n")).unwrap_or_default();
+    say(&format!("tracer: error: {}\n", lines.join("\n")));
+}
+
+/// Writes to standard error unless its reader stalls: that must not keep us from tracing, or from ending.
+fn say(text: &str) {
+    let mut stderr = std::io::stderr().lock();
+    let nobody_reads = poll(&mut [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)], PATIENCE_MS) == Ok(0);
+    if !nobody_reads {
+        // where there is no standard error there is nobody to tell
+        stderr.write_all(text.as_bytes()).unwrap_or_default();
+    }
 }

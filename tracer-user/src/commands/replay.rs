@@ -12,6 +12,7 @@ use crate::live::sink::Buffer;
 use crate::output::Clock;
 use crate::stream::Reader;
 
+use super::live::unmatched;
 use super::options::{Failure, Shown, View, note};
 use super::{DONE, NO_MATCH};
 
@@ -52,9 +53,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         note(&format!("{} events of {name} could be read", reader.events()));
         return Err(anyhow::Error::new(error).context(format!("{name} is damaged")));
     }
-    let gate = &pipeline.gate;
-    if gate.matched() == 0 && !gate.filters().is_everything() {
-        return Err(Failure::new(NO_MATCH, format!("nothing in {name} matches the filters")).into());
+    if let Some(missing) = unmatched(&pipeline) {
+        return Err(Failure::new(NO_MATCH, format!("nothing in {name} matches: {missing}")).into());
     }
     Ok(ExitCode::from(DONE))
 }

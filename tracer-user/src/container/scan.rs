@@ -235,6 +235,21 @@ pub fn figures(hierarchies: &Hierarchies, cgroup: CgroupId, path: &str) -> Optio
     Some(CgroupFigures { cgroup, pids_current: Some(current), pids_max: number(&directory, "pids.max") })
 }
 
+/// Whether a cgroup is still there. `None` when that cannot be seen from here.
+#[must_use]
+pub fn is_there(hierarchies: &Hierarchies, cgroup: CgroupId, path: &str) -> Option<bool> {
+    let mount =
+        if cgroup.0 & CGROUP_V1 == 0 { hierarchies.v2.as_ref() } else { hierarchies.v1.as_ref().map(|v1| &v1.mount) };
+    // a mount that does not show everything says nothing of what it does not show
+    let directory = mount.filter(|mount| mount.whole)?.below(path)?;
+    match fs::metadata(directory) {
+        // another one may have taken its name
+        Ok(metadata) => Some(metadata.ino() == cgroup.0 & !CGROUP_V1),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Some(false),
+        Err(_) => None,
+    }
+}
+
 /// A file that holds one number; `None` for `max` and when it cannot be read.
 fn number(directory: &Path, file: &str) -> Option<u64> {
     let path: PathBuf = directory.join(file);

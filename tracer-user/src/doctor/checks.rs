@@ -2,7 +2,11 @@
 
 use std::path::Path;
 
-use super::facts::{Btf, Facts, HOST_CGROUP_NAMESPACE, HOST_PID_NAMESPACE, HOST_USER_NAMESPACE, Lockdown, Probe};
+use crate::container::runtime::{Kind, State as Answered};
+
+use super::facts::{
+    Btf, Facts, HOST_CGROUP_NAMESPACE, HOST_PID_NAMESPACE, HOST_USER_NAMESPACE, Lockdown, Probe, Runtime,
+};
 use super::mounts::Mount;
 use super::{Check, State};
 
@@ -298,25 +302,40 @@ fn memlock(facts: &Facts) -> Check {
 
 fn runtimes(facts: &Facts) -> Check {
     let about = About("runtimes", "a container's name, pod, image, stop signal and grace period come from its runtime");
-    let usable = |usable: bool| facts.sockets.iter().filter(move |socket| socket.trouble.is_none() == usable);
-    let works: Vec<_> = usable(true).map(|socket| format!("{} at {}", socket.runtime, socket.path.display())).collect();
-    let broken: Vec<_> = usable(false)
-        .map(|socket| {
-            let trouble = socket.trouble.as_deref().unwrap_or_default();
-            format!("{} at {}: {trouble}", socket.runtime, socket.path.display())
-        })
-        .collect();
-    match (works.is_empty(), broken.is_empty()) {
-        (false, true) => about.ok(works.join(", ")),
-        (true, true) => about.warn(
+    if facts.runtimes.is_empty() {
+        return about.warn(
             "no socket in the usual places: containers have ids and no names",
-            "nothing, if no runtime runs here. Otherwise name its socket with --docker, or mount it into this \
+            "nothing, if no runtime runs here. Otherwise name its socket with --cri or --docker, or mount it into this \
              container",
-        ),
-        (some_missing, _) => {
-            let all =
-                if some_missing { broken.join("; ") } else { format!("{}; {}", works.join(", "), broken.join("; ")) };
-            about.warn(all, "run as root; for a refused connection, start the runtime or remove what it left")
-        }
+        );
+    }
+    let found: Vec<_> = facts.runtimes.iter().map(tell).collect();
+    let found = found.join("; ");
+    let any = |is: fn(&Answered) -> bool| facts.runtimes.iter().any(|runtime| is(&runtime.state));
+    if any(|state| *state == Answered::Forbidden) {
+        about.warn(found, "run as root: whoever may ask a runtime could as well become root")
+    } else if any(|state| !matches!(state, Answered::Connected { .. } | Answered::Unserved)) {
+        about.warn(found, "start the runtime, or remove the socket that it left; if it hangs, its log may say why")
+    } else if any(|state| matches!(state, Answered::Connected { .. })) {
+        about.ok(found)
+    } else {
+        about.warn(found, "if pods run here, enable containerd's CRI plugin: take it out of disabled_plugins")
+    }
+}
+
+/// One runtime; what it says of itself comes from strangers.
+fn tell(runtime: &Runtime) -> String {
+    let kind = match runtime.socket.kind {
+        Kind::Docker => "Docker API",
+        Kind::Cri => "CRI",
+    };
+    let place = runtime.socket.path.display();
+    match &runtime.state {
+        Answered::Connected { runtime, version } => format!("{runtime} {version} ({kind}) at {place}"),
+        Answered::Absent => format!("{place} ({kind}): nobody listens"),
+        Answered::Unserved => format!("{place} serves no CRI"),
+        Answered::Forbidden => format!("{place} ({kind}): permission denied"),
+        Answered::Hanging | Answered::Connecting => format!("{place} ({kind}): no answer"),
+        Answered::Failing(trouble) => format!("{place} ({kind}): {trouble}"),
     }
 }

@@ -1,6 +1,6 @@
 //! What was found on this machine: plain data, so that a test can make any machine up.
 
-use std::path::PathBuf;
+use crate::container::runtime::{Socket, State};
 
 use super::mounts::Mount;
 
@@ -38,8 +38,8 @@ pub struct Facts {
     pub mounts: Vec<Mount>,
     /// Limit of locked memory in bytes, `u64::MAX` for none.
     pub memlock: Option<u64>,
-    /// Sockets of container runtimes that exist.
-    pub sockets: Vec<Socket>,
+    /// Sockets of container runtimes that exist or were named.
+    pub runtimes: Vec<Runtime>,
 }
 
 /// `/sys/kernel/btf/vmlinux`.
@@ -92,13 +92,11 @@ impl Lockdown {
     }
 }
 
-/// A socket of a container runtime.
+/// A socket of a container runtime, and who answered there.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Socket {
-    /// `docker`, `containerd`, `cri-o`, `podman`.
-    pub runtime: &'static str,
-    /// Where.
-    pub path: PathBuf,
-    /// Why it cannot be connected to, if so.
-    pub trouble: Option<String>,
+pub struct Runtime {
+    /// Where, and what is spoken.
+    pub socket: Socket,
+    /// Who answers, or why nobody does.
+    pub state: State,
 }

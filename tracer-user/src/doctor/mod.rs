@@ -78,7 +78,7 @@ impl fmt::Display for Unsuitable {
 /// # Errors
 /// When it is not, with what to do about it.
 pub fn preflight() -> Result<(), Unsuitable> {
-    judge(&Facts::gather_without_sockets())
+    judge(&Facts::gather_without_runtimes())
 }
 
 fn judge(facts: &Facts) -> Result<(), Unsuitable> {

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::facts::{Btf, HOST_CGROUP_NAMESPACE, HOST_PID_NAMESPACE, HOST_USER_NAMESPACE, Lockdown, Probe, Socket};
+use crate::container::runtime::{self, Kind, Socket};
+
+use super::facts::{Btf, HOST_CGROUP_NAMESPACE, HOST_PID_NAMESPACE, HOST_USER_NAMESPACE, Lockdown, Probe, Runtime};
 use super::mounts::Mount;
 use super::*;
 
@@ -31,13 +33,17 @@ fn fine() -> Facts {
         proc_knows_us: true,
         mounts: mounts(MOUNTS),
         memlock: Some(8 << 20),
-        sockets: vec![socket("containerd", None)],
+        runtimes: vec![containerd()],
     }
 }
 
-fn socket(runtime: &'static str, trouble: Option<&str>) -> Socket {
-    let path = PathBuf::from(format!("/run/{runtime}.sock"));
-    Socket { runtime, path, trouble: trouble.map(str::to_owned) }
+fn at(name: &str, kind: Kind, state: runtime::State) -> Runtime {
+    Runtime { socket: Socket { path: PathBuf::from(format!("/run/{name}.sock")), kind }, state }
+}
+
+fn containerd() -> Runtime {
+    let connected = runtime::State::Connected { runtime: "containerd".to_owned(), version: "1.7.24".to_owned() };
+    at("containerd", Kind::Cri, connected)
 }
 
 fn with(change: impl FnOnce(&mut Facts)) -> Vec<Check> {
@@ -237,12 +243,28 @@ fn locked_memory_matters_on_old_kernels() {
 }
 
 #[test]
-fn sockets() {
-    assert_eq!(remark(&with(|facts| facts.sockets.clear())).0, "runtimes");
-    let two = vec![socket("docker", Some("Connection refused")), socket("containerd", None)];
-    let (name, found) = remark(&with(|facts| facts.sockets = two));
-    assert_eq!(name, "runtimes");
-    assert_eq!(found, "containerd at /run/containerd.sock; docker at /run/docker.sock: Connection refused");
+fn runtimes() {
+    let found = |runtimes: Vec<Runtime>| {
+        let checks = with(|facts| facts.runtimes = runtimes);
+        checks.into_iter().find(|check| check.name == "runtimes").expect("always looked at")
+    };
+    let remark = |runtimes| {
+        let check = found(runtimes);
+        (check.found, check.mend.expect("a remark"))
+    };
+    assert!(remark(Vec::new()).1.contains("--cri"));
+    let fine = found(vec![containerd(), at("other", Kind::Cri, runtime::State::Unserved)]);
+    assert_eq!((fine.state, fine.mend), (State::Ok, None));
+    assert_eq!(fine.found, "containerd 1.7.24 (CRI) at /run/containerd.sock; /run/other.sock serves no CRI");
+    assert!(remark(vec![at("other", Kind::Cri, runtime::State::Unserved)]).1.contains("disabled_plugins"));
+    let (found, mend) = remark(vec![at("docker", Kind::Docker, runtime::State::Absent), containerd()]);
+    assert_eq!(found, "/run/docker.sock (Docker API): nobody listens; containerd 1.7.24 (CRI) at /run/containerd.sock");
+    assert!(mend.contains("start the runtime"));
+    let (found, mend) = remark(vec![at("docker", Kind::Docker, runtime::State::Forbidden)]);
+    assert_eq!(found, "/run/docker.sock (Docker API): permission denied");
+    assert!(mend.contains("run as root"));
+    assert!(remark(vec![at("x", Kind::Cri, runtime::State::Hanging)]).0.ends_with("no answer"));
+    assert!(remark(vec![at("x", Kind::Cri, runtime::State::Failing("odd".to_owned()))]).0.ends_with("odd"));
 }
 
 #[test]

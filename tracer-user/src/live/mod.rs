@@ -7,11 +7,12 @@ mod answers;
 mod gate;
 mod interrupt;
 mod leftover;
+mod loss;
 mod pipeline;
+mod privileges;
 pub mod sink;
 mod tracker;
 
-use std::collections::HashSet;
 use std::io;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -32,8 +33,9 @@ use crate::output::{Clock, View};
 use crate::stream::{self, Cgroups, FORMAT, Start};
 
 pub use gate::Gate;
+pub use loss::Present;
 pub use pipeline::Pipeline;
-pub use tracker::{Options, Present, Tracker};
+pub use tracker::{Options, Tracker};
 
 use interrupt::Interrupt;
 use sink::{Buffer, Sink};
@@ -89,6 +91,8 @@ pub struct Request {
     pub command: Vec<String>,
     /// Sockets of runtimes, to ask for names; without any, containers have none.
     pub sockets: Vec<Socket>,
+    /// Keep the privileges: not for tracing, but for what else the caller does.
+    pub keep_privileges: bool,
 }
 
 /// Why [`Session::run_until`] came back.
@@ -111,8 +115,6 @@ pub struct Session {
     interrupt: Interrupt,
     /// Not taken in yet.
     events: Vec<Event>,
-    /// How far the ring was read, while there is more in it.
-    behind: Option<BootNs>,
     /// When a snapshot is due, and when the last one was.
     snapshot: (Option<Instant>, Option<Instant>),
     /// Who is there, as a snapshot after a loss shows it: whoever else is known is gone.
@@ -136,6 +138,12 @@ impl Session {
             Some(path) => Some(stream::create(path, &start_record(&tracker, request, clock))?),
             None => None,
         };
+        if !request.keep_privileges
+            && let Err(error) = privileges::give_up(&request.sockets)
+        {
+            log::warn!("privileges that are not needed any more could not be given up: {error:#}");
+        }
+        // the first thread of our own: from here on nobody has more than that
         let sink = Sink::new(io::stdout()).context("cannot start the thread that writes the output")?;
         let view = view(sink.buffer(), clock);
         let (sender, descriptions) = mpsc::channel(DESCRIPTIONS);
@@ -149,7 +157,6 @@ impl Session {
             descriptions,
             interrupt,
             events,
-            behind: None,
             snapshot: (None, None),
             present: None,
             lost_recording: false,
@@ -168,8 +175,11 @@ impl Session {
     }
 
     /// Says of a container what a runtime would say.
-    pub fn describe(&mut self, described: Described) {
-        self.tracker.described(described, &mut self.events);
+    ///
+    /// # Errors
+    /// When the kernel's side fails.
+    pub fn describe(&mut self, described: Described) -> anyhow::Result<()> {
+        self.tracker.described(described, &mut self.events)
     }
 
     /// Traces until `end` comes, or `over` says so of the pipeline, which is asked after each batch of events. What
@@ -195,7 +205,7 @@ impl Session {
                 Some(described) = self.descriptions.recv() => {
                     // what the kernel told before comes before
                     self.drain()?;
-                    self.tracker.described(described, &mut self.events);
+                    self.tracker.described(described, &mut self.events)?;
                 }
                 readable = self.tracker.readable() => {
                     readable?;
@@ -221,7 +231,7 @@ impl Session {
     ) -> anyhow::Result<Option<End<T>>> {
         if self.snapshot.0.is_some_and(|due| due <= Instant::now()) {
             self.snapshot = (None, Some(Instant::now()));
-            self.look_again()?;
+            self.present = Some(self.tracker.look_again(&mut self.events)?);
         }
         loop {
             self.take_in()?;
@@ -254,13 +264,13 @@ impl Session {
         }
         if self.events.is_empty() {
             // what happened before now may still be in the ring
-            self.pipeline.tick(self.behind.unwrap_or_else(boot_now))?;
+            self.pipeline.tick(self.tracker.behind().unwrap_or_else(boot_now))?;
             for want in self.pipeline.wants() {
                 self.answer(want)?;
             }
         }
         for container in self.pipeline.gate.take_unwanted() {
-            self.tracker.untrack(&container)?;
+            self.tracker.untrack(&container, &mut self.events)?;
         }
         self.tracker.ask_names(|id| self.names.want(id));
         if let Some(trouble) = self.pipeline.take_trouble() {
@@ -268,30 +278,6 @@ impl Session {
             log::warn!("the recording ends here, tracing goes on: {trouble}");
         }
         Ok(self.pipeline.flush()?)
-    }
-
-    /// Looks at all processes, after a loss. What the ring still holds counts for more: how a process ended, for one.
-    fn look_again(&mut self) -> anyhow::Result<()> {
-        let mut shown = Vec::new();
-        let present = self.tracker.look_again(&mut shown)?;
-        let (processes, others): (Vec<_>, Vec<_>) =
-            shown.into_iter().partition(|event| matches!(event.1, What::Process(_)));
-        self.events.extend(others);
-        let told = self.events.len();
-        let now = boot_now();
-        while self.drain()? && self.behind.is_none_or(|read| read <= now) {}
-        let ended: HashSet<_> = self.events[told..]
-            .iter()
-            .filter_map(|Event(_, what)| match what {
-                What::Exit(exited) => Some(exited.task.key()),
-                What::Reaped(reaped) => Some(reaped.task.key()),
-                _ => None,
-            })
-            .collect();
-        let lives = |event: &Event| !matches!(&event.1, What::Process(seen) if ended.contains(&seen.task.key()));
-        self.events.extend(processes.into_iter().filter(lives));
-        self.present = Some(present);
-        Ok(())
     }
 
     fn answer(&mut self, want: Want) -> anyhow::Result<()> {
@@ -306,11 +292,7 @@ impl Session {
 
     /// Takes what the kernel has to tell. Returns whether there is more.
     fn drain(&mut self) -> anyhow::Result<bool> {
-        let more = self.tracker.drain(&mut self.events)?;
-        // losses have the time at which they were noticed
-        let read = self.events.iter().rev().find(|event| !matches!(event.1, What::Lost(_))).map(|event| event.0);
-        self.behind = if more { read.or(self.behind) } else { None };
-        Ok(more)
+        self.tracker.drain(&mut self.events)
     }
 
     /// Takes in what happened until now. Under a storm there is always more: what comes later is not waited for, and
@@ -337,7 +319,7 @@ impl Session {
                 log::warn!("more happened in the last moment than could be read");
                 break;
             }
-            done = !self.drain()? || self.behind.is_some_and(|read| read > now);
+            done = !self.drain()? || self.tracker.behind().is_some_and(|read| read > now);
         }
         if left.total() > 0 {
             self.events.push(Event(boot_now(), What::Lost(left)));
@@ -355,13 +337,15 @@ impl Session {
         self.tracker.counted(&mut self.events);
         let events = std::mem::take(&mut self.events);
         self.pipeline.take(&events)?;
-        self.pipeline.tick(self.behind.unwrap_or_else(boot_now))?;
+        self.pipeline.tick(self.tracker.behind().unwrap_or_else(boot_now))?;
         self.pipeline.flush()?;
         let recorded = self.pipeline.finish_recording();
-        drained?;
-        let unread = self.sink.close(begun + CLOSE).await?;
+        let closed = self.sink.close(begun + CLOSE).await;
+        // a recording that is not whole is worse than a reader who has seen enough
         recorded.context("cannot complete the recording")?;
         anyhow::ensure!(!self.lost_recording, "the recording is not complete");
+        drained?;
+        let unread = closed?;
         anyhow::ensure!(unread == 0, "the output is not complete: its reader is too slow and left {unread} bytes");
         Ok(())
     }

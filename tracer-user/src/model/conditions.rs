@@ -28,6 +28,9 @@ pub(super) struct Orphans {
     reported: bool,
 }
 
+/// The letter for a process that is not there any more.
+const GONE: char = 'X';
+
 impl Node {
     /// A signal was dropped at a first process and no stop is going on.
     pub(super) fn dropped_outside_a_stop(&mut self, at: BootNs, owner: ContainerKey, receipt: &Receipt) {
@@ -85,6 +88,13 @@ impl Node {
 
     pub(super) fn on_state(&mut self, at: BootNs, seen: &StateSeen) {
         let Some(process) = self.processes.get_mut(seen.task) else { return };
+        if seen.state == GONE {
+            // of one that lives its exit is on its way, or was lost: a look at all processes tells
+            if process.exit.is_some() {
+                self.zombie_is_gone(at, seen.task);
+            }
+            return;
+        }
         let kill = process.received.iter().find(|receipt| receipt.signal == Signal::KILL).map(|receipt| receipt.at);
         let (Some(kill), true, false) = (kill, process.is_live(), process.stuck_told) else { return };
         process.stuck_told = true;

@@ -2,6 +2,8 @@
 
 /// A zombie is told when it is this old, ms: a parent that reaps in time never gets on the screen.
 pub const ZOMBIE_TOLD_MS: u64 = 1_000;
+/// Before that, at this age, `/proc` is asked whether it is still there, ms. Without an answer it is.
+pub const ZOMBIE_ASKED_MS: u64 = 800;
 /// This many told zombies at once in a container make a condition.
 pub const ZOMBIES_MANY: usize = 3;
 /// One zombie this old makes a condition too, ms.

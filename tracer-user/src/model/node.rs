@@ -40,7 +40,7 @@ pub struct Node {
 pub enum Want {
     /// Whether blocked signals of a process are still pending ([`What::Pending`]).
     Pending(TaskKey),
-    /// The state and the kernel stack of a process ([`What::State`]).
+    /// The state and the kernel stack of a process, or that it is gone ([`What::State`]).
     State(TaskKey),
     /// Figures of a container's cgroup ([`What::CgroupFigures`]).
     Figures(CgroupId),
@@ -53,7 +53,9 @@ pub enum Want {
 pub(super) enum Timer {
     /// Was a blocked signal taken? The number counts the attempts.
     Taken(TaskKey, u8),
-    /// Is a zombie still there?
+    /// Is a zombie still there? Time to ask.
+    AskZombie(TaskKey),
+    /// Is a zombie still there? Time to tell.
     Zombie(TaskKey),
     /// Did a zombie grow old?
     OldZombie(TaskKey),
@@ -92,6 +94,7 @@ impl Node {
             What::State(seen) => self.on_state(*at, seen),
             What::Cgroup(found) => self.on_cgroup(*at, found),
             What::CgroupGone(gone) => self.on_cgroup_gone(*at, gone.cgroup),
+            What::Dismissed(dismissed) => self.on_dismissed(&dismissed.container),
             What::Described(described) => self.on_described(*at, described),
             What::CgroupFigures(figures) => self.on_figures(figures),
             What::Counted(counted) => {
@@ -113,6 +116,7 @@ impl Node {
             self.timers.pop();
             match timer {
                 Timer::Taken(key, attempt) => self.ask_pending(due, key, attempt),
+                Timer::AskZombie(key) => self.ask_zombie(key),
                 Timer::Zombie(key) => self.zombie_due(due, key),
                 Timer::OldZombie(key) => self.old_zombie_due(due, key),
                 Timer::Stuck(key) => self.stuck_due(key),

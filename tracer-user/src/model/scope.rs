@@ -84,11 +84,13 @@ impl Node {
         if container.described.as_ref() == Some(described) {
             return;
         }
-        let told = ContainerName::of(described);
         container.name = Arc::new(ContainerName {
-            name: told.name.or_else(|| container.name.name.clone()),
-            pod: told.pod.or_else(|| container.name.pod.clone()),
-            ..told
+            id: described.id.clone(),
+            name: described.name.clone().or_else(|| container.name.name.clone()),
+            pod: described.pod.clone().or_else(|| container.name.pod.clone()),
+            service: service(&described.labels),
+            labels: described.labels.clone(),
+            sandbox: described.sandbox,
         });
         container.described = Some(described.clone());
         if let Some(process) = described.pid.and_then(|pid| self.processes.by_pid(pid))
@@ -183,6 +185,13 @@ impl Node {
         }
     }
 
+    /// Nobody asks for a container, so that what is known of it grows old from here on: better to know nothing.
+    pub(super) fn on_dismissed(&mut self, id: &str) {
+        let Some(&key) = self.by_id.get(id) else { return };
+        self.gone.retain(|gone| *gone != key);
+        self.forget(key);
+    }
+
     fn forget(&mut self, key: ContainerKey) {
         if let Some(container) = self.containers.remove(&key) {
             self.by_id.remove(&container.name.id);
@@ -198,18 +207,16 @@ impl Node {
     }
 }
 
-impl ContainerName {
-    /// As a runtime describes it.
-    #[must_use]
-    pub fn of(described: &Described) -> Self {
-        let Described { id, name, pod, labels, sandbox, .. } = described;
+impl From<&Described> for ContainerName {
+    /// What a runtime's description alone tells.
+    fn from(described: &Described) -> Self {
         Self {
-            id: id.clone(),
-            name: name.clone(),
-            pod: pod.clone(),
-            service: service(labels),
-            labels: labels.clone(),
-            sandbox: *sandbox,
+            id: described.id.clone(),
+            name: described.name.clone(),
+            pod: described.pod.clone(),
+            service: service(&described.labels),
+            labels: described.labels.clone(),
+            sandbox: described.sandbox,
         }
     }
 }

@@ -16,7 +16,23 @@ impl Node {
         // the runtime's set-up code is the runtime's to reap, and on a busy machine that takes a while
         if let Some(process) = self.processes.get_mut(key).filter(|process| !process.is_setup()) {
             process.zombie = true;
+            self.remind(at.plus_ms(limits::ZOMBIE_ASKED_MS), Timer::AskZombie(key));
             self.remind(at.plus_ms(limits::ZOMBIE_TOLD_MS), Timer::Zombie(key));
+        }
+    }
+
+    /// That nobody told of a reaping does not prove that there was none: `sched_process_free` is missing now and then
+    /// for a process that a thread of the host's init reaps.
+    pub(super) fn ask_zombie(&mut self, key: TaskKey) {
+        if self.processes.get(key).is_some_and(Process::is_zombie_now) {
+            self.want(Want::State(key));
+        }
+    }
+
+    /// A process that exited is not there any more.
+    pub(super) fn zombie_is_gone(&mut self, at: BootNs, key: TaskKey) {
+        if let Some(task) = self.processes.get(key).map(|process| process.task) {
+            self.on_reaped(at, &task);
         }
     }
 

@@ -188,6 +188,11 @@ impl Probe {
         absent_is_fine(map::PIDS, self.pids.remove(&pid))
     }
 
+    /// All processes that are followed on their own.
+    pub fn followed(&self) -> impl Iterator<Item = u32> {
+        self.pids.keys().filter_map(Result::ok)
+    }
+
     /// What was counted in a cgroup since it is tracked, `None` if it is not.
     #[must_use]
     pub fn counters(&self, cgroup: CgroupId) -> Option<TrackedCgroup> {

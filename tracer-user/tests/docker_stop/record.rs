@@ -96,6 +96,7 @@ fn of_container(events: &[Event], id: &str) -> Vec<Event> {
             What::Cgroup(found) => found.container == id,
             What::CgroupGone(gone) => cgroups.contains(&gone.cgroup),
             What::Described(described) => described.id == id,
+            What::Dismissed(dismissed) => dismissed.container == id,
             What::CgroupFigures(figures) => cgroups.contains(&figures.cgroup),
             What::Counted(counted) => cgroups.contains(&counted.cgroup),
             What::Lost(_) => true,

@@ -179,3 +179,21 @@ fn figures_of_a_cgroup() {
     write("pids/a/pids.current", "three\n");
     assert_eq!(figures(&hierarchies, id, "/a"), None);
 }
+
+#[test]
+fn whether_a_cgroup_is_there() {
+    let at = tempfile::tempdir().expect("a directory");
+    let mut hierarchies = make(at.path(), &["unified/a", "pids/a"]);
+    let inode = |path: &str| fs::metadata(at.path().join(path)).expect("it is there").ino();
+    let (new, old) = (inode("unified/a"), inode("pids/a") | CGROUP_V1);
+    assert_eq!(is_there(&hierarchies, CgroupId(new), "/a"), Some(true));
+    assert_eq!(is_there(&hierarchies, CgroupId(old), "/a"), Some(true));
+    assert_eq!(is_there(&hierarchies, CgroupId(new), "/b"), Some(false));
+    assert_eq!(is_there(&hierarchies, CgroupId(new + 1), "/a"), Some(false), "another one of that name");
+    // what cannot be seen is not gone
+    assert_eq!(is_there(&hierarchies, CgroupId(new), "/../a"), None);
+    hierarchies.v1 = None;
+    assert_eq!(is_there(&hierarchies, CgroupId(old), "/a"), None);
+    hierarchies.v2.as_mut().expect("it is there").whole = false;
+    assert_eq!(is_there(&hierarchies, CgroupId(new), "/b"), None);
+}
