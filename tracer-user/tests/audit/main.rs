@@ -110,7 +110,13 @@ fn compare(test: &str, cgroups: Cgroups) {
     let by_proc = audit(setpriv(&docker), &["--docker", &socket]);
     failures.extend(programs.iter().filter_map(|program| contradicts(program, &foreseen, &by_proc)));
     let begun = |said: Said<'_>| matches!(said, Said::Note(note) if note.starts_with("tracer: tracing"));
-    let tracer = Tracer::start(docker.enter(BINARY), &["--docker", &socket], begun);
+    let mut tracer = Tracer::start(docker.enter(BINARY), &["--docker", &socket], begun);
+    // only who knows it takes SIGRTMIN+3 for a stop signal
+    for program in &programs {
+        tracer.wait_for(&format!("the name of {}", program.name), PATIENCE, |line| {
+            line["kind"] == "container" && line["state"] == "described" && line["name"] == program.name
+        });
+    }
     failures.extend(each(&programs, |program| {
         docker.stop(program.name, program.grace);
     }));
