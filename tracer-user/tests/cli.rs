@@ -25,7 +25,7 @@ fn repository() -> &'static Path {
 #[test]
 fn help() {
     insta::assert_snapshot!("tracer", stdout(&["--help"]));
-    for command in ["demo", "replay", "doctor", "completions", "man"] {
+    for command in ["audit", "demo", "replay", "doctor", "completions", "man"] {
         insta::assert_snapshot!(command, stdout(&[command, "--help"]));
     }
 }
@@ -71,6 +71,7 @@ fn wrong_usage_is_exit_code_2_and_one_error() {
         &["--pid", "x"],
         &["replay"],
         &["demo", "no-such-scenario"],
+        &["audit", "--fail-on", "graceful"],
         &["completions", "tcsh"],
         &["frobnicate"],
     ] {

@@ -152,7 +152,7 @@ fn speaks_utf8() -> bool {
 }
 
 /// Columns of the terminal; where there is none, what `COLUMNS` says, or enough to cut next to nothing.
-fn terminal_width() -> usize {
+pub(super) fn terminal_width() -> usize {
     rustix_width().or_else(|| std::env::var("COLUMNS").ok()?.parse().ok()).unwrap_or(120)
 }
 
