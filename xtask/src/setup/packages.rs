@@ -24,7 +24,7 @@ const POSTGRES: &str = "/usr/lib/postgresql/15/bin/postgres";
 
 const NEEDS: &[Need] = &[
     need(Group::Build, "cc", &["gcc", "libc6-dev"], "rustc links with it"),
-    need(Group::Build, "protoc", &["protobuf-compiler"], "the CRI client is generated from its protocol"),
+    need(Group::Build, "protoc", &["protobuf-compiler"], "the CRI client of the tests is generated from its protocol"),
     need(Group::Containers, "dockerd", &["docker.io"], "the tests start a Docker daemon of their own"),
     need(Group::Containers, "docker", &["docker.io"], "its client"),
     need(Group::Containers, "containerd", &["containerd"], "Docker's and CRI's runtime"),
