@@ -11,9 +11,12 @@ use aya::programs::{ProgramError, ProgramType};
 use aya::sys::{is_map_supported, is_program_supported};
 use nix::sys::resource::{Resource, getrlimit};
 
+use crate::container::hierarchy::Hierarchies;
+use crate::container::path;
 use crate::container::runtime::{Socket, State, who_answers};
+use crate::container::scan::cgroups_of;
 
-use super::facts::{Btf, Facts, Lockdown, Probe, Runtime};
+use super::facts::{Btf, Facts, HOST_CGROUP_NAMESPACE, HOST_PID_NAMESPACE, Inside, Lockdown, Probe, Runtime};
 use super::mounts::Mount;
 
 /// How long runtimes may take to say who they are.
@@ -35,7 +38,11 @@ impl Facts {
     pub fn gather_without_runtimes() -> Self {
         let read = |path: &str| fs::read_to_string(path).ok();
         let namespace = |kind: &str| fs::metadata(format!("/proc/self/ns/{kind}")).ok().map(|found| found.ino());
+        let pid_namespace = namespace("pid");
+        let hierarchies = Hierarchies::discover().unwrap_or_default();
         Self {
+            inside: inside(&hierarchies, pid_namespace, namespace("cgroup")),
+            hierarchies,
             release: read("/proc/sys/kernel/osrelease").map(|text| text.trim().to_owned()),
             btf: btf(Path::new("/sys/kernel/btf/vmlinux")),
             ring_buffer: match is_map_supported(MapType::RingBuf) {
@@ -49,8 +56,7 @@ impl Facts {
             },
             capabilities: read("/proc/self/status").as_deref().and_then(effective),
             user_namespace: namespace("user"),
-            pid_namespace: namespace("pid"),
-            cgroup_namespace: namespace("cgroup"),
+            pid_namespace,
             lockdown: read("/sys/kernel/security/lockdown").map_or(Lockdown::Unknown, |text| Lockdown::parse(&text)),
             proc_knows_us: fs::read_link("/proc/self")
                 .is_ok_and(|link| link == Path::new(&std::process::id().to_string())),
@@ -58,6 +64,23 @@ impl Facts {
             memlock: getrlimit(Resource::RLIMIT_MEMLOCK).ok().map(|(soft, _)| soft),
             runtimes: Vec::new(),
         }
+    }
+}
+
+/// `/.dockerenv` is not looked at: a virtual machine made from an image has it as well. A container that shares the
+/// host's cgroup namespace is told by its cgroup.
+fn inside(hierarchies: &Hierarchies, pid_namespace: Option<u64>, cgroup_namespace: Option<u64>) -> Inside {
+    let own = cgroups_of(hierarchies, std::process::id()).unwrap_or_default();
+    if let Some(container) = own.iter().find_map(|cgroup| path::parse(&cgroup.path)) {
+        return Inside::Container(container);
+    }
+    let other = |namespace: Option<u64>, hosts: u64| namespace.is_some_and(|inode| inode != hosts);
+    if other(pid_namespace, HOST_PID_NAMESPACE) {
+        Inside::Some("its pid namespace")
+    } else if other(cgroup_namespace, HOST_CGROUP_NAMESPACE) {
+        Inside::Some("its cgroup namespace")
+    } else {
+        Inside::Host
     }
 }
 

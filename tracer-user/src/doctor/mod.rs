@@ -9,6 +9,7 @@ use serde::Serialize;
 mod checks;
 pub mod facts;
 mod gather;
+mod host;
 pub mod mounts;
 
 pub use checks::{OLDEST_POSSIBLE, OLDEST_SUPPORTED, checks};

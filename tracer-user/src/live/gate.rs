@@ -188,20 +188,7 @@ impl Gate {
 }
 
 fn container_of(news: &News) -> Option<&ContainerRef> {
-    match news {
-        News::Signal(news) => news.container.as_ref(),
-        News::Deliver(news) => news.container.as_ref(),
-        News::Exit(news) => news.container.as_ref(),
-        News::Exec(news) | News::Fork(news) => news.container.as_ref(),
-        News::Zombie(news) => news.container.as_ref(),
-        News::Container(news) => Some(&news.name),
-        News::Stopping(news) => Some(&news.container),
-        News::Termination(news) => Some(&news.container),
-        News::Condition(news) => news.container.as_ref(),
-        News::Pod(news) => news.any_container(),
-        News::Restarted(news) => Some(&news.container),
-        News::Lost(_) => None,
-    }
+    news.container()
 }
 
 #[cfg(test)]

@@ -52,6 +52,27 @@ pub enum News {
     Lost(Lost),
 }
 
+impl News {
+    /// The container that it concerns, if it is one.
+    #[must_use]
+    pub fn container(&self) -> Option<&ContainerRef> {
+        match self {
+            Self::Signal(news) => news.container.as_ref(),
+            Self::Deliver(news) => news.container.as_ref(),
+            Self::Exit(news) => news.container.as_ref(),
+            Self::Exec(news) | Self::Fork(news) => news.container.as_ref(),
+            Self::Zombie(news) => news.container.as_ref(),
+            Self::Container(news) => Some(&news.name),
+            Self::Stopping(news) => Some(&news.container),
+            Self::Termination(news) => Some(&news.container),
+            Self::Condition(news) => news.container.as_ref(),
+            Self::Pod(news) => news.any_container(),
+            Self::Restarted(news) => Some(&news.container),
+            Self::Lost(_) => None,
+        }
+    }
+}
+
 /// A container as other news refer to it. Shared: one a container.
 pub type ContainerRef = Arc<ContainerName>;
 

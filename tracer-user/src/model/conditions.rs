@@ -1,7 +1,5 @@
 //! Conditions: what is wrong without being the end of a container.
 
-use std::collections::VecDeque;
-
 use crate::event::{BootNs, Comm, StateSeen, Task, TaskKey};
 use crate::signal::Signal;
 
@@ -12,21 +10,6 @@ use super::node::{Node, Timer, Want};
 use super::process::{ContainerKey, Place, Receipt};
 use super::program::Program;
 use super::words::{count, seconds};
-
-/// Failing children of a first process, the last few.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Respawn {
-    failures: VecDeque<(BootNs, Comm, u32)>,
-    reported: usize,
-}
-
-/// Children of a PID 1 that ended by themselves at once.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Orphans {
-    exits: Vec<(Comm, u32, u64)>,
-    last_fork: BootNs,
-    reported: bool,
-}
 
 /// The letter for a process that is not there any more.
 const GONE: char = 'X';

@@ -8,6 +8,7 @@ use crate::event::{BootNs, CgroupFigures, CgroupId, Described, PidNamespace, Tas
 use crate::signal::SignalSet;
 
 use super::change::{ContainerName, ContainerNews, ContainerRef, Kill, Party, PreStop, Sender};
+use super::children::{Orphans, Respawn};
 use super::hook::Joined;
 use super::names::ContainerState;
 use super::pod::PodKey;
@@ -62,8 +63,8 @@ pub struct Container {
     pub zombies: usize,
     /// How many there were when the condition was told.
     pub(super) zombies_reported: usize,
-    pub(super) respawn: super::conditions::Respawn,
-    pub(super) orphans: super::conditions::Orphans,
+    pub(super) respawn: Respawn,
+    pub(super) orphans: Orphans,
 }
 
 /// What was told of a container's coming, by how much.
@@ -154,8 +155,8 @@ impl Container {
             signals: 0,
             zombies: 0,
             zombies_reported: 0,
-            respawn: super::conditions::Respawn::default(),
-            orphans: super::conditions::Orphans::default(),
+            respawn: Respawn::default(),
+            orphans: Orphans::default(),
         }
     }
 

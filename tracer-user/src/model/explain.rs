@@ -1,5 +1,5 @@
-//! The sentences: what happened, with the numbers of the case ([`what`]), and what became of the grace period; what to
-//! change ([`fix`]); remarks ([`hints`]).
+//! The sentences: what happened, with the numbers of the case ([`mod@what`]), and what became of the grace period; what to
+//! change ([`mod@fix`]); remarks ([`mod@hints`]).
 
 mod budget;
 mod fix;

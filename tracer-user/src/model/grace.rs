@@ -96,7 +96,8 @@ pub(super) fn patience(container: &Container, stop: &Stop, pod: PodClock, until:
     let seen = killed.map(|kill| kill.at.ms_since(from));
     let used_up = signal.is_some_and(|signal| signal > from) && gave.is_some_and(is_minimum);
     let other = told.zip(seen).filter(|(told, seen)| told.abs_diff(*seen) > limits::BUDGET_TOLERANCE_MS);
-    let reading = match other {
+    // what somebody else asked for, the runtime owes no grace period
+    let reading = match other.filter(|_| by_runtime) {
         None => Reading::Plain,
         Some((told, seen)) if used_up && seen + limits::BUDGET_TOLERANCE_MS > told => Reading::Minimum,
         Some((configured_ms, gave_ms)) => {
@@ -129,7 +130,11 @@ fn hidden_start(hook: &Hook, signal: BootNs, told: Option<u64>, gave: Option<u64
     let took = match hook {
         Hook::Sleep { seconds } => {
             let asked = seconds.saturating_mul(1_000);
-            told.map_or(asked, |told| asked.min(told))
+            let took = told.map_or(asked, |told| asked.min(told));
+            // a forced delete runs no hook: its minimum comes before the time is up
+            let total = gave.map(|gave| (gave, gave.saturating_add(took).saturating_add(limits::BUDGET_TOLERANCE_MS)));
+            let forced = total.zip(told).is_some_and(|((gave, total), told)| is_minimum(gave) && total < told);
+            Some(took).filter(|_| !forced)?
         }
         Hook::HttpGet | Hook::TcpSocket => {
             let (told, gave) = (told?, gave?);

@@ -179,6 +179,9 @@ impl Node {
 
     fn tell_process(&mut self, at: BootNs, task: &Task, joined: bool) {
         let Some(process) = self.processes.get(task.key()) else { return };
+        if !self.tells_processes_of(process.container) {
+            return;
+        }
         let container = process.container.and_then(|key| self.containers.get(&key)).map(|c| c.name.clone());
         let news = ProcessNews { process: self.process_party(process), joined, filename: None, container };
         self.news(at, News::Fork(news));
@@ -203,6 +206,7 @@ impl Node {
         let joined = process.joined.is_some();
         let Some(owner) = process.container else { return };
         let party = self.processes.get(key).map(|process| self.process_party(process));
+        let worth_telling = self.tells_processes_of(Some(owner));
         if let (Some(party), Some(container)) = (party, self.containers.get_mut(&owner)) {
             let exec = container.execs.iter_mut().find(|exec| exec.process.pid == key.pid && exec.ended.is_none());
             if let Some(exec) = exec.filter(|_| program) {
@@ -210,7 +214,9 @@ impl Node {
             }
             let name = Some(container.name.clone());
             let filename = Some(execed.filename.clone());
-            self.news(at, News::Exec(ProcessNews { process: party, joined, filename, container: name }));
+            if worth_telling {
+                self.news(at, News::Exec(ProcessNews { process: party, joined, filename, container: name }));
+            }
         }
         self.consider_first(owner, key);
         if let Some(container) = self.containers.get_mut(&owner)

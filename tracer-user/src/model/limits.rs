@@ -54,6 +54,8 @@ pub const PRE_STOP_GAP_MS: u64 = 1_000;
 /// A container of a pod is told at the latest this long after it was found, ms: it may be the pod's sandbox, and that
 /// shows when it runs its program or a runtime describes it.
 pub const ANNOUNCE_MS: u64 = 1_000;
+/// News held back with a container that is not told yet; with more it is told.
+pub const UNDECIDED_HELD: usize = 256;
 /// The stop of a pod is over when none of its containers is being stopped and none ended in this time, ms. kubelet tells
 /// a sidecar within some 100 ms after the last of the others has ended.
 pub const POD_QUIET_MS: u64 = 2_000;

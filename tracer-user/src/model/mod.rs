@@ -3,7 +3,9 @@
 //! Architecture invariant: no clock, no I/O, no globals. Time comes from events and from [`Node::tick`]; the same
 //! events always lead to the same state and the same news.
 
+mod announce;
 mod change;
+mod children;
 mod conditions;
 mod container;
 mod explain;

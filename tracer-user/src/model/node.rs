@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::event::{BootNs, CgroupFigures, CgroupId, Event, Lost, Task, TaskKey, What};
 
+use super::announce::Undecided;
 use super::change::{Change, Condition, News, Party, Termination};
 use super::container::Container;
 use super::limits;
@@ -27,7 +28,9 @@ pub struct Node {
     conditions: VecDeque<(BootNs, Arc<Condition>)>,
     pub(super) lost: Lost,
     timers: BinaryHeap<Reverse<(BootNs, Timer)>>,
-    changes: Vec<Change>,
+    pub(super) changes: Vec<Change>,
+    /// Containers, by id, that are not told yet, and what is held back with them.
+    pub(super) undecided: HashMap<String, Undecided>,
     wants: Vec<Want>,
     next_key: u32,
     pub(super) pods: BTreeMap<PodKey, Pod>,
@@ -190,10 +193,6 @@ impl Node {
     #[must_use]
     pub const fn lost(&self) -> &Lost {
         &self.lost
-    }
-
-    pub(super) fn news(&mut self, at: BootNs, news: News) {
-        self.changes.push(Change { at, news });
     }
 
     /// Tells a condition and keeps it.

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::event::{BootNs, PodName, TaskKey};
+use crate::event::{BootNs, PodName};
 
-use super::change::{ContainerName, ContainerRef, News, Termination};
-use super::container::{Container, Told};
+use super::change::{ContainerRef, News, Termination};
+use super::container::Container;
 use super::limits;
-use super::names::{ContainerState, Role, Verdict};
-use super::node::{Node, Timer};
+use super::names::{Role, Verdict};
+use super::node::Node;
 use super::process::{ContainerKey, Process};
 
 /// A pod's number in the model; never reused.
@@ -215,54 +215,6 @@ impl Node {
         let news = summary(pod.uid.clone(), pod.name.clone(), stop, at);
         self.news(at, News::Pod(Box::new(news)));
     }
-
-    /// A container may be told now, unless it turned out to be a sandbox.
-    pub(super) fn announce(&mut self, at: BootNs, key: ContainerKey) {
-        let Some(container) = self.containers.get_mut(&key) else { return };
-        if container.told != Told::Nothing || container.is_sandbox() {
-            return;
-        }
-        container.told = Told::Found;
-        let news = container.news(ContainerState::Found);
-        self.news(at, News::Container(Box::new(news)));
-    }
-
-    /// A container was found. One of a pod may be its sandbox: it is told when that is decided, or can wait no longer.
-    pub(super) fn announce_soon(&mut self, at: BootNs, key: ContainerKey) {
-        let Some(container) = self.containers.get(&key) else { return };
-        if container.pod_uid.is_none() || container.described.is_some() {
-            self.announce(at, key);
-        } else {
-            self.remind(at.plus_ms(limits::ANNOUNCE_MS), Timer::Announce(key));
-        }
-    }
-
-    /// The first process of a container runs its program: that tells what the container is, before any runtime does.
-    pub(super) fn program_known(&mut self, at: BootNs, key: ContainerKey, first: TaskKey) {
-        let Some(container) = self.containers.get(&key) else { return };
-        if container.told != Told::Nothing || container.first != Some(first) {
-            return;
-        }
-        let Some(process) = self.processes.get(first).filter(|process| process.started_program) else { return };
-        // a pod has one sandbox: another pause process is a container that does nothing
-        let pod = container.pod.and_then(|pod| self.pods.get(&pod));
-        let sandbox = pod.and_then(|pod| pod.sandbox).filter(|other| *other != key);
-        let has_one = sandbox.is_some_and(|other| self.is_running(other));
-        let takes = container.described.is_none() && container.pod_uid.is_some() && !has_one && is_pause(process);
-        if takes && let Some(container) = self.containers.get_mut(&key) {
-            container.looks_like_sandbox = true;
-            container.name = Arc::new(ContainerName { sandbox: true, ..(*container.name).clone() });
-            self.join_pod(key);
-        }
-        self.announce(at, key);
-    }
-}
-
-/// Whether a process runs what pod sandboxes run: `/pause`, and `/usr/bin/pod` on `OpenShift`.
-fn is_pause(process: &Process) -> bool {
-    let exe = process.exe.as_deref().unwrap_or("");
-    let file = exe.rsplit('/').next().unwrap_or("");
-    process.comm().as_str() == "pause" || file == "pause" || exe == "/usr/bin/pod"
 }
 
 /// Whether a runtime asked for this end: what belongs to the stop of a pod.

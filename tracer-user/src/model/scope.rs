@@ -114,6 +114,7 @@ impl Node {
     /// A runtime says that a container is a sandbox. If it was told as a container it is none any more.
     fn was_a_sandbox(&mut self, at: BootNs, key: ContainerKey) {
         self.join_pod(key);
+        self.decided_for_sandbox(key);
         let Some(container) = self.containers.get_mut(&key) else { return };
         container.stop = None;
         if std::mem::replace(&mut container.told, Told::Nothing) != Told::Nothing {
@@ -195,6 +196,7 @@ impl Node {
     fn forget(&mut self, key: ContainerKey) {
         if let Some(container) = self.containers.remove(&key) {
             self.by_id.remove(&container.name.id);
+            self.undecided.remove(&container.name.id);
             if let Some(pod) = container.pod {
                 self.leave_pod(key, pod);
             }

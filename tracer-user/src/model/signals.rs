@@ -115,6 +115,9 @@ impl Node {
         self.refresh_stop_signal(key);
         let target = self.party(&delivered.target);
         let container = target.container.clone();
+        if container.as_ref().is_some_and(|container| container.sandbox) {
+            return;
+        }
         self.news(
             at,
             News::Deliver(DeliverNews {

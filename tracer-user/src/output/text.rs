@@ -81,13 +81,8 @@ impl<W: Write> Text<W> {
                 let time = self.clock.time_of_day(at).to_string();
                 return block::condition(news, &time, self.width, glyphs);
             }
-            News::Restarted(news) => {
-                let mut lines = self.restarted(at, news, glyphs);
-                for line in &mut lines {
-                    line.cut(self.width, glyphs);
-                }
-                return lines;
-            }
+            News::Restarted(news) => return self.restarted(at, news, glyphs),
+            News::Pod(news) => return self.pod(at, news, glyphs),
             _ => {}
         }
         let mut line = match &change.news {
@@ -99,10 +94,9 @@ impl<W: Write> Text<W> {
             News::Zombie(news) => self.zombie(at, news, glyphs),
             News::Container(news) => self.container(at, news, glyphs),
             News::Stopping(news) => self.stopping(at, news, glyphs),
-            News::Pod(news) => self.pod(at, news, glyphs),
             News::Lost(lost) => self.lost(at, lost),
             // handled above: these are more than a line
-            News::Termination(_) | News::Condition(_) | News::Restarted(_) => Line::default(),
+            News::Termination(_) | News::Condition(_) | News::Restarted(_) | News::Pod(_) => Line::default(),
         };
         line.cut(self.width, glyphs);
         vec![line]

@@ -31,6 +31,12 @@ const NEEDS: &[Need] = &[
     need(Group::Containers, "runc", &["runc"], "what really sends the stop signal"),
     need(Group::Containers, "podman", &["podman"], "containers without a daemon, and pods without Kubernetes"),
     need(Group::Containers, "unshare", &["util-linux"], "private mount namespaces"),
+    need(
+        Group::Containers,
+        "systemctl",
+        &["systemd"],
+        "PID 1 of a node that is a container; nothing of it is started here",
+    ),
     need(Group::Containers, "tini", &["tini"], "an init that waits with sigtimedwait"),
     need(Group::Containers, "dumb-init", &["dumb-init"], "an init that waits with sigwait"),
     need(Group::Containers, "catatonit", &["catatonit"], "an init that waits with signalfd"),

@@ -68,6 +68,26 @@ fn named_cgroups() {
     check(&["/cg/unified/../../etc"], 7, "/etc", "nothing");
 }
 
+/// In a container the host's hierarchies are mounted wherever; what a person names is the host's all the same.
+#[test]
+fn named_as_on_the_host() {
+    let places = [
+        ("/host/sys/fs/cgroup/unified", "/host/sys/fs/cgroup/pids"),
+        ("/proc/1/root/sys/fs/cgroup/unified", "/proc/1/root/sys/fs/cgroup/pids"),
+    ];
+    for (v2, v1) in places {
+        let mut hierarchies = hybrid(Path::new("/"));
+        hierarchies.v2 = Some(mount(Path::new(v2)));
+        hierarchies.v1 = hierarchies.v1.map(|of_v1| V1 { mount: mount(Path::new(v1)), ..of_v1 });
+        let named = |cgroup: &str| name(&hierarchies, cgroup).map(|named| (named.path, named.v1));
+        assert_eq!(named("/sys/fs/cgroup/unified/a"), Some(("/a".to_owned(), Some(false))));
+        assert_eq!(named("/sys/fs/cgroup/pids/a/b"), Some(("/a/b".to_owned(), Some(true))));
+        assert_eq!(named(&format!("{v2}/a")), Some(("/a".to_owned(), Some(false))));
+        assert_eq!(named("/a"), Some(("/a".to_owned(), None)));
+        assert_eq!(named("/sys/fs/cgroup/unified/../../etc"), None);
+    }
+}
+
 /// A container keeps its id inside what is named; what is named inside a container is the more exact one.
 #[test]
 fn named_cgroups_and_containers() {

@@ -33,7 +33,7 @@ impl Only {
         let mut all = Vec::new();
         for &pid in &filters.pids {
             let cgroups = cgroups_of(hierarchies, pid).map_err(|_gone| NoSuchProcess(pid))?;
-            let found: Vec<_> = cgroups
+            let mut found: Vec<_> = cgroups
                 .iter()
                 .filter_map(|cgroup| {
                     let id = cgroup.id.unwrap_or(CgroupId(if cgroup.v1 { CGROUP_V1 } else { 0 }));
@@ -43,6 +43,9 @@ impl Only {
             if found.is_empty() {
                 only.pids.insert(pid);
             }
+            // beside v1, its v2 cgroup may still be that of a container around its own
+            let own = found.first().map(|found| found.container.clone());
+            found.retain(|found| own.as_ref() == Some(&found.container));
             for found in found {
                 only.containers.insert(found.container.clone());
                 if found.cgroup.0 & !CGROUP_V1 != 0 {

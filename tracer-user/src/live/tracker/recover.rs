@@ -103,7 +103,8 @@ impl Tracker {
     /// A process, if it is tracked.
     fn process(&self, seen: TaskSeen, followed: &HashSet<u32>) -> Option<(BootNs, ProcessSeen)> {
         let TaskSeen { time, mut process, cgroup_v2, cgroup_v1, .. } = seen;
-        match [cgroup_v2, cgroup_v1].into_iter().find(|cgroup| self.cgroups.contains_key(cgroup)) {
+        // in the order of the kernel programs
+        match [cgroup_v1, cgroup_v2].into_iter().find(|cgroup| self.cgroups.contains_key(cgroup)) {
             Some(cgroup) => process.task.cgroup = cgroup,
             None if followed.contains(&process.task.pid) => {}
             None => return None,

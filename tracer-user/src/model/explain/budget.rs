@@ -125,9 +125,9 @@ fn asked_by(story: &Story<'_>, gave_ms: u64, configured_ms: u64) -> String {
     let shorter = gave_ms < configured_ms;
     match (shorter, story.others.is_empty()) {
         (true, _) if is_minimum(gave_ms) => {
-            "2 s is kubelet's minimum, which kubectl delete --force and --grace-period=1 get, and a node that shuts down".to_owned()
+            "2 s is kubelet's minimum, which kubectl delete --force and --grace-period=1 get, an eviction, and a node that shuts down".to_owned()
         }
-        (true, true) => "kubectl delete --grace-period, --force, or a node shutdown".to_owned(),
+        (true, true) => "kubectl delete --grace-period, --force, or a node shutdown; or a failed probe has a terminationGracePeriodSeconds of its own".to_owned(),
         (true, false) => "the probe that failed may have a terminationGracePeriodSeconds of its own".to_owned(),
         (false, _) => "kubectl delete --grace-period".to_owned(),
     }

@@ -6,31 +6,32 @@ use crate::event::BootNs;
 use crate::model::{PodNews, RestartNews, Role, Termination};
 
 use super::glyphs::Glyphs;
-use super::line::{Line, Paint, fit_middle, safe, width, wrap};
+use super::line::{Line, Paint, fit_middle, safe, wrap};
 use super::{TIME, Text, words};
+
+/// Columns of a name within a sentence.
+const LONGEST: usize = 48;
 
 impl<W: Write> Text<W> {
     /// `pod shop/web: 2 containers ended in 5.1 s; slowest app (sigterm-dropped)`
-    pub(super) fn pod(&self, at: BootNs, news: &PodNews, glyphs: &Glyphs) -> Line {
+    pub(super) fn pod(&self, at: BootNs, news: &PodNews, glyphs: &Glyphs) -> Vec<Line> {
         let name = match &news.name {
             Some(pod) => format!("{}/{}", pod.namespace, pod.name),
             None => news.uid.clone(),
         };
+        let name = safe(&name, glyphs);
         let count = news.containers.len();
         let took = words::duration(news.ended.ms_since(news.started));
-        let mut rest = format!(": {count} containers ended in {took}");
+        let mut text = format!("pod {}: {count} containers ended in {took}", fit_middle(&name, LONGEST, glyphs));
         if let Some(slowest) = news.slowest() {
             let container = safe(slowest.container.own(), glyphs);
-            let container = fit_middle(&container, 24, glyphs);
-            rest = format!("{rest}; slowest {container} ({})", slowest.verdict);
+            let container = fit_middle(&container, LONGEST, glyphs);
+            text = format!("{text}; slowest {container} ({})", slowest.verdict);
         }
-        let mut line = Line::default();
-        line.push(Paint::Dim, &self.clock.time_of_day(at).to_string());
-        line.pad_to(TIME);
-        let room = self.width.saturating_sub(TIME + 4 + width(&rest)).max(12);
-        line.push(Paint::Bold, &format!("pod {}", fit_middle(&safe(&name, glyphs), room, glyphs)));
-        line.push(Paint::Plain, &rest);
-        line
+        let mut first = Line::default();
+        first.push(Paint::Dim, &self.clock.time_of_day(at).to_string());
+        first.pad_to(TIME);
+        self.wrapped(first, Paint::Bold, &text)
     }
 
     /// `shop/web/app restarted in place (restart 3): kubelet stopped the one before …`
@@ -40,15 +41,19 @@ impl<W: Write> Text<W> {
             text.push_str(": ");
             text.push_str(&reason(before, glyphs));
         }
-        let mut first = Some(self.begin(at, Some(&news.container), glyphs));
-        let left = first.as_ref().map_or(0, Line::width);
-        let lines = wrap(&text, self.width.saturating_sub(left).max(20));
-        let lines = lines.into_iter().map(|text| {
+        self.wrapped(self.begin(at, Some(&news.container), glyphs), Paint::Warn, &text)
+    }
+
+    /// Text behind the beginning of a line, over as many lines as it takes.
+    fn wrapped(&self, first: Line, paint: Paint, text: &str) -> Vec<Line> {
+        let left = first.width();
+        let mut first = Some(first);
+        let lines = wrap(text, self.width.saturating_sub(left).max(20)).into_iter().map(|text| {
             let mut line = first.take().unwrap_or_default();
             if line.width() < left {
                 line.pad_to(left);
             }
-            line.push(Paint::Warn, &text);
+            line.push(paint, &text);
             line
         });
         lines.collect()
