@@ -6,6 +6,7 @@
 //! Dependencies point one way: `commands` → {`probe`, `container`, `stream`, `output`, `tui`} → `model` →
 //! `event` → `tracer-common`.
 
+pub mod audit;
 pub mod commands;
 pub mod container;
 pub mod demo;

@@ -4,13 +4,14 @@ use std::io::{IsTerminal as _, Write as _};
 use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 use nix::poll::{PollFd, PollFlags, poll};
 
 use crate::container::filter::{self, LabelFilter, PodFilter};
 use crate::container::runtime::{Kind, Socket, usual_sockets};
-use crate::live::sink::Buffer;
+use crate::live::sink::{Buffer, CANNOT_WRITE};
 use crate::output::{self, Clock};
 use crate::signal::Signal;
 
@@ -151,7 +152,7 @@ fn speaks_utf8() -> bool {
 }
 
 /// Columns of the terminal; where there is none, what `COLUMNS` says, or enough to cut next to nothing.
-fn terminal_width() -> usize {
+pub(super) fn terminal_width() -> usize {
     rustix_width().or_else(|| std::env::var("COLUMNS").ok()?.parse().ok()).unwrap_or(120)
 }
 
@@ -178,6 +179,12 @@ impl Failure {
     pub(super) fn new(code: u8, message: impl Into<String>) -> Self {
         Self { code, message: message.into() }
     }
+}
+
+/// Writes to standard output.
+pub(super) fn print(text: &[u8]) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text).and_then(|()| out.flush()).context(CANNOT_WRITE)
 }
 
 /// Says something on standard error, so that standard output stays what it is for.

@@ -1,8 +1,8 @@
 //! `tracer replay FILE`: the same views over a recording.
 
 use std::fs::File;
-use std::io::{self, BufReader, Write as _};
-use std::path::PathBuf;
+use std::io::{self, BufRead, BufReader};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -13,13 +13,13 @@ use crate::output::Clock;
 use crate::stream::Reader;
 
 use super::live::unmatched;
-use super::options::{Failure, Shown, View, note};
+use super::options::{Failure, Shown, View, note, print};
 use super::{DONE, NO_MATCH};
 
 /// Options of `tracer replay`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Recording, made with --record
+    /// Recording, made with --record; - for standard input
     file: PathBuf,
     #[command(flatten)]
     filters: Shown,
@@ -28,33 +28,43 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let name = args.file.display();
-    let file = File::open(&args.file).with_context(|| format!("cannot open the recording {name}"))?;
-    let mut reader = Reader::new(BufReader::new(file)).with_context(|| format!("cannot replay {name}"))?;
+    let (name, input) = open(&args.file)?;
+    let mut reader = Reader::new(input).with_context(|| format!("cannot replay {name}"))?;
     let clock = Clock { boot_to_wall_ns: reader.start().boot_to_wall_ns };
     let buffer = Buffer::default();
     let mut pipeline = Pipeline::new(args.filters.build(), args.view.open(buffer.clone(), clock), None);
-    let mut out = io::stdout().lock();
     let mut damage = None;
     for event in &mut reader {
         match event {
             Ok(event) => pipeline.take(&[event])?,
             Err(error) => damage = Some(error),
         }
+        // nobody here could let go of them
+        drop(pipeline.gate.take_unwanted());
         if buffer.is_large() {
             pipeline.flush()?;
-            out.write_all(&buffer.take())?;
+            print(&buffer.take())?;
         }
     }
     pipeline.flush()?;
-    out.write_all(&buffer.take())?;
-    out.flush()?;
+    print(&buffer.take())?;
     if let Some(error) = damage {
-        note(&format!("{} events of {name} could be read", reader.events()));
-        return Err(anyhow::Error::new(error).context(format!("{name} is damaged")));
+        let events = reader.events();
+        note(&format!("{events} {} of {name} could be read", if events == 1 { "event" } else { "events" }));
+        return Err(anyhow::Error::new(error).context(format!("cannot replay {name} to its end")));
     }
     if let Some(missing) = unmatched(&pipeline) {
         return Err(Failure::new(NO_MATCH, format!("nothing in {name} matches: {missing}")).into());
     }
     Ok(ExitCode::from(DONE))
+}
+
+/// The recording, and what to call it.
+fn open(file: &Path) -> anyhow::Result<(String, Box<dyn BufRead>)> {
+    if file == Path::new("-") {
+        return Ok(("standard input".to_owned(), Box::new(io::stdin().lock())));
+    }
+    let name = file.display().to_string();
+    let opened = File::open(file).with_context(|| format!("cannot open the recording {name}"))?;
+    Ok((name, Box::new(BufReader::new(opened))))
 }

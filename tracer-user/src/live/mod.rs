@@ -38,7 +38,7 @@ pub use pipeline::Pipeline;
 pub use tracker::{Options, Tracker};
 
 use interrupt::Interrupt;
-use sink::{Buffer, Sink};
+use sink::{Buffer, CANNOT_WRITE, Sink};
 
 /// Events taken in before what they gave is handed over, and it is looked whether to end.
 const BATCH: usize = 512;
@@ -243,7 +243,7 @@ impl Session {
             tokio::select! {
                 biased;
                 () = self.interrupt.wait() => return Ok(Some(End::Interrupted)),
-                delivered = self.sink.deliver() => delivered?,
+                delivered = self.sink.deliver() => delivered.context(CANNOT_WRITE)?,
                 value = &mut end => return Ok(Some(End::Done(value))),
             }
             if self.events.is_empty() {
@@ -310,13 +310,16 @@ impl Session {
                 self.pipeline.take(batch)?;
                 self.pipeline.flush()?;
                 // as far as there is room: a slow reader gets its time when the recording is complete
-                self.sink.deliver().now_or_never().transpose()?;
+                self.sink.deliver().now_or_never().transpose().context(CANNOT_WRITE)?;
             }
             if done {
                 break;
             }
             if begun.elapsed() >= LAST_COUNT {
-                log::warn!("more happened in the last moment than could be read");
+                // who has seen enough does not mind
+                if !self.sink.is_broken() {
+                    log::warn!("more happened in the last moment than could be read");
+                }
                 break;
             }
             done = !self.drain()? || self.tracker.behind().is_some_and(|read| read > now);
@@ -345,7 +348,7 @@ impl Session {
         recorded.context("cannot complete the recording")?;
         anyhow::ensure!(!self.lost_recording, "the recording is not complete");
         drained?;
-        let unread = closed?;
+        let unread = closed.context(CANNOT_WRITE)?;
         anyhow::ensure!(unread == 0, "the output is not complete: its reader is too slow and left {unread} bytes");
         Ok(())
     }

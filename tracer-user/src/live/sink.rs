@@ -13,6 +13,8 @@ use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
+/// What an error of it is about.
+pub const CANNOT_WRITE: &str = "cannot write to standard output";
 /// Bytes that may wait for the reader.
 const QUEUED: u32 = 16 << 20;
 /// A chunk is handed over when it has this size, bytes.
@@ -106,6 +108,12 @@ impl Sink {
     #[must_use]
     pub fn buffer(&self) -> Buffer {
         self.buffer.clone()
+    }
+
+    /// Whether nobody reads any more.
+    #[must_use]
+    pub const fn is_broken(&self) -> bool {
+        self.broken
     }
 
     /// Hands over what was written. Waits only when the reader is far behind. Safe to cancel: what is not handed over

@@ -188,7 +188,7 @@ impl Attempt {
 pub(super) const ASKING: [Signal; 5] = [Signal::TERM, Signal::INT, Signal::QUIT, Signal::HUP, Signal::USR1];
 
 /// Whether one of the signals that ask a program to end has a handler.
-pub(super) fn handles_another(caught: SignalSet, stop: Signal, program: Program) -> Option<Signal> {
+pub(crate) fn handles_another(caught: SignalSet, stop: Signal, program: Program) -> Option<Signal> {
     let asked = [Signal::TERM, Signal::INT, Signal::QUIT];
     let own = |other| other == Signal::INT && program.handles_interrupt_itself();
     asked.into_iter().find(|&other| other != stop && caught.has(other) && !own(other))

@@ -152,14 +152,7 @@ impl Node {
             count(zombies.len(), "zombie", "zombies"),
             seconds(oldest_ms)
         );
-        let fix = if is_init {
-            "Put an init that reaps before the program: docker run --init, or tini or dumb-init as entrypoint; in a pod, shareProcessNamespace: true lets the pause process reap."
-                .to_owned()
-        } else {
-            format!(
-                "{comm} must wait for its children: call waitpid() on SIGCHLD, or set SIGCHLD to SIG_IGN if their exit codes do not matter."
-            )
-        };
+        let fix = zombie_fix(&comm, is_init);
         Condition {
             kind: ConditionKind::Zombies,
             container: container.map(|container| container.name.clone()),
@@ -175,5 +168,18 @@ impl Node {
                 ("pids_max", figures.pids_max.map_or(Figure::Unknown, Figure::Number)),
             ],
         }
+    }
+}
+
+/// What to do about zombies whose parent is `parent`, which is an init or not. From strangers: not safe for a terminal.
+#[must_use]
+pub fn zombie_fix(parent: &str, is_init: bool) -> String {
+    if is_init {
+        "Put an init that reaps before the program: docker run --init, or tini or dumb-init as entrypoint; in a pod, shareProcessNamespace: true lets the pause process reap."
+            .to_owned()
+    } else {
+        format!(
+            "{parent} must wait for its children: call waitpid() on SIGCHLD, or set SIGCHLD to SIG_IGN if their exit codes do not matter."
+        )
     }
 }

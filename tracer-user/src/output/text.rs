@@ -1,5 +1,6 @@
 //! Text for people: a line an event, a block with a picture for each end of a container.
 
+mod audit;
 mod block;
 mod glyphs;
 mod line;
@@ -25,6 +26,7 @@ use glyphs::Glyphs;
 use line::{Line, Paint, safe, width};
 use words::Detail;
 
+pub use audit::{audit, audit_wide};
 pub use glyphs::Style;
 
 /// Narrower than this nothing can be drawn; lines are then longer than the terminal.

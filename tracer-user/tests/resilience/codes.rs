@@ -120,5 +120,5 @@ fn it_ends_when_told_to() {
     let started = Instant::now();
     check(&["--cgroup", cgroup.arg(), "--duration", "1s"], 0, &["tracing"]);
     let took = started.elapsed();
-    assert!(took >= Duration::from_secs(1) && took < Duration::from_secs(3), "{took:?}");
+    assert!(took >= Duration::from_secs(1) && took < Duration::from_secs(10), "{took:?}");
 }

@@ -108,3 +108,43 @@ fn strangers_that_came_while_the_ring_was_full_leave_nothing_in_the_kernel() {
     tracer.wait_for("the loss", PATIENCE, |line| line["kind"] == "lost");
     assert!(tracer.interrupt().status.success());
 }
+
+/// Parents of parents that are made while the tracer looks for them.
+const GROWS: &str = "echo ready; i=0
+while [ $i -lt 300 ]; do sh -c 'sleep 1000; true' & i=$((i+1)); done; wait";
+
+/// The children of a process.
+fn children(pid: u32) -> Vec<u32> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    text.split_whitespace().map(|pid| pid.parse().expect("a pid")).collect()
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test runs it"]
+fn a_process_that_forks_while_it_is_found_loses_no_descendant() {
+    if !lab::can_run("a_process_that_forks_while_it_is_found_loses_no_descendant", &[]) {
+        return;
+    }
+    // for its end: the tracer is told of the pid alone
+    let cgroup = Cgroup::any("grows");
+    let workload = Workload::plain(&cgroup, GROWS);
+    let mut tracer = Tracer::spawn(&["--pid", &workload.pid.to_string()], ready);
+    let leaves = lab::until("all of them to be there", PATIENCE, || {
+        let leaves: BTreeSet<u32> = children(workload.pid).into_iter().flat_map(children).collect();
+        (leaves.len() == 300).then_some(leaves)
+    });
+    for &leaf in &leaves {
+        nix::sys::signal::kill(
+            nix::unistd::Pid::from_raw(i32::try_from(leaf).expect("a pid")),
+            nix::sys::signal::SIGKILL,
+        )
+        .expect("it lives");
+    }
+    let mut ended = BTreeSet::new();
+    lab::until("the end of each", PATIENCE, || {
+        let exits = tracer.lines().iter().filter(|line| line["kind"] == "exit");
+        ended = exits.filter_map(|line| u32::try_from(line["process"]["pid"].as_u64()?).ok()).collect();
+        leaves.is_subset(&ended).then_some(())
+    });
+    assert!(tracer.interrupt().status.success());
+}

@@ -48,6 +48,8 @@ const NEEDS: &[Need] = &[
     need(Group::Containers, "node", &["nodejs"], "a PID 1 that re-raises the signal"),
     need(Group::Containers, "java", &["default-jre-headless"], "a PID 1 that exits 143 in order"),
     need(Group::Containers, "nginx", &["nginx-light"], "a stop signal that is not SIGTERM"),
+    need(Group::Containers, "gron", &["gron"], "a Go program without signal.Notify"),
+    need(Group::Containers, "systemd", &["systemd"], "an init of machines, as PID 1 of a container"),
     need(Group::Containers, "busybox", &["busybox-static"], "a shell and an init without libraries"),
     need(Group::Containers, "stress-ng", &["stress-ng"], "signal and fork storms"),
     need(Group::Containers, "strace", &["strace"], "a PID 1 that is being ptraced"),

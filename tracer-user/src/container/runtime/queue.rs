@@ -15,7 +15,8 @@ const MAX_QUEUE: usize = 8192;
 /// How long a job waits before it is tried again, and at most.
 const FIRST_RETRY: Duration = if cfg!(test) { Duration::from_millis(200) } else { Duration::from_secs(2) };
 const LAST_RETRY: Duration = Duration::from_mins(1);
-/// When to ask again about a container whose first process is still to come.
+/// When to ask again about a container whose first process is still to come, which is not known yet, or about which
+/// something else was said that may be otherwise a moment later.
 const SOON: [Duration; 3] = if cfg!(test) {
     [Duration::from_millis(10), Duration::from_millis(30), Duration::from_millis(90)]
 } else {
@@ -55,9 +56,9 @@ impl Job {
         Self { wanted: false, ..Self::wanted(id) }
     }
 
-    /// Whoever wanted it has an answer.
-    pub(super) fn answered(self) -> Self {
-        Self { wanted: false, ..self }
+    /// Whether somebody asked for it, now or when it was too early.
+    pub(super) const fn is_asked_for(&self) -> bool {
+        self.wanted || self.early > 0
     }
 }
 
@@ -154,11 +155,10 @@ impl Work {
         self.wait(job, wait);
     }
 
-    /// Asks once more soon, unless that was done often enough.
-    pub(super) fn again_soon(&mut self, mut job: Job) {
+    /// Asks once more soon, unless that was done often enough. What is asked for the first time goes before.
+    pub(super) fn again_soon(&mut self, job: Job) {
         if let Some(&wait) = SOON.get(job.early) {
-            job.early += 1;
-            self.wait(job, wait);
+            self.wait(Job { wanted: false, early: job.early + 1, ..job }, wait);
         }
     }
 

@@ -79,8 +79,10 @@ impl Session<'_> {
                     }
                     Err(failure) => {
                         log::info!("{}: {job}: {failure}", self.socket.display());
-                        // one that cannot be understood would not be the second time either
-                        if !matches!(failure, Failure::Refused(_)) {
+                        // what cannot be understood, or was refused, will hardly be otherwise in an hour
+                        if matches!(failure, Failure::Refused(_)) {
+                            work.again_soon(job);
+                        } else {
                             work.put_off(job);
                         }
                         // nobody else would say that it is gone
@@ -121,10 +123,10 @@ impl Session<'_> {
             Done::Answered(Answer::Told(described)) => self.tell_of(told, &job, *described).await?,
             Done::Answered(Answer::Starting(described)) => {
                 self.tell_of(told, &job, *described).await?;
-                work.again_soon(job.answered());
+                work.again_soon(job);
             }
             Done::Answered(Answer::Unknown) => {
-                if C::KNOWS_LATE && job.wanted {
+                if C::KNOWS_LATE && job.is_asked_for() {
                     work.again_soon(job);
                 }
             }

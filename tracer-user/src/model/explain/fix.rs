@@ -67,6 +67,20 @@ impl<'a> Fault<'a> {
         }
     }
 
+    /// With the signals that the first process has handlers for.
+    #[must_use]
+    pub const fn with_caught(mut self, caught: SignalSet) -> Self {
+        self.caught = Some(caught);
+        self
+    }
+
+    /// With the grace period, ms, where it is known.
+    #[must_use]
+    pub const fn with_grace(mut self, grace_ms: Option<u64>) -> Self {
+        self.grace_ms = grace_ms;
+        self
+    }
+
     fn stop(&self) -> String {
         self.stop_signal.map_or_else(|| "the stop signal".to_owned(), |signal| signal.to_string())
     }

@@ -185,7 +185,7 @@ fn grace(news: &Termination, glyphs: &Glyphs) -> String {
 }
 
 /// A labelled paragraph. A line break in the text is one on the screen; any other control character is escaped.
-fn prose(
+pub(super) fn prose(
     lines: &mut Vec<Line>,
     (label, label_paint): (&str, Paint),
     paint: Paint,

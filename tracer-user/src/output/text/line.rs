@@ -77,6 +77,14 @@ impl Line {
         self.push(Paint::Plain, &" ".repeat(spaces));
     }
 
+    /// Gives the first character, a mark, a colour of its own.
+    pub(super) fn paint_first(&mut self, paint: Paint) {
+        let Some((old, piece)) = self.pieces.first_mut() else { return };
+        let Some(mark) = piece.chars().next() else { return };
+        let rest = (*old, piece[mark.len_utf8()..].to_owned());
+        self.pieces.splice(..1, [(paint, mark.to_string()), rest]);
+    }
+
     /// The whole line in the background.
     pub(super) fn dim(&mut self) {
         let text: String = self.pieces.drain(..).map(|(_, text)| text).collect();

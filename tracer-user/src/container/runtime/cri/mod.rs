@@ -117,14 +117,20 @@ impl Cri {
         let status = told.status.unwrap_or_default();
         let id = checked(&status.id, asked)?;
         let info = Info::read(&told.info);
-        let sandbox = match describe::sandbox_id(&info) {
-            Some(id) => self.sandbox_of(connection, &id).await,
-            None => None,
+        // side by side: a container may live for half a second, and a busy runtime takes a third of that for an answer
+        let sandbox = async {
+            match describe::sandbox_id(&info) {
+                Some(id) => self.sandbox_of(connection, &id).await,
+                None => None,
+            }
         };
-        let image = match describe::image_key(&status, &info) {
-            Some(key) => self.image(connection, &key).await,
-            None => ImageFacts::default(),
+        let image = async {
+            match describe::image_key(&status, &info) {
+                Some(key) => self.image(connection, &key).await,
+                None => ImageFacts::default(),
+            }
         };
+        let (sandbox, image) = tokio::join!(sandbox, image);
         let described = Box::new(describe::container(&self.0.name, id, &status, &info, sandbox, &image));
         let starting = status.state == state::CREATED && described.pid.is_none();
         Ok(if starting { Answer::Starting(described) } else { Answer::Told(described) })
@@ -136,6 +142,10 @@ impl Cri {
         let Some(told): Option<api::PodSandboxStatusResponse> = told else { return Ok(Answer::Unknown) };
         let status = told.status.unwrap_or_default();
         let id = checked(&status.id, asked)?;
+        // its containers come next
+        let known = Sandbox::new(&status);
+        let weight = known.weight();
+        self.0.sandboxes.put(&id, known, weight);
         let described: Described = describe::sandbox(&self.0.name, id, &status, &Info::read(&told.info));
         Ok(Answer::Told(Box::new(described)))
     }
