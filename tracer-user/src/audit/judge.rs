@@ -158,7 +158,18 @@ fn kind(subject: &Subject) -> Program {
 
 fn zombies(subject: &Subject) -> Option<String> {
     let worst = subject.zombies.parents.first()?;
-    (subject.zombies.count > 0).then(|| zombie_fix(&worst.comm, worst.ns_pid == Some(1)))
+    let own = zombie_fix(&worst.comm, false);
+    Some(match worst.ns_pid {
+        // whose children they were nobody can see any more
+        Some(1) => format!("{own} If they are orphans that it adopted: {}", lower(&zombie_fix(&worst.comm, true))),
+        _ => own,
+    })
+}
+
+/// A sentence as the continuation of another.
+fn lower(sentence: &str) -> String {
+    let mut rest = sentence.chars();
+    rest.next().map_or_else(String::new, |first| first.to_lowercase().chain(rest).collect())
 }
 
 /// The facts behind it, as `/proc` would spell them.

@@ -1,5 +1,6 @@
 //! News made by hand, for the tests of the views.
 
+pub(super) mod audit;
 mod events;
 
 use std::sync::Arc;
