@@ -32,13 +32,18 @@ fn replay(case: &str) -> (Vec<Value>, String) {
     let clock = Clock { boot_to_wall_ns: reader.start().boot_to_wall_ns };
     let (mut node, mut view) = (Node::new(), JsonLines::new(Vec::new(), clock));
     let mut page = Text::new(Vec::new(), clock, Style::default(), 120);
-    for event in reader {
-        node.apply(&event.unwrap_or_else(|error| panic!("{case}.rec: {error}")));
+    let mut show = |node: &mut Node| {
         for change in node.take_changes() {
             view.show(&change).unwrap();
             page.show(&change).unwrap();
         }
+    };
+    for event in reader {
+        node.apply(&event.unwrap_or_else(|error| panic!("{case}.rec: {error}")));
+        show(&mut node);
     }
+    node.conclude();
+    show(&mut node);
     let json = view.into_inner();
     let lines = json.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     (lines.map(|line| serde_json::from_slice(line).unwrap()).collect(), String::from_utf8(page.into_inner()).unwrap())

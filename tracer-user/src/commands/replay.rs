@@ -46,6 +46,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             print(&buffer.take())?;
         }
     }
+    pipeline.conclude()?;
     pipeline.flush()?;
     print(&buffer.take())?;
     if let Some(error) = damage {

@@ -341,6 +341,7 @@ impl Session {
         let events = std::mem::take(&mut self.events);
         self.pipeline.take(&events)?;
         self.pipeline.tick(self.tracker.behind().unwrap_or_else(boot_now))?;
+        self.pipeline.conclude()?;
         self.pipeline.flush()?;
         let recorded = self.pipeline.finish_recording();
         let closed = self.sink.close(begun + CLOSE).await;

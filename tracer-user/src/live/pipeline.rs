@@ -95,6 +95,15 @@ impl Pipeline {
         Ok(())
     }
 
+    /// No more events will come: shows what was held back for them.
+    ///
+    /// # Errors
+    /// Those of the view.
+    pub fn conclude(&mut self) -> io::Result<()> {
+        self.node.conclude();
+        self.show()
+    }
+
     /// What the model would like to know.
     pub fn wants(&mut self) -> Vec<Want> {
         self.node.take_wants().collect()

@@ -41,6 +41,10 @@ pub struct Container {
     pub(super) settled: bool,
     /// Its cgroup is gone.
     pub gone: Option<BootNs>,
+    /// When its cgroup was found.
+    pub(super) found: BootNs,
+    /// When its stop was over, while that is not told yet.
+    pub(super) closing: Option<BootNs>,
     /// The stop that goes on.
     pub stop: Option<Stop>,
     /// The last signal that may turn out to be the reason of an end.
@@ -144,6 +148,8 @@ impl Container {
             first: None,
             settled: false,
             gone: None,
+            found: BootNs(0),
+            closing: None,
             stop: None,
             candidate: None,
             caught: None,

@@ -68,6 +68,11 @@ pub const LOSS_HEALED_MS: u64 = 3_000;
 /// After a loss this old, a termination without a known reason is certain again, ms.
 pub const LOSS_MEMORY_MS: u64 = 60_000;
 
+/// A container that ends within this time of its beginning may be one that its runtime has not described yet, ms …
+pub const NAME_ASKED_MS: u64 = 5_000;
+/// … and its end is told when that comes, or after this time, ms.
+pub const NAME_DUE_MS: u64 = 2_000;
+
 /// Signals remembered for each process.
 pub const RECEIVED_KEPT: usize = 16;
 /// Processes told in a termination; the first process and those that were killed come first.

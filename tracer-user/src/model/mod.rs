@@ -6,6 +6,7 @@
 mod announce;
 mod change;
 mod children;
+mod closing;
 mod conditions;
 mod container;
 mod explain;

@@ -64,6 +64,8 @@ pub(super) enum Timer {
     OldZombie(TaskKey),
     /// Is a process gone after SIGKILL?
     Stuck(TaskKey),
+    /// Tell the end of a container that nobody has described; the time is that of the end.
+    Conclude(ContainerKey, BootNs),
     /// Did a stop lead to anything?
     Abandon(ContainerKey, BootNs),
     /// Children that ended at once: decide.
@@ -123,6 +125,7 @@ impl Node {
                 Timer::Zombie(key) => self.zombie_due(due, key),
                 Timer::OldZombie(key) => self.old_zombie_due(due, key),
                 Timer::Stuck(key) => self.stuck_due(key),
+                Timer::Conclude(key, ended) => self.conclude_due(key, ended),
                 Timer::Abandon(key, started) => self.abandon_due(due, key, started),
                 Timer::Orphans(key) => self.judge_orphans(due, key, false),
                 Timer::Announce(key) => self.announce(due, key),

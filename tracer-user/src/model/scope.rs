@@ -29,10 +29,18 @@ impl Node {
             again = container.cgroups[slot] != CgroupId(0) || container.gone.is_some();
             if again {
                 self.gone.retain(|gone| *gone != key);
+                self.conclude_stop(key);
+            }
+            let Some(container) = self.containers.get_mut(&key) else { return };
+            if again {
                 container.restart();
             }
             container.cgroups[slot] = found.cgroup;
             container.path.clone_from(&found.path);
+        }
+        let Some(container) = self.containers.get_mut(&key) else { return };
+        if is_new || again {
+            container.found = at;
         }
         if container.runtime.is_empty() {
             container.runtime.clone_from(&found.runtime);
@@ -109,6 +117,7 @@ impl Node {
         let news = container.news(ContainerState::Described);
         self.news(at, News::Container(Box::new(news)));
         self.tell_restart(at, key);
+        self.conclude_stop(key);
     }
 
     /// A runtime says that a container is a sandbox. If it was told as a container it is none any more.
@@ -116,7 +125,7 @@ impl Node {
         self.join_pod(key);
         self.decided_for_sandbox(key);
         let Some(container) = self.containers.get_mut(&key) else { return };
-        container.stop = None;
+        (container.stop, container.closing) = (None, None);
         if std::mem::replace(&mut container.told, Told::Nothing) != Told::Nothing {
             let news = container.news(ContainerState::Gone);
             self.news(at, News::Container(Box::new(news)));
@@ -173,15 +182,12 @@ impl Node {
             self.vanished(at, key, process);
         }
         self.close_stop(at, key, true);
-        self.announce(at, key);
-        if let Some(container) = self.containers.get(&key).filter(|container| container.told != Told::Nothing) {
-            let news = container.news(ContainerState::Gone);
-            self.news(at, News::Container(Box::new(news)));
-        }
+        self.tell_gone(at, key);
         self.gone.push_back(key);
         if self.gone.len() > limits::GONE_KEPT
             && let Some(oldest) = self.gone.pop_front()
         {
+            self.conclude_stop(oldest);
             self.forget(oldest);
         }
     }

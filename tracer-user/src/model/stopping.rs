@@ -185,31 +185,6 @@ impl Node {
             self.dropped_outside_a_stop(due, owner, &receipt);
         }
     }
-
-    /// Closes a stop when its first process is gone and nothing lives in the container any more.
-    pub(super) fn close_stop(&mut self, at: BootNs, owner: ContainerKey, cgroup_gone: bool) {
-        let Some(container) = self.containers.get(&owner) else { return };
-        let Some(stop) = &container.stop else { return };
-        if !cgroup_gone {
-            // what --pid names is one process: those it leaves behind go on without it
-            let alone = self.followed.values().any(|followed| *followed == owner);
-            let empty = || !self.processes.of(owner).any(super::process::Process::is_live);
-            let over = (stop.exit.is_some() || stop.vanished) && (alone || empty());
-            if !over {
-                return;
-            }
-        }
-        let Some(mut termination) = self.termination(owner, at) else { return };
-        termination.ended = Some(at);
-        if let Some(container) = self.containers.get_mut(&owner) {
-            container.stop = None;
-            container.candidate = None;
-            container.departed.clear();
-        }
-        let kept = self.keep_termination(termination);
-        self.news(at, News::Termination(kept.clone()));
-        self.pod_stop_ends(at, owner, &kept);
-    }
 }
 
 /// Whether a signal to a first process is a request to stop from the moment it is sent. Others may turn out to be

@@ -65,19 +65,25 @@ pub(in crate::model) fn hints(story: &Story<'_>) -> Vec<Hint> {
 }
 
 /// The pod goes on without it. kubelet tells all containers of a pod at once, but those with a preStop hook get their stop
-/// signal after that; and an end at once may have been faster than what tells the others.
+/// signal after that, sidecars get it when the others have ended, and an end at once may have been faster than what tells
+/// the others. A sidecar begins before what it serves: one that began later and was never restarted is none.
 fn only_this_container(story: &Story<'_>) -> Option<String> {
     let termination = story.termination;
     let told = termination.sender.as_ref().is_some_and(|sender| sender.role == Role::Runtime);
     let waited = termination.exited?.ms_since(termination.started) >= limits::TOLD_LATE_MS;
+    let own_start = story.container.first?.start;
     let has_hook = |other: &&Container| other.described.as_ref().is_none_or(|d| d.pre_stop || d.hook.is_some());
-    if !told || !waited || story.others.is_empty() || story.others.iter().any(has_hook) {
+    let is_no_sidecar = |other: &&Container| {
+        let restarts = other.described.as_ref().and_then(|described| described.restarts);
+        restarts == Some(0) && other.first.is_some_and(|first| first.start > own_start)
+    };
+    if !told || !waited || story.others.iter().any(has_hook) || !story.others.iter().any(is_no_sidecar) {
         return None;
     }
     let others: Vec<_> = story.others.iter().take(3).map(|other| other.name.own()).collect();
     let more = if story.others.len() > others.len() { ", …" } else { "" };
     Some(format!(
-        "Only this container of the pod was told to stop, {}{more} went on: kubelet restarts one whose liveness or startup probe failed (look for Unhealthy and Killing in kubectl describe pod), or a sidecar's turn comes after it.",
+        "Only this container of the pod was told to stop, {}{more} went on: kubelet restarts one whose liveness or startup probe failed (look for Unhealthy and Killing in kubectl describe pod).",
         others.join(", ")
     ))
 }

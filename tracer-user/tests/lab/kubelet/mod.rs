@@ -100,11 +100,12 @@ impl<'a> Kubelet<'a> {
         kubelet
     }
 
-    /// Runs a pod: its sandbox, then its containers, one after the other.
+    /// Runs a pod: its sandbox, then its containers, one after the other: sidecars first, which are init containers.
     #[track_caller]
     pub(crate) fn run(&self, spec: PodSpec) -> Pod {
         let pod = self.run_sandbox(spec);
-        for container in &pod.spec.containers {
+        let (sidecars, others): (Vec<_>, Vec<_>) = pod.spec.containers.iter().partition(|spec| spec.sidecar);
+        for container in sidecars.into_iter().chain(others) {
             self.start(&pod, container, 0);
         }
         pod
