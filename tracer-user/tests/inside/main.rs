@@ -144,7 +144,7 @@ fn without_times(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {
             let timed = |key: &str| {
-                ["time", "started", "ended", "exited", "explanation"].contains(&key)
+                ["time", "started", "ended", "exited", "explanation", "since", "pod_started"].contains(&key)
                     || key.ends_with("_s")
                     || key.ends_with("_ms")
             };
