@@ -235,3 +235,25 @@ async fn asked_once() {
     let (found, states) = look_up(&sockets, &[], patience).await;
     assert!(found.is_empty() && states.len() == 3);
 }
+
+/// A busy runtime takes long for the sandbox: the pod's labels come later, not never.
+#[tokio::test]
+async fn labels_of_a_slow_sandbox_come_later() {
+    let fake = Fake::new();
+    let info = format!(r#"{{"pid": 7, "sandboxID": "{POD}"}}"#);
+    let mut told = status(A, "a", 1, &info);
+    if let Some(status) = &mut told.status {
+        status.labels = vec![entry("io.kubernetes.pod.name", "web-0"), entry("io.kubernetes.pod.namespace", "shop")];
+    }
+    fake.answer(&format!("ContainerStatus {A}"), &told);
+    let sandbox = format!("PodSandboxStatus {POD}");
+    fake.say(&sandbox, Say::Silence);
+    fake.listen();
+    let (cri, mut told) = start(fake.socket());
+    assert!(cri.want(A));
+    let first = next(&mut told).await;
+    assert!(!first.labels.contains_key("app"), "{:?}", first.labels);
+    // it is quick again
+    fake.answer(&sandbox, &pod_status(POD, vec![entry("app", "shop")]));
+    assert_eq!(next(&mut told).await.labels.get("app").map(String::as_str), Some("shop"));
+}
