@@ -260,10 +260,10 @@ impl Case<'_> {
             return self.go(go, &caught);
         }
         match (program(process), process.actions.map(|actions| actions.of(signal))) {
-            (Program::Node, Some(action)) if is_node(process) && action.flags & SA_RESETHAND != 0 => self.reraised(
+            (_, Some(action)) if is_node(process) && action.flags & SA_RESETHAND != 0 => self.reraised(
                 "the only handler it has is that of Node itself, which sets the default action again (SA_RESETHAND)",
             ),
-            (Program::Node, None) if is_node(process) => unknown(format!(
+            (_, None) if is_node(process) => unknown(format!(
                 "{name} has a handler for {signal}; whether it is the program's own or Node's, which only raises {signal} again, cannot be seen from /proc alone"
             )),
             (Program::Shell, Some(_)) if self.is_shells_own_handler() => Fate {
@@ -350,10 +350,13 @@ pub(super) fn program(process: &Process) -> Program {
     Program::of(&process.comm, process.exe.as_deref())
 }
 
-/// Of the programs that count as Node those whose handlers are known to us: `node` itself.
+/// Of the programs that count as Node those whose handlers are known to us: `node` itself, whichever version.
 fn is_node(process: &Process) -> bool {
     let file = process.exe.as_deref().and_then(|exe| exe.rsplit('/').next()).unwrap_or_default();
-    matches!(file, "node" | "nodejs")
+    let name = file.trim_end_matches(" (deleted)");
+    // some distributions have several: node-22
+    let name = name.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, '.' | '-'));
+    matches!(name, "node" | "nodejs")
 }
 
 /// All signals of a set, in words: `SIGINT, SIGCHLD`, or `none`.

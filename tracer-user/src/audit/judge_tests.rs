@@ -158,7 +158,11 @@ fn languages_as_pid_1() {
     // the interpreter's own handler is no reason to stop by SIGINT
     dropped("python's own SIGINT", &subject(init("python3").handles(Signal::INT, RUNTIME, 0)), Cause::NoHandler);
     let node = init("node").handles(Signal::TERM, RUNTIME, SA_RESETHAND).handles(Signal::INT, RUNTIME, SA_RESETHAND);
-    let finding = dropped("node", &subject(node), Cause::HandlerReraised);
+    let finding = dropped("node", &subject(node.clone()), Cause::HandlerReraised);
+    for exe in ["/usr/bin/node-22", "/usr/bin/node (deleted)"] {
+        let node = Process { exe: Some(exe.to_owned()), ..node.clone() };
+        dropped(exe, &subject(node), Cause::HandlerReraised);
+    }
     assert!(finding.fix.is_some_and(|fix| fix.contains("process.on('SIGTERM'")));
     fine("node with a handler", &subject(init("node").handles(Signal::TERM, OWN, 0x1400_0000)), Foreseen::Caught);
     let one_shot = init("server").handles(Signal::TERM, OWN, SA_RESETHAND);
