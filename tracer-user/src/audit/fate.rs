@@ -259,6 +259,11 @@ impl Case<'_> {
         if let Some(go) = process.go.filter(|_| self.is_go_handler()) {
             return self.go(go, &caught);
         }
+        if self.has_one_handler_for_all() {
+            return unknown(format!(
+                "{name} has one handler for {signal} and for signals that no program asks for, as Go's runtime has; it cannot be read as a Go program, so whether it asked for {signal} cannot be told"
+            ));
+        }
         match (program(process), process.actions.map(|actions| actions.of(signal))) {
             (_, Some(action)) if is_node(process) && action.flags & SA_RESETHAND != 0 => self.reraised(
                 "the only handler it has is that of Node itself, which sets the default action again (SA_RESETHAND)",
@@ -272,7 +277,12 @@ impl Case<'_> {
                     ", the shell's own: it runs a trap on EXIT and raises the signal again, which the kernel drops; recent versions of bash exit then, older ones go on",
                 )
             },
-            (Program::Java, _) => caught(": the JVM runs the program's shutdown hooks"),
+            (Program::Java, _) if [Signal::TERM, Signal::INT, Signal::HUP].contains(&signal) => {
+                caught(": the JVM runs the program's shutdown hooks")
+            }
+            (Program::Java, _) if signal == Signal::QUIT => {
+                caught(": the JVM writes a dump of its threads, and goes on")
+            }
             _ => caught(""),
         }
     }
@@ -280,6 +290,15 @@ impl Case<'_> {
     /// Go's runtime has one handler for all signals, SIGURG (by which it preempts) among them: any other is the program's.
     fn is_go_handler(&self) -> bool {
         self.process.actions.is_none_or(|actions| actions.of(self.signal).handler == actions.of(Signal::URG).handler)
+    }
+
+    /// A Go program that was packed, or whose sections are gone, still has the handlers of Go's runtime.
+    fn has_one_handler_for_all(&self) -> bool {
+        let alike = [Signal::URG, Signal::XCPU];
+        self.process.actions.is_some_and(|actions| {
+            let own = actions.of(self.signal).handler;
+            self.process.caught.has(self.signal) && alike.iter().all(|&other| actions.of(other).handler == own)
+        })
     }
 
     /// bash with a trap on EXIT has one handler of its own for all signals that would end it: nobody traps SIGXCPU.
@@ -329,7 +348,10 @@ impl Case<'_> {
 
     /// Seen, as far as the sight goes.
     fn sure(&self, foreseen: Foreseen, cause: Option<Cause>, why: String) -> Fate {
-        Fate { foreseen, cause, certain: self.sight == Sight::Kernel, passing: false, why }
+        // in /proc a wait that ends while it is read looks like none
+        let passing =
+            self.sight == Sight::Proc && matches!(foreseen, Foreseen::Dropped | Foreseen::Ignored | Foreseen::Default);
+        Fate { foreseen, cause, certain: self.sight == Sight::Kernel, passing, why }
     }
 }
 

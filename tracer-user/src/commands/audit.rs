@@ -108,8 +108,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if report.containers.is_empty() {
         return nothing(&report, &request);
     }
-    show(&report, args)?;
     let found = report.containers.iter().any(|audited| args.fail_on.iter().any(|fault| fault.is_in(audited)));
+    match show(&report, args) {
+        // who has seen enough wants to know all the same
+        Err(error) if output::is_broken_pipe(&error) => {}
+        shown => shown?,
+    }
     Ok(ExitCode::from(if found { FOUND } else { DONE }))
 }
 

@@ -16,7 +16,7 @@ impl<W: Write> Text<W> {
     /// `pod shop/web: 2 containers ended in 5.1 s; slowest app (sigterm-dropped)`
     pub(super) fn pod(&self, at: BootNs, news: &PodNews, glyphs: &Glyphs) -> Vec<Line> {
         let name = match &news.name {
-            Some(pod) => format!("{}/{}", pod.namespace, pod.name),
+            Some(pod) => pod.friendly(),
             None => news.uid.clone(),
         };
         let name = safe(&name, glyphs);
