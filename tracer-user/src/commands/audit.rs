@@ -9,12 +9,13 @@ use std::time::Duration;
 use crate::audit::{self, Audited, Foreseen, Report, Request};
 use crate::container::filter::Resolved;
 use crate::container::runtime::State;
+use crate::doctor;
 use crate::live::{boot_now, wall_clock};
 use crate::model::Verdict;
 use crate::output::{self, JsonLines};
 
 use super::options::{Failure, Filters, Format, Sockets, View, note, terminal_width};
-use super::{DONE, FOUND, NO_MATCH, logging};
+use super::{DONE, FOUND, NO_MATCH, UNSUITABLE, logging};
 
 /// An audit that takes longer than this says that it goes on.
 const SAY_BUSY: Duration = Duration::from_secs(1);
@@ -99,6 +100,7 @@ impl Fault {
 /// Audits, and tells: exit code 1 when something is found that `--fail-on` names.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     logging::init(args.verbose);
+    doctor::preflight_audit().map_err(|unsuitable| Failure::new(UNSUITABLE, unsuitable.to_string()))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let request = Request { filters: args.filters.build(), sockets: args.sockets.all() };
     let report = runtime.block_on(with_progress(audit::audit(&request))).map_err(super::live::unsuitable)?;

@@ -32,6 +32,11 @@ pub fn checks(facts: &Facts) -> Vec<Check> {
     all.iter().map(|check| check(facts)).collect()
 }
 
+/// What an audit cannot do without. It works without BPF; what it does not see it would take for not there.
+pub(super) fn audit_checks(facts: &Facts) -> Vec<Check> {
+    [pid_namespace, proc, others, cgroups].iter().map(|check| check(facts)).collect()
+}
+
 impl Facts {
     /// Major and minor number.
     fn version(&self) -> Option<(u32, u32)> {
@@ -185,6 +190,32 @@ fn capabilities(facts: &Facts) -> Check {
             "CAP_SYS_PTRACE is missing: of other users' processes neither the program nor what it waits for is known",
             mend,
         ),
+    }
+}
+
+/// `ptrace_may_access()` decides about `/proc/PID/exe`, `fd` and `syscall`, for which it asks for the capability in the
+/// user namespace of that process.
+fn others(facts: &Facts) -> Check {
+    let about = About("others", "what a process would do with a signal is read in its /proc/PID");
+    let mend = "run as root of the host; or in a container add the capability SYS_PTRACE (or make it privileged)";
+    if facts.user_namespace.is_some_and(|inode| inode != HOST_USER_NAMESPACE) {
+        return about.fail(
+            "this is a user namespace, from which the host's processes cannot be looked at",
+            "run outside of it, as the host's root: not in a rootless container, not with userns-remap or hostUsers \
+             false",
+        );
+    }
+    if facts.capabilities.is_some() && !facts.can(SYS_PTRACE) {
+        return about.fail("CAP_SYS_PTRACE is missing: the processes of others cannot be looked at", mend);
+    }
+    match &facts.others {
+        Probe::NotPermitted => about.fail(
+            "the processes of others cannot be looked at, although CAP_SYS_PTRACE is there",
+            "let a security module allow it: in Kubernetes appArmorProfile Unconfined for this container, in Docker \
+             --security-opt apparmor=unconfined",
+        ),
+        // process 1 of a host may be anything, and something else is wrong where it cannot be found
+        Probe::Works | Probe::Missing | Probe::Failed(_) => about.ok("can be looked at"),
     }
 }
 
