@@ -5,12 +5,12 @@ use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use clap::builder::NonEmptyStringValueParser;
+use clap::builder::{NonEmptyStringValueParser, OsStringValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use nix::poll::{PollFd, PollFlags, poll};
 
 use crate::container::filter::{self, LabelFilter, PodFilter};
-use crate::container::runtime::{Kind, Socket, usual_sockets};
+use crate::container::runtime::{Kind, Socket, socket_path, usual_sockets};
 use crate::live::sink::{Buffer, CANNOT_WRITE};
 use crate::output::{self, Clock};
 use crate::signal::Signal;
@@ -32,8 +32,8 @@ pub(super) struct Shown {
     /// Containers of the pods of this namespace
     #[arg(short, long = "namespace", value_name = "NAMESPACE", value_parser = NonEmptyStringValueParser::new())]
     namespaces: Vec<String>,
-    /// Containers that have this label, or whose pods have it
-    #[arg(short, long = "label", value_name = "KEY[=VALUE]")]
+    /// Containers that have this label, or whose pods have it; of several, separated by commas, all
+    #[arg(short, long = "label", value_name = "KEY[=VALUE]", value_delimiter = ',')]
     labels: Vec<LabelFilter>,
     /// Show only these signals: TERM, SIGKILL, RTMIN+3, 15; verdicts take all into account
     #[arg(short, long = "signal", value_name = "SIGNAL", value_delimiter = ',')]
@@ -74,11 +74,15 @@ impl Filters {
 #[command(next_help_heading = "Container runtimes")]
 pub(super) struct Sockets {
     /// Socket of a runtime that Kubernetes uses (containerd, CRI-O), instead of those in the usual places; may repeat
-    #[arg(long, value_name = "SOCKET")]
+    #[arg(long, value_name = "SOCKET", value_parser = socket())]
     cri: Vec<PathBuf>,
     /// Socket of Docker or Podman, instead of those in the usual places; may repeat
-    #[arg(long, value_name = "SOCKET")]
+    #[arg(long, value_name = "SOCKET", value_parser = socket())]
     docker: Vec<PathBuf>,
+}
+
+fn socket() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().try_map(|named| socket_path(&named))
 }
 
 impl Sockets {

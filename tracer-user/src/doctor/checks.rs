@@ -297,6 +297,13 @@ fn runtimes(facts: &Facts) -> Check {
     let any = |is: fn(&Answered) -> bool| facts.runtimes.iter().any(|runtime| is(&runtime.state));
     if any(|state| *state == Answered::Forbidden) {
         about.warn(found, "run as root: whoever may ask a runtime could as well become root")
+    } else if any(|state| matches!(state, Answered::Closed(_))) {
+        about.warn(found, "run as root, or as somebody who may enter the directory")
+    } else if any(|state| matches!(state, Answered::Absent | Answered::NoSocket)) {
+        about.warn(
+            found,
+            "look whether --cri or --docker names the socket itself, and start the runtime if it is not running",
+        )
     } else if any(|state| !matches!(state, Answered::Connected { .. } | Answered::Unserved)) {
         about.warn(found, "start the runtime, or remove the socket that it left; if it hangs, its log may say why")
     } else if any(|state| matches!(state, Answered::Connected { .. })) {
@@ -315,9 +322,14 @@ fn tell(runtime: &Runtime) -> String {
     let place = runtime.socket.path.display();
     match &runtime.state {
         Answered::Connected { runtime, version } => format!("{runtime} {version} ({kind}) at {place}"),
-        Answered::Absent => format!("{place} ({kind}): nobody listens"),
+        Answered::Absent => format!("{place} ({kind}): no such file"),
+        Answered::Deserted => format!("{place} ({kind}): nobody listens"),
+        Answered::NoSocket => format!("{place} ({kind}) is no socket"),
         Answered::Unserved => format!("{place} serves no CRI"),
         Answered::Forbidden => format!("{place} ({kind}): permission denied"),
+        Answered::Closed(directory) => {
+            format!("{place} ({kind}): permission denied to enter the directory {}", directory.display())
+        }
         Answered::Hanging | Answered::Connecting => format!("{place} ({kind}): no answer"),
         Answered::Failing(trouble) => format!("{place} ({kind}): {trouble}"),
     }

@@ -161,6 +161,6 @@ mod tests {
         answer.join().expect("no panic");
         let states: Vec<_> = facts.runtimes.into_iter().map(|runtime| runtime.state).collect();
         let connected = State::Connected { runtime: "docker".to_owned(), version: "1.2".to_owned() };
-        assert_eq!(states, [connected, State::Absent, State::Absent]);
+        assert_eq!(states, [connected, State::Deserted, State::Absent]);
     }
 }

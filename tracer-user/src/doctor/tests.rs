@@ -302,12 +302,19 @@ fn runtimes() {
     assert_eq!((fine.state, fine.mend), (State::Ok, None));
     assert_eq!(fine.found, "containerd 1.7.24 (CRI) at /run/containerd.sock; /run/other.sock serves no CRI");
     assert!(remark(vec![at("other", Kind::Cri, runtime::State::Unserved)]).1.contains("disabled_plugins"));
-    let (found, mend) = remark(vec![at("docker", Kind::Docker, runtime::State::Absent), containerd()]);
+    let (found, mend) = remark(vec![at("docker", Kind::Docker, runtime::State::Deserted), containerd()]);
     assert_eq!(found, "/run/docker.sock (Docker API): nobody listens; containerd 1.7.24 (CRI) at /run/containerd.sock");
     assert!(mend.contains("start the runtime"));
     let (found, mend) = remark(vec![at("docker", Kind::Docker, runtime::State::Forbidden)]);
     assert_eq!(found, "/run/docker.sock (Docker API): permission denied");
     assert!(mend.contains("run as root"));
+    let (found, mend) = remark(vec![at("x", Kind::Docker, runtime::State::Closed(PathBuf::from("/run/y")))]);
+    assert_eq!(found, "/run/x.sock (Docker API): permission denied to enter the directory /run/y");
+    assert!(mend.contains("enter the directory"), "{mend}");
+    let (found, mend) = remark(vec![at("x", Kind::Cri, runtime::State::Absent)]);
+    assert_eq!(found, "/run/x.sock (CRI): no such file");
+    assert!(mend.contains("--cri"), "{mend}");
+    assert!(remark(vec![at("x", Kind::Cri, runtime::State::NoSocket)]).0.ends_with("is no socket"));
     assert!(remark(vec![at("x", Kind::Cri, runtime::State::Hanging)]).0.ends_with("no answer"));
     assert!(remark(vec![at("x", Kind::Cri, runtime::State::Failing("odd".to_owned()))]).0.ends_with("odd"));
 }

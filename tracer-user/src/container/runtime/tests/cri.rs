@@ -145,7 +145,7 @@ async fn events_of_runtimes_that_tell_everyone() {
 
     // it is gone, which the end of its events tells
     server.abort();
-    state(&cri, |state| *state == State::Absent).await;
+    state(&cri, |state| *state == State::Deserted).await;
 }
 
 /// There are many ways to have no events: none of them is asked for twice, nor in the way of anything else.
@@ -191,7 +191,7 @@ async fn a_runtime_that_is_restarted() {
     server.abort();
     assert!(server.await.is_err_and(|error| error.is_cancelled()));
     assert!(cri.want(B));
-    state(&cri, |state| *state == State::Absent).await;
+    state(&cri, |state| *state == State::Deserted).await;
     fake.runs(&[C], &[]);
     fake.has(C, "c");
     fake.listen();
