@@ -18,3 +18,4 @@ pub mod printable;
 pub mod probe;
 pub mod signal;
 pub mod stream;
+pub mod tui;
