@@ -6,10 +6,10 @@
 mod clock;
 mod json;
 mod si_code;
-mod text;
+pub(crate) mod text;
 
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 
 use std::io;
 

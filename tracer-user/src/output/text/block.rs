@@ -15,7 +15,7 @@ const LABEL: usize = 11;
 const PROSE: usize = 100;
 
 /// The end of a container.
-pub(super) fn termination(news: &Termination, clock: Clock, limit: usize, glyphs: &Glyphs) -> Vec<Line> {
+pub(crate) fn termination(news: &Termination, clock: Clock, limit: usize, glyphs: &Glyphs) -> Vec<Line> {
     let mut lines = vec![header(news, clock, limit, glyphs), Line::default()];
     let picture = picture::draw(news, limit, glyphs);
     if !picture.is_empty() {
@@ -184,7 +184,7 @@ fn prose(
 }
 
 /// Something wrong that is not the end of a container.
-pub(super) fn condition(news: &Condition, time: &str, limit: usize, glyphs: &Glyphs) -> Vec<Line> {
+pub(crate) fn condition(news: &Condition, time: &str, limit: usize, glyphs: &Glyphs) -> Vec<Line> {
     let title = format!(" {} {} ", glyphs.warn, news.kind.slug().to_uppercase().replace('-', " "));
     let rule = |n: usize| glyphs.thin_rule.to_string().repeat(n);
     let mut header = Line::default();
