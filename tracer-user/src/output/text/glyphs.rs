@@ -19,6 +19,7 @@ pub(crate) enum Mark {
     Caught,
     Blocked,
     Taken,
+    PassedOn,
     Ignored,
     Dropped,
     Killed,
@@ -45,6 +46,7 @@ impl Mark {
             Self::Caught => " caught",
             Self::Blocked => " blocked",
             Self::Taken => " taken",
+            Self::PassedOn => " passed on",
             Self::Ignored => " ignored",
             Self::Dropped => " dropped",
             Self::Killed => "",
@@ -76,7 +78,7 @@ pub(crate) struct Glyphs {
     pub(crate) bad: char,
     pub(crate) good: char,
     pub(crate) warn: char,
-    marks: [char; 8],
+    marks: [char; 9],
 }
 
 impl Glyphs {
@@ -110,7 +112,7 @@ pub(crate) const UNICODE: Glyphs = Glyphs {
     bad: '✖',
     good: '✔',
     warn: '▲',
-    marks: ['▼', '●', '□', '◆', '○', '⊘', '✖', '■'],
+    marks: ['▼', '●', '□', '◆', '↓', '○', '⊘', '✖', '■'],
 };
 
 pub(crate) const ASCII: Glyphs = Glyphs {
@@ -134,7 +136,7 @@ pub(crate) const ASCII: Glyphs = Glyphs {
     bad: 'x',
     good: '*',
     warn: '!',
-    marks: ['v', 'C', 'B', 'T', 'I', 'D', 'K', 'X'],
+    marks: ['v', 'C', 'B', 'T', 'F', 'I', 'D', 'K', 'X'],
 };
 
 #[cfg(test)]

@@ -58,6 +58,11 @@ impl Line {
         self.width
     }
 
+    /// What it is made of.
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = (Paint, &str)> {
+        self.pieces.iter().map(|(paint, text)| (*paint, text.as_str()))
+    }
+
     /// Adds text that holds no control characters: our own, or made safe by [`safe`].
     pub(crate) fn push(&mut self, paint: Paint, text: &str) {
         self.width += width(text);

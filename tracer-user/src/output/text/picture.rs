@@ -11,11 +11,11 @@ use super::words;
 /// Lanes drawn; what is beyond is folded into one line.
 const LANES: usize = 12;
 /// Columns before a lane's label.
-const INDENT: usize = 2;
+pub(crate) const INDENT: usize = 2;
 /// Columns after a lane for how the process ended: `exit 143`, `SIGKILL`.
-const ENDED: usize = 8;
+pub(crate) const ENDED: usize = 8;
 /// Room behind the end of the axis: the SIGKILL at the end of the grace period and the exit right after it.
-const OVERHANG: usize = 2;
+pub(crate) const OVERHANG: usize = 2;
 /// Levels of the tree that are indented; deeper ones stand below the last.
 const LEVELS: usize = 4;
 
@@ -26,23 +26,26 @@ const STEPS: [u64; 20] = [
 ];
 
 /// Where a moment lies on the axis.
-struct Scale {
-    started: BootNs,
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scale {
+    /// The first column.
+    pub(crate) started: BootNs,
     /// Time from the first to the last column, ns; never 0.
     span_ns: u64,
     /// Columns of the axis; at least 2.
-    columns: usize,
+    pub(crate) columns: usize,
     /// End of the grace period, where it lies before the end of the axis, ms.
     budget_ms: Option<u64>,
 }
 
 impl Scale {
     fn new(termination: &Termination, columns: usize) -> Self {
-        let started = termination.started;
-        let last = last_moment(termination).since(started);
-        // Without a stop there is no grace period to look at.
-        let stopped = termination.stop_signal.is_some() || termination.pre_stop.is_some();
-        let budget_ms = termination.grace.budget_ms.filter(|&budget| stopped && budget > 0);
+        let last = last_moment(termination).since(termination.started);
+        Self::over(termination.started, last, budget(termination), columns)
+    }
+
+    /// From `started` over `last` ns, and to the end of a grace period that is longer.
+    pub(crate) fn over(started: BootNs, last: u64, budget_ms: Option<u64>, columns: usize) -> Self {
         let budget = budget_ms.unwrap_or(0).saturating_mul(1_000_000);
         // A SIGKILL some milliseconds after the end belongs to the end.
         let late = last > budget.saturating_add(budget / 33);
@@ -55,18 +58,33 @@ impl Scale {
         }
     }
 
+    /// The moment in the middle of a column.
+    pub(crate) fn moment(&self, column: usize) -> BootNs {
+        let last = (self.columns - 1) as u128;
+        let ns = u128::from(self.span_ns) * (column as u128).min(last) / last;
+        BootNs(self.started.0.saturating_add(u64::try_from(ns).unwrap_or(u64::MAX)))
+    }
+
     fn column_of_ns(&self, ns: u64) -> usize {
         let last = self.columns - 1;
         let scaled = (u128::from(ns) * last as u128 + u128::from(self.span_ns / 2)) / u128::from(self.span_ns);
         usize::try_from(scaled).map_or(last, |column| column.min(last))
     }
 
-    fn column(&self, at: BootNs) -> usize {
+    /// Where a moment lies; what is before the axis lies on its first column, what is after it on its last.
+    pub(crate) fn column(&self, at: BootNs) -> usize {
         self.column_of_ns(at.since(self.started))
     }
 }
 
-fn last_moment(termination: &Termination) -> BootNs {
+/// The grace period to look at, ms: without a stop there is none.
+pub(crate) fn budget(termination: &Termination) -> Option<u64> {
+    let stopped = termination.stop_signal.is_some() || termination.pre_stop.is_some();
+    termination.grace.budget_ms.filter(|&budget| stopped && budget > 0)
+}
+
+/// When the last thing happened that the picture shows.
+pub(crate) fn last_moment(termination: &Termination) -> BootNs {
     let exits = termination.processes.iter().filter_map(|process| process.exited);
     let signals = termination.processes.iter().flat_map(|process| &process.received).map(|received| received.at);
     let own = [termination.exited, termination.kill.as_ref().map(|kill| kill.at)];
@@ -121,7 +139,7 @@ pub(crate) fn draw(termination: &Termination, limit: usize, glyphs: &Glyphs) -> 
         add(label, &cells, hook.exit);
     }
     for (process, label) in processes.iter().zip(&labels) {
-        let cells = cells(process, lane_width, &scale, glyphs, &mut legend);
+        let cells = cells(process, &Extra::default(), lane_width, &scale, glyphs, &mut legend);
         add(label, &cells, process.exit);
     }
     if let Some(folded) = folded(&processes[drawn..], glyphs) {
@@ -134,16 +152,18 @@ pub(crate) fn draw(termination: &Termination, limit: usize, glyphs: &Glyphs) -> 
     lines
 }
 
-fn is_kill(status: ExitStatus) -> bool {
+/// Whether a process died by SIGKILL.
+pub(crate) fn is_kill(status: ExitStatus) -> bool {
     status.signal() == Some(Signal::KILL)
 }
 
-fn empty(lane_width: usize) -> Vec<(char, Paint)> {
+/// A lane without anything in it.
+pub(crate) fn empty(lane_width: usize) -> Vec<(char, Paint)> {
     vec![(' ', Paint::Plain); lane_width]
 }
 
 /// `│ └ node 4140 (ns 30)`: the tree as far as depths tell it, in an order where children follow their parent.
-fn label(processes: &[&TerminationProcess], index: usize, longest: usize, glyphs: &Glyphs) -> String {
+pub(crate) fn label(processes: &[&TerminationProcess], index: usize, longest: usize, glyphs: &Glyphs) -> String {
     let process = processes[index];
     let mut tree = String::new();
     match process.depth {
@@ -178,9 +198,19 @@ fn goes_on(rest: &[&TerminationProcess], level: usize) -> bool {
     false
 }
 
+/// What a lane shows beside the signals its process was sent.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Extra<'a> {
+    /// Signals it passed on to others, in order.
+    pub(crate) passed_on: &'a [(BootNs, Signal)],
+    /// Now, while it goes on: what runs has a lane up to here.
+    pub(crate) now: Option<BootNs>,
+}
+
 /// One lane: a line while the process lived, and its marks.
-fn cells(
+pub(crate) fn cells(
     process: &TerminationProcess,
+    extra: &Extra<'_>,
     lane_width: usize,
     scale: &Scale,
     glyphs: &Glyphs,
@@ -189,31 +219,27 @@ fn cells(
     let mut cells = empty(lane_width);
     let mut marks: Vec<Option<Mark>> = vec![None; lane_width];
     let mut last_column = 0;
-    for Received { signal, at, outcome, taken, .. } in &process.received {
-        if *outcome == Outcome::Noise {
-            continue;
-        }
-        let mark = match Mark::of(*signal, *outcome) {
-            Mark::Blocked if *taken => Mark::Taken,
-            mark => mark,
-        };
-        legend.add(mark, Some(*signal));
-        let column = scale.column(*at);
+    for (at, mark, signal) in marks_of(process, extra) {
+        legend.add(mark, Some(signal));
+        let column = scale.column(at);
         if marks[column] != Some(mark) {
             last_column = last_column.max(place(&mut marks, column, mark));
         }
     }
     let end = process.exited.map(|exited| {
         legend.add(Mark::Exit, None);
-        let column = scale.column(exited).max(if last_column > 0 { last_column } else { 0 });
+        let column = scale.column(exited).max(last_column);
         place(&mut marks, column, Mark::Exit)
     });
 
     // A start before the first sign, or an unknown one, is the left edge.
     let from = scale.column(BootNs(process.process.start));
-    let to = end.unwrap_or(scale.columns - 1);
+    let running = extra.now.filter(|_| end.is_none());
+    let to = end.unwrap_or_else(|| running.map_or(scale.columns - 1, |now| scale.column(now) + 1));
+    // what still runs stands out by weight
+    let line = if running.is_some() { (glyphs.rule, Paint::Bold) } else { (glyphs.lane, Paint::Dim) };
     for cell in cells.iter_mut().take(to).skip(from) {
-        *cell = (glyphs.lane, Paint::Dim);
+        *cell = line;
     }
     for (cell, mark) in cells.iter_mut().zip(marks) {
         if let Some(mark) = mark {
@@ -221,6 +247,19 @@ fn cells(
         }
     }
     cells
+}
+
+/// The marks of a lane but for its end, in the order of time.
+fn marks_of(process: &TerminationProcess, extra: &Extra<'_>) -> Vec<(BootNs, Mark, Signal)> {
+    let received = process.received.iter().filter(|received| received.outcome != Outcome::Noise);
+    let received = received.map(|Received { signal, at, outcome, taken, .. }| match Mark::of(*signal, *outcome) {
+        Mark::Blocked if *taken => (*at, Mark::Taken, *signal),
+        mark => (*at, mark, *signal),
+    });
+    let mut marks: Vec<_> = received.collect();
+    marks.extend(extra.passed_on.iter().map(|(at, signal)| (*at, Mark::PassedOn, *signal)));
+    marks.sort_by_key(|(at, ..)| *at);
+    marks
 }
 
 /// Puts a mark at the first free column from `column` on: what happens at once stands side by side, in order.
@@ -231,9 +270,9 @@ fn place(marks: &mut [Option<Mark>], column: usize, mark: Mark) -> usize {
     free
 }
 
-fn paint(mark: Mark, exit: Option<ExitStatus>) -> Paint {
+pub(crate) fn paint(mark: Mark, exit: Option<ExitStatus>) -> Paint {
     match mark {
-        Mark::Sent => Paint::Note,
+        Mark::Sent | Mark::PassedOn => Paint::Note,
         Mark::Caught | Mark::Taken => Paint::Good,
         Mark::Blocked | Mark::Ignored => Paint::Warn,
         Mark::Dropped | Mark::Killed => Paint::Bad,
@@ -272,7 +311,7 @@ fn folded(rest: &[&TerminationProcess], glyphs: &Glyphs) -> Option<String> {
 }
 
 /// The axis and the times below it.
-fn axis(scale: &Scale, left: usize, glyphs: &Glyphs) -> [Line; 2] {
+pub(crate) fn axis(scale: &Scale, left: usize, glyphs: &Glyphs) -> [Line; 2] {
     let span_ms = scale.span_ns / 1_000_000;
     let last = scale.columns - 1;
     let mut bar = vec![glyphs.axis; scale.columns];
@@ -322,13 +361,14 @@ fn axis(scale: &Scale, left: usize, glyphs: &Glyphs) -> [Line; 2] {
 }
 
 /// The marks that were drawn, and for which signals.
-#[derive(Default)]
-struct Legend {
+#[derive(Debug, Default)]
+pub(crate) struct Legend {
     entries: Vec<(Mark, Vec<Signal>)>,
 }
 
 impl Legend {
-    fn add(&mut self, mark: Mark, signal: Option<Signal>) {
+    /// A mark was drawn.
+    pub(crate) fn add(&mut self, mark: Mark, signal: Option<Signal>) {
         let index = self.entries.iter().position(|(known, _)| *known == mark).unwrap_or_else(|| {
             self.entries.push((mark, Vec::new()));
             self.entries.len() - 1
@@ -341,7 +381,8 @@ impl Legend {
         }
     }
 
-    fn lines(mut self, left: usize, limit: usize, glyphs: &Glyphs) -> Vec<Line> {
+    /// In as many lines as it takes.
+    pub(crate) fn lines(mut self, left: usize, limit: usize, glyphs: &Glyphs) -> Vec<Line> {
         self.entries.sort_by_key(|(mark, _)| *mark as usize);
         let mut lines: Vec<Line> = Vec::new();
         for (mark, signals) in self.entries {
