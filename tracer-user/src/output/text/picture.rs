@@ -1,7 +1,7 @@
 //! The picture of a termination: one lane a process, drawn over the grace period.
 
 use crate::event::BootNs;
-use crate::model::{ExitStatus, Outcome, Party, Received, Termination, TerminationProcess};
+use crate::model::{ExitStatus, Outcome, Party, PreStop, Received, Termination, TerminationProcess};
 use crate::signal::Signal;
 
 use super::glyphs::{Glyphs, Mark};
@@ -91,11 +91,17 @@ pub(crate) fn last_moment(termination: &Termination) -> BootNs {
     exits.chain(signals).chain(own.into_iter().flatten()).max().unwrap_or(termination.started)
 }
 
+/// The processes that have a lane: all but the preStop hook's, which is a bar.
+pub(crate) fn lanes(termination: &Termination) -> Vec<&TerminationProcess> {
+    let hook = termination.pre_stop.as_ref();
+    let is_hook = |party: &Party| hook.is_some_and(|h| h.process.pid == party.pid && h.process.start == party.start);
+    termination.processes.iter().filter(|process| !is_hook(&process.process)).collect()
+}
+
 /// The picture in lines of at most `limit` columns: lanes, axis, legend. None where there is nothing to compare.
 pub(crate) fn draw(termination: &Termination, limit: usize, glyphs: &Glyphs) -> Vec<Line> {
     let hook = termination.pre_stop.as_ref();
-    let is_hook = |party: &Party| hook.is_some_and(|h| h.process.pid == party.pid && h.process.start == party.start);
-    let processes: Vec<_> = termination.processes.iter().filter(|p| !is_hook(&p.process)).collect();
+    let processes = lanes(termination);
     if let ([only], None) = (processes.as_slice(), hook)
         && only.received.is_empty()
     {
@@ -107,8 +113,7 @@ pub(crate) fn draw(termination: &Termination, limit: usize, glyphs: &Glyphs) -> 
 
     let longest = limit / 3;
     let labels: Vec<_> = (0..drawn).map(|index| label(&processes, index, longest, glyphs)).collect();
-    let hook_label = hook.map(|hook| words::short_process(&hook.process, longest.saturating_sub(8), glyphs));
-    let hook_label = hook_label.map(|process| format!("preStop {process}"));
+    let hook_label = hook.map(|hook| hook_label(hook, longest, glyphs));
     let label_width = labels.iter().chain(&hook_label).map(|label| width(label)).max().unwrap_or(0);
     let left = INDENT + label_width + 2;
     let lane_width = limit.saturating_sub(left + 1 + ENDED).max(10);
@@ -132,11 +137,8 @@ pub(crate) fn draw(termination: &Termination, limit: usize, glyphs: &Glyphs) -> 
         lines.push(line);
     };
     if let (Some(hook), Some(label)) = (hook, &hook_label) {
-        let mut cells = empty(lane_width);
-        let from = scale.column(hook.started);
-        let to = scale.column(hook.ended.or(termination.exited).unwrap_or(hook.started));
-        cells[from..=to.max(from)].fill((glyphs.hook, Paint::Note));
-        add(label, &cells, hook.exit);
+        let until = termination.exited.unwrap_or(hook.started);
+        add(label, &hook_cells(hook, until, lane_width, &scale, glyphs), hook.exit);
     }
     for (process, label) in processes.iter().zip(&labels) {
         let cells = cells(process, &Extra::default(), lane_width, &scale, glyphs, &mut legend);
@@ -150,6 +152,26 @@ pub(crate) fn draw(termination: &Termination, limit: usize, glyphs: &Glyphs) -> 
     lines.extend(axis(&scale, left, glyphs));
     lines.extend(legend.lines(left, limit, glyphs));
     lines
+}
+
+/// `preStop sleep 4200`.
+pub(crate) fn hook_label(hook: &PreStop, longest: usize, glyphs: &Glyphs) -> String {
+    format!("preStop {}", words::short_process(&hook.process, longest.saturating_sub(8), glyphs))
+}
+
+/// The bar of a preStop hook; one that has not ended goes on `until` then.
+pub(crate) fn hook_cells(
+    hook: &PreStop,
+    until: BootNs,
+    lane_width: usize,
+    scale: &Scale,
+    glyphs: &Glyphs,
+) -> Vec<(char, Paint)> {
+    let mut cells = empty(lane_width);
+    let from = scale.column(hook.started);
+    let to = scale.column(hook.ended.unwrap_or(until));
+    cells[from..=to.max(from)].fill((glyphs.hook, Paint::Note));
+    cells
 }
 
 /// Whether a process died by SIGKILL.
