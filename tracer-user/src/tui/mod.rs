@@ -9,7 +9,13 @@
 //! [`input::Effect`]; they render from one [`scene::Scene`] and do no I/O, ask no clock and take no lock. Only
 //! `run` and `terminal` touch the world.
 
+mod choice;
+mod draw;
+pub mod export;
 pub mod input;
 pub mod page;
 pub mod scene;
 pub mod theme;
+
+#[cfg(test)]
+mod testing;

@@ -68,7 +68,7 @@ fn header(news: &Termination, clock: Clock, limit: usize, glyphs: &Glyphs) -> Li
 }
 
 /// What it comes down to, with the real signal's name.
-fn title(news: &Termination, glyphs: &Glyphs) -> (String, char, Paint, Paint) {
+pub(crate) fn title(news: &Termination, glyphs: &Glyphs) -> (String, char, Paint, Paint) {
     let signal = news.stop_signal.unwrap_or(Signal::TERM);
     let text = match news.verdict {
         Verdict::Graceful => "STOPPED GRACEFULLY".to_owned(),
@@ -104,7 +104,7 @@ fn title(news: &Termination, glyphs: &Glyphs) -> (String, char, Paint, Paint) {
 }
 
 /// The figures below the sentences.
-fn facts(news: &Termination, glyphs: &Glyphs) -> Vec<(&'static str, String)> {
+pub(crate) fn facts(news: &Termination, glyphs: &Glyphs) -> Vec<(&'static str, String)> {
     let mut facts = Vec::new();
     if let Some(sender) = &news.sender {
         let who = words::sender(&sender.party, sender.role, &sender.ancestors, Detail::Ancestors, glyphs);
@@ -144,7 +144,7 @@ fn facts(news: &Termination, glyphs: &Glyphs) -> Vec<(&'static str, String)> {
 }
 
 /// `30.0 s of 30 s used (100 %), according to Docker`
-fn grace(news: &Termination, glyphs: &Glyphs) -> String {
+pub(crate) fn grace(news: &Termination, glyphs: &Glyphs) -> String {
     let used = words::duration(news.grace.used_ms);
     let Some(budget) = news.grace.budget_ms else { return format!("{used} used; how much was granted is not known") };
     let source = match news.grace.source.as_deref() {
@@ -161,7 +161,7 @@ fn grace(news: &Termination, glyphs: &Glyphs) -> String {
 }
 
 /// A labelled paragraph. A line break in the text is one on the screen; any other control character is escaped.
-fn prose(
+pub(crate) fn prose(
     lines: &mut Vec<Line>,
     (label, label_paint): (&str, Paint),
     paint: Paint,

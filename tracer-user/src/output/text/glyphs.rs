@@ -78,6 +78,12 @@ pub(crate) struct Glyphs {
     pub(crate) bad: char,
     pub(crate) good: char,
     pub(crate) warn: char,
+    /// A part of a whole: what is used, what is left, what is beyond.
+    pub(crate) used: char,
+    pub(crate) left: char,
+    pub(crate) over: char,
+    /// A stop that goes on.
+    pub(crate) going_on: char,
     marks: [char; 9],
 }
 
@@ -112,6 +118,10 @@ pub(crate) const UNICODE: Glyphs = Glyphs {
     bad: '✖',
     good: '✔',
     warn: '▲',
+    used: '█',
+    left: '░',
+    over: '▓',
+    going_on: '▶',
     marks: ['▼', '●', '□', '◆', '↓', '○', '⊘', '✖', '■'],
 };
 
@@ -136,6 +146,10 @@ pub(crate) const ASCII: Glyphs = Glyphs {
     bad: 'x',
     good: '*',
     warn: '!',
+    used: '=',
+    left: '.',
+    over: '!',
+    going_on: '>',
     marks: ['v', 'C', 'B', 'T', 'F', 'I', 'D', 'K', 'X'],
 };
 

@@ -1,5 +1,9 @@
 //! The pages. Each keeps what the person chose on it, draws itself from a [`Scene`], and answers input.
 
+mod shutdown;
+
+pub use shutdown::Shutdown;
+
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
