@@ -6,7 +6,7 @@ use ratatui::style::{Color, Modifier, Style};
 
 use crate::output::Style as TextStyle;
 use crate::output::text::glyphs::Glyphs;
-use crate::output::text::line::{Line, Paint};
+use crate::output::text::line::{Line, Paint, width};
 
 use super::theme::{Colors, Theme, Tone};
 
@@ -82,6 +82,23 @@ pub(crate) fn wall(buffer: &mut Buffer, area: Rect, x: usize, theme: &Theme) {
     let trunk = glyphs(theme).trunk.to_string();
     for y in 0..usize::from(area.height) {
         text(buffer, area, (x, y), &trunk, theme.style(Tone::Dim));
+    }
+}
+
+/// At the right edge: how many lines are above and below what is visible.
+pub(crate) fn more(buffer: &mut Buffer, area: Rect, (first, height, all): (usize, usize, usize), theme: &Theme) {
+    let (up, down) = if theme.ascii { ('^', 'v') } else { ('↑', '↓') };
+    let mut tell = |y: usize, told: String| {
+        let x = usize::from(area.width).saturating_sub(width(&told));
+        text(buffer, area, (x, y), &told, theme.style(Tone::Bar));
+    };
+    let below = all.saturating_sub(first + height);
+    let last = usize::from(area.height).saturating_sub(1);
+    match (first, below) {
+        (0, 0) => {}
+        (first, 0) => tell(last, format!(" {up}{first} ")),
+        (0, below) => tell(last, format!(" {down}{below} ")),
+        (first, below) => tell(last, format!(" {up}{first} {down}{below} ")),
     }
 }
 

@@ -91,9 +91,7 @@ impl Stage {
     pub(crate) fn terminal(&self, page: &mut dyn Page, (columns, lines): (u16, u16)) -> Terminal<TestBackend> {
         let mut terminal = Terminal::new(TestBackend::new(columns, lines)).expect("a backend in memory");
         let scene = self.scene();
-        terminal
-            .draw(|frame| page.render(frame, frame.area(), &scene, &self.theme))
-            .expect("a backend in memory");
+        terminal.draw(|frame| page.render(frame, frame.area(), &scene, &self.theme)).expect("a backend in memory");
         terminal
     }
 
@@ -170,11 +168,8 @@ impl Made {
     /// A process of it by its pid in the container.
     pub(crate) fn task(self, ns_pid: u32, comm: &str) -> Task {
         let pid = self.number * 100_000 + ns_pid;
-        let flags = if ns_pid == 1 {
-            tracer_common::task_flags::INIT | tracer_common::task_flags::UNKILLABLE
-        } else {
-            0
-        };
+        let flags =
+            if ns_pid == 1 { tracer_common::task_flags::INIT | tracer_common::task_flags::UNKILLABLE } else { 0 };
         let cgroup = CgroupId(u64::from(self.number));
         Task { pid, tid: pid, ns_pid, start: u64::from(pid), cgroup, comm: Comm::from(comm), flags }
     }
@@ -238,10 +233,7 @@ pub(crate) fn fork(ms: u64, child: Task, parent: Task) -> Event {
 pub(crate) fn joins(ms: u64, task: Task) -> [Event; 2] {
     let parent = Made::runc();
     let filename = format!("/bin/{}", task.comm);
-    [
-        Event(at(ms), What::Joined(Joined { task, parent })),
-        Event(at(ms), What::Exec(Execed { task, parent, filename })),
-    ]
+    [Event(at(ms), What::Joined(Joined { task, parent })), Event(at(ms), What::Exec(Execed { task, parent, filename }))]
 }
 
 /// A signal is sent.

@@ -241,10 +241,12 @@ pub(crate) fn cells(
     let mut cells = empty(lane_width);
     let mut marks: Vec<Option<Mark>> = vec![None; lane_width];
     let mut last_column = 0;
+    let mut last = None;
     for (at, mark, signal) in marks_of(process, extra) {
         legend.add(mark, Some(signal));
         let column = scale.column(at);
-        if marks[column] != Some(mark) {
+        // what happens again at the same place is one mark
+        if marks[column] != Some(mark) && last.replace((column, mark)) != Some((column, mark)) {
             last_column = last_column.max(place(&mut marks, column, mark));
         }
     }

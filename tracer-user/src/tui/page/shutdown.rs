@@ -3,6 +3,7 @@
 mod compare;
 mod keys;
 mod moments;
+mod picture;
 mod render;
 mod stops;
 mod timeline;
@@ -32,11 +33,14 @@ pub struct Shutdown {
     mode: Mode,
     /// Where the person looks along the axis; at what happened last otherwise.
     cursor: Option<Cursor>,
+    /// Processes that ended by themselves are left out.
+    unended: bool,
     /// Marked to be compared.
     marked: Option<StopId>,
     list: Scroll,
     lanes: Scroll,
     prose: Scroll,
+    log: Scroll,
     /// Where things were when they were drawn last, for the mouse and for steps along the axis.
     drawn: Geometry,
 }
@@ -68,6 +72,7 @@ enum Cursor {
 struct Geometry {
     list: Rect,
     picture: Rect,
+    log: Rect,
     /// Column of the terminal where lanes begin.
     lanes_from: usize,
     scale: Option<Scale>,

@@ -26,6 +26,7 @@ pub(super) const HELP: &[Help] = &[
     Help { keys: "Enter", does: "the picture alone, and back" },
     Help { keys: "e", does: "explain: all in words, and back" },
     Help { keys: "c", does: "mark to compare, then compare" },
+    Help { keys: "r", does: "only what still runs or was killed" },
     Help { keys: "y", does: "copy as Markdown" },
     Help { keys: "w", does: "write a Markdown file" },
     Help { keys: "J", does: "write a JSON file" },
@@ -62,6 +63,10 @@ impl Shutdown {
             KeyCode::Enter => self.toggle(Mode::Picture),
             KeyCode::Char('e') => self.toggle(Mode::Words),
             KeyCode::Char('c') => self.compare(scene),
+            KeyCode::Char('r') => {
+                self.unended = !self.unended;
+                Effect::Draw
+            }
             KeyCode::Char(letter) if Export::of(letter).is_some() => self.export(letter, scene),
             KeyCode::Esc => self.back(),
             _ => Effect::Pass,
@@ -83,6 +88,10 @@ impl Shutdown {
             MouseEventKind::Down(MouseButton::Left) if on_list => {
                 let line = self.list.first + usize::from(at.y - self.drawn.list.y);
                 self.choose(line, scene)
+            }
+            MouseEventKind::Down(MouseButton::Left) if self.drawn.log.contains(at) => {
+                self.cursor = Some(Cursor::Mark(self.log.first + usize::from(at.y - self.drawn.log.y)));
+                Effect::Draw
             }
             MouseEventKind::Down(MouseButton::Left) | MouseEventKind::Drag(MouseButton::Left) => {
                 let Some(moment) = self.drawn.picture.contains(at).then(|| self.drawn.moment(at.x)).flatten() else {

@@ -11,6 +11,8 @@ use crate::signal::Signal;
 
 /// What happens to many processes within this time is one moment, ns.
 const TOGETHER_NS: u64 = 20_000_000;
+/// An end this much later than the last exit is worth telling, ns.
+const LATER_NS: u64 = 500_000_000;
 /// Names told of a moment that concerns many.
 const NAMED: usize = 2;
 
@@ -75,7 +77,9 @@ pub(super) fn all(termination: &Termination, now: BootNs) -> Vec<Moment<'_>> {
             add(over, What::GraceOver(budget), None);
         }
     }
-    if let Some(ended) = termination.ended {
+    // right after the last exit it goes without saying
+    let last = picture::last_moment(termination);
+    if let Some(ended) = termination.ended.filter(|ended| ended.since(last) > LATER_NS) {
         add(ended, What::Over, None);
     }
     single.sort_by_key(|(at, ..)| *at);
@@ -119,7 +123,9 @@ impl Moment<'_> {
             Role::Inside if self.is_passed_on(received, termination) => {
                 format!("{sender} passed {signal} on to {to}{became}")
             }
-            Role::Kernel if signal == Signal::KILL && termination.exited.is_some_and(|exited| exited <= received.at) => {
+            Role::Kernel
+                if signal == Signal::KILL && termination.exited.is_some_and(|exited| exited <= received.at) =>
+            {
                 format!("with PID 1 gone the kernel killed {to}")
             }
             _ => format!("{sender} sent {signal} to {to}{became}"),

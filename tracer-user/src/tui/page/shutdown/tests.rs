@@ -1,25 +1,88 @@
 use super::*;
-use crate::event::Handler;
+use crate::event::{Event, Handler};
 use crate::model::Node;
 use crate::signal::Signal;
 use crate::tui::testing::{Made, Stage, at, exit, fork, gone, signal};
-use crate::tui::theme::Colors;
 
+/// What the frame around the pages leaves of 80x24, 120x40 and 200x60.
 const SIZES: [(u16, u16); 3] = [(80, 21), (120, 37), (200, 57)];
 
-/// When a part of the grace period of the first stop is over, counted from its first sign.
-fn when(ms: u64) -> impl Fn(&Node) -> Option<BootNs> {
+/// When so much time has passed since the first sign of a stop.
+fn after(ms: u64) -> impl Fn(&Node) -> Option<BootNs> {
     move |node| {
-        let (_, container) = node.containers().next()?;
-        container.stop.as_ref().map(|stop| stop.started.plus_ms(ms))
+        let stop = node.containers().find_map(|(_, container)| container.stop.as_ref())?;
+        Some(stop.started.plus_ms(ms))
     }
 }
 
 fn snapshots(name: &str, stage: &Stage) {
-    for (columns, lines) in SIZES {
-        let screen = stage.screen(&mut Shutdown::default(), (columns, lines));
-        insta::assert_snapshot!(format!("{name}_{columns}"), screen);
+    for size in SIZES {
+        let screen = stage.screen(&mut Shutdown::default(), size);
+        insta::assert_snapshot!(format!("{name}_{}", size.0), screen);
     }
+}
+
+/// `docker stop` of a shell that drops SIGTERM.
+fn dropped(number: u32, name: &str, pod: Option<&str>, from: u64) -> Vec<Event> {
+    let made = Made { number };
+    let (first, child) = (made.task(1, "sh"), made.task(7, "sleep"));
+    let mut events = made.found(name, pod, Some(30_000), "sh");
+    events.extend([
+        made.seen(1, child, first),
+        signal(from, Signal::TERM, first, Made::runc(), Handler::Default),
+        signal(from + 30_000, Signal::KILL, first, Made::runc(), Handler::Default),
+        exit(from + 30_001, first, Made::runc(), 9),
+        signal(from + 30_002, Signal::KILL, child, first, Handler::Default),
+        exit(from + 30_003, child, first, 9),
+        gone(from + 30_020, made),
+    ]);
+    events
+}
+
+/// One that passes SIGTERM on to a tree of depth 3, but not to the lowest.
+fn tree(number: u32, name: &str, pod: Option<&str>, from: u64) -> Vec<Event> {
+    let made = Made { number };
+    let first = made.task(1, "supervisord");
+    let (shell, server) = (made.task(8, "sh"), made.task(9, "gunicorn"));
+    let (one, two) = (made.task(10, "gunicorn"), made.task(11, "gunicorn"));
+    let mut events = made.found(name, pod, Some(10_000), "supervisord");
+    events.extend([
+        fork(2, shell, first),
+        fork(3, server, shell),
+        fork(4, one, server),
+        fork(5, two, server),
+        signal(from, Signal::TERM, first, Made::runc(), Handler::Function),
+        signal(from + 2, Signal::TERM, shell, first, Handler::Default),
+        exit(from + 4, shell, first, 15),
+        exit(from + 1_500, first, Made::runc(), 0),
+        signal(from + 1_501, Signal::KILL, server, first, Handler::Default),
+        signal(from + 1_501, Signal::KILL, one, first, Handler::Default),
+        signal(from + 1_501, Signal::KILL, two, first, Handler::Default),
+        exit(from + 1_502, server, first, 9),
+        exit(from + 1_503, one, first, 9),
+        exit(from + 1_504, two, first, 9),
+        gone(from + 1_540, made),
+    ]);
+    events
+}
+
+fn merged(mut events: Vec<Event>, more: Vec<Event>) -> Vec<Event> {
+    events.extend(more);
+    events.sort_by_key(|event| event.0);
+    events
+}
+
+fn until(events: Vec<Event>, ms: u64) -> Stage {
+    let mut stage = Stage::made(events.into_iter().filter(|event| event.0 <= at(ms)).collect());
+    stage.wait_until(ms);
+    stage
+}
+
+/// A pod whose sidecar stops at once while the app holds out.
+fn pod() -> Vec<Event> {
+    let mut sidecar = tree(3, "envoy", Some("shop/web-7d9f8b6c5-x2x4k"), 5_040);
+    sidecar.extend(Made { number: 4 }.found("logs", Some("shop/web-7d9f8b6c5-x2x4k"), Some(30_000), "fluent-bit"));
+    merged(dropped(2, "app", Some("shop/web-7d9f8b6c5-x2x4k"), 5_000), sidecar)
 }
 
 #[test]
@@ -29,5 +92,108 @@ fn dropped_and_over() {
 
 #[test]
 fn dropped_at_a_third_of_the_grace_period() {
-    snapshots("dropped_third", &Stage::recorded_until("dash-drops", when(1_000)));
+    snapshots("dropped_third", &Stage::recorded_until("dash-drops", after(1_000)));
+}
+
+#[test]
+fn graceful() {
+    snapshots("graceful", &Stage::recorded("python-handler"));
+}
+
+#[test]
+fn not_forwarded_in_a_tree_of_depth_3() {
+    snapshots("tree_over", &Stage::made(tree(2, "queue", None, 5_000)));
+    snapshots("tree_going_on", &until(tree(2, "queue", None, 5_000), 6_000));
+}
+
+#[test]
+fn a_hook_before_it() {
+    snapshots("hook_over", &Stage::recorded("kubelet-prestop"));
+    // the stop becomes known with its signal
+    snapshots("hook_going_on", &Stage::recorded_until("kubelet-prestop", after(3_000)));
+}
+
+#[test]
+fn a_pod_of_three_containers() {
+    snapshots("pod_third", &until(pod(), 15_000));
+    snapshots("pod_over", &Stage::made(pod()));
+}
+
+/// More processes than lines, all told to end and all slow.
+fn crowd(from: u64) -> Vec<Event> {
+    let made = Made { number: 2 };
+    let first = made.task(1, "postgres");
+    let workers: Vec<_> = (0..300).map(|n| made.task(20 + n, "postgres")).collect();
+    let mut events = made.found("db", None, Some(10_000), "postgres");
+    events.extend(workers.iter().map(|worker| fork(2, *worker, first)));
+    events.push(signal(from, Signal::TERM, first, Made::runc(), Handler::Function));
+    events.extend(workers.iter().map(|worker| signal(from + 3, Signal::TERM, *worker, first, Handler::Function)));
+    events
+        .extend(workers.iter().take(100).enumerate().map(|(n, worker)| exit(from + 100 + n as u64, *worker, first, 0)));
+    events
+}
+
+#[test]
+fn three_hundred_processes() {
+    let stage = until(crowd(5_000), 9_000);
+    snapshots("crowd", &stage);
+    let mut page = Shutdown::default();
+    stage.screen(&mut page, (80, 21));
+    stage.press(&mut page, "PgDn PgDn");
+    insta::assert_snapshot!("crowd_scrolled", stage.screen(&mut page, (80, 21)));
+    // those that still run
+    stage.press(&mut page, "r");
+    insta::assert_snapshot!("crowd_running", stage.screen(&mut page, (80, 21)));
+    // what cannot be scrolled to does not exist
+    stage.press(&mut page, &["PgDn"; 200].join(" "));
+    let screen = stage.screen(&mut page, (80, 21));
+    assert!(!screen.contains("running ") || screen.contains(" ↑"), "{screen}");
+    assert!(screen.contains("256 processes") && !screen.contains(" ↓"), "{screen}");
+}
+
+#[test]
+fn hostile_and_wide_names() {
+    let made = Made { number: 2 };
+    let first = made.task(1, "日本語サーバ");
+    let evil = made.task(7, "\x1b[2J\x07\n;rm");
+    let long = "very-long-name-of-a-deployment-that-nobody-can-remember-5d8f7c9b6d-abcde";
+    let mut events = made.found("コンテナ\x1b[31m", Some(&format!("生産/{long}")), Some(30_000), "日本語サーバ");
+    events.extend([
+        made.seen(1, evil, first),
+        signal(5_000, Signal::TERM, first, Made::runc(), Handler::Function),
+        signal(5_001, Signal::TERM, evil, first, Handler::Default),
+        exit(5_002, evil, first, 15),
+    ]);
+    let stage = until(events, 6_000);
+    snapshots("hostile", &stage);
+    for columns in (1..200).step_by(7) {
+        for lines in (1..60).step_by(5) {
+            for keys in ["e", "Enter", "Home", "H"] {
+                let mut page = Shutdown::default();
+                stage.press(&mut page, keys);
+                let screen = stage.screen(&mut page, (columns, lines));
+                assert!(!screen.chars().any(|c| c.is_control() && c != '\n'), "{screen:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn ascii_and_too_small() {
+    let mut stage = Stage::recorded("dumb-init-twice");
+    stage.theme.ascii = true;
+    let screen = stage.screen(&mut Shutdown::default(), (80, 21));
+    assert!(screen.is_ascii(), "{screen}");
+    insta::assert_snapshot!("ascii_80", screen);
+    insta::assert_snapshot!("small", stage.screen(&mut Shutdown::default(), (40, 9)));
+    insta::assert_snapshot!("too_small", stage.screen(&mut Shutdown::default(), (29, 5)));
+}
+
+#[test]
+fn before_anything_was_stopped() {
+    let stage = Stage::made(Made { number: 2 }.found("app", Some("shop/web"), Some(30_000), "node"));
+    insta::assert_snapshot!("nothing_80", stage.screen(&mut Shutdown::default(), (80, 21)));
+    let mut page = Shutdown::default();
+    page.select(&Made { number: 2 }.id(), &stage.scene());
+    insta::assert_snapshot!("nothing_of_one_80", stage.screen(&mut page, (80, 21)));
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::event::BootNs;
-use crate::model::{Container, Termination, TerminationProcess};
+use crate::model::{Container, Termination, TerminationProcess, limits};
 use crate::output::Clock;
 use crate::output::text::block;
 use crate::output::text::glyphs::Glyphs;
@@ -54,6 +54,10 @@ pub(super) enum Row {
     Hook(usize),
     /// A process of it, by its place among the lanes.
     Lane(usize, usize),
+    /// So many processes that were left out.
+    Hidden(usize),
+    /// There are more than the model tells.
+    Beyond,
 }
 
 /// A line of the picture, drawn.
@@ -105,13 +109,22 @@ impl<'a> Picture<'a> {
         self.scales.first()
     }
 
-    /// All rows of a section.
-    pub(super) fn rows(&self, section: usize) -> Vec<Row> {
+    /// The rows of a section: with all its processes, or without those that ended in time by themselves.
+    pub(super) fn rows(&self, section: usize, all: bool) -> Vec<Row> {
         let mut rows = vec![Row::Heading(section), Row::Grace(section)];
         if self.sections[section].termination.pre_stop.is_some() {
             rows.push(Row::Hook(section));
         }
-        rows.extend((0..self.lanes[section].len()).map(|lane| Row::Lane(section, lane)));
+        let lanes = &self.lanes[section];
+        let told = |lane: &usize| {
+            let process = lanes[*lane];
+            all || *lane == 0 || is_running(process) || process.exit.is_none_or(picture::is_kill)
+        };
+        let before = rows.len();
+        rows.extend((0..lanes.len()).filter(told).map(|lane| Row::Lane(section, lane)));
+        let hidden = lanes.len() - (rows.len() - before);
+        rows.extend((hidden > 0).then_some(Row::Hidden(hidden)));
+        rows.extend(is_cut(&self.sections[section].termination).then_some(Row::Beyond));
         rows
     }
 
@@ -122,6 +135,22 @@ impl<'a> Picture<'a> {
             Row::Grace(section) => self.grace(section),
             Row::Hook(section) => self.hook(section),
             Row::Lane(section, lane) => self.process(section, lane, legend),
+            Row::Beyond => {
+                let mut line = Line::default();
+                let told = limits::PROCESSES_TOLD;
+                line.push(
+                    Paint::Dim,
+                    &format!("  there are more than these {told} processes; the others are not told"),
+                );
+                Drawn::Text(line)
+            }
+            Row::Hidden(count) => {
+                let mut line = Line::default();
+                let ended = if count == 1 { "1 that ended by itself is" } else { "those that ended by themselves are" };
+                let count = if count == 1 { String::new() } else { format!("{count} of ") };
+                line.push(Paint::Dim, &format!("  {count}{ended} left out (r)"));
+                Drawn::Text(line)
+            }
         }
     }
 
@@ -198,6 +227,11 @@ impl<'a> Picture<'a> {
     }
 }
 
+/// Whether there may be more processes than are told.
+pub(super) fn is_cut(termination: &Termination) -> bool {
+    termination.processes.len() >= limits::PROCESSES_TOLD
+}
+
 /// Whether it did not end, as far as is known.
 pub(super) const fn is_running(process: &TerminationProcess) -> bool {
     process.exit.is_none() && process.exited.is_none()
@@ -219,9 +253,9 @@ fn label_width(
     let longest = (width_of_all / 3).max(GRACE.len());
     let hooks = sections.iter().filter_map(|section| section.termination.pre_stop.as_ref());
     let hooks = hooks.map(|hook| width(&picture::hook_label(hook, longest, glyphs)));
-    let processes = lanes.iter().flat_map(|lanes| {
-        (0..lanes.len()).map(move |lane| width(&picture::label(lanes, lane, longest, glyphs)))
-    });
+    let processes = lanes
+        .iter()
+        .flat_map(|lanes| (0..lanes.len()).map(move |lane| width(&picture::label(lanes, lane, longest, glyphs))));
     processes.chain(hooks).max().unwrap_or(0).clamp(GRACE.len(), longest)
 }
 

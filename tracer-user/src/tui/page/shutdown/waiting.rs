@@ -8,7 +8,7 @@ use crate::output::text::words::{self, Detail};
 use crate::signal::Signal;
 
 use super::moments;
-use super::timeline::{is_running, tenths};
+use super::timeline::{is_cut, is_running, tenths};
 
 /// The sentence.
 pub(super) fn sentence(termination: &Termination, now: BootNs, glyphs: &Glyphs) -> String {
@@ -78,7 +78,10 @@ impl Story<'_> {
         let first = self.first();
         match outcome {
             Outcome::Dropped => {
-                format!("The kernel dropped {signal}: {first} has no handler and will never see it. {}", self.prospect())
+                format!(
+                    "The kernel dropped {signal}: {first} has no handler and will never see it. {}",
+                    self.prospect()
+                )
             }
             Outcome::Ignored => format!("{first} ignores {signal} (SIG_IGN). {}", self.prospect()),
             Outcome::Blocked if !self.termination.taken => {
@@ -119,6 +122,9 @@ impl Story<'_> {
         match (running.len(), untold.len()) {
             (0, _) => "No other process is left.".to_owned(),
             (1, 0) => format!("{} runs too, and was sent a signal.", moments::names(&self.others(), self.glyphs)),
+            (all, 0) if is_cut(self.termination) => {
+                format!("At least {all} other processes run; those that are told were sent a signal.")
+            }
             (all, 0) => format!("{all} other processes run, and each was sent a signal."),
             (_, _) => {
                 let was = if untold.len() == 1 { "was" } else { "were" };
