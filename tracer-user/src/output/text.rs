@@ -1,10 +1,10 @@
 //! Text for people: a line an event, a block with a picture for each end of a container.
 
 mod block;
-mod glyphs;
-mod line;
-mod picture;
-mod words;
+pub(crate) mod glyphs;
+pub(crate) mod line;
+pub(crate) mod picture;
+pub(crate) mod words;
 
 #[cfg(test)]
 mod tests;

@@ -74,7 +74,7 @@ fn last_moment(termination: &Termination) -> BootNs {
 }
 
 /// The picture in lines of at most `limit` columns: lanes, axis, legend. None where there is nothing to compare.
-pub(super) fn draw(termination: &Termination, limit: usize, glyphs: &Glyphs) -> Vec<Line> {
+pub(crate) fn draw(termination: &Termination, limit: usize, glyphs: &Glyphs) -> Vec<Line> {
     let hook = termination.pre_stop.as_ref();
     let is_hook = |party: &Party| hook.is_some_and(|h| h.process.pid == party.pid && h.process.start == party.start);
     let processes: Vec<_> = termination.processes.iter().filter(|p| !is_hook(&p.process)).collect();
