@@ -137,6 +137,8 @@ pub struct App {
     playback: Option<Playback>,
     /// The first container that comes is opened.
     opens: bool,
+    /// The person has done something: from then on pages are theirs to turn.
+    touched: bool,
     /// The mouse is ours.
     mouse: bool,
     /// Where the tabs were drawn.
@@ -162,14 +164,16 @@ impl App {
             title: None,
             playback: None,
             opens: false,
+            touched: false,
             mouse: true,
             tabs: Vec::new(),
         }
     }
 
-    /// The first container that passes the filters is opened as soon as it is there: it was asked for by name.
+    /// The next container that passes the filters is opened as soon as it is there, unless the person has done anything:
+    /// it was asked for by name, or it is the demo's next one.
     pub fn open_the_first(&mut self) {
-        self.opens = true;
+        self.opens = !self.touched;
     }
 
     /// What the header says of all that is shown: the demo's scenario.
@@ -269,7 +273,7 @@ impl App {
             Input::Key(key) if key.kind == KeyEventKind::Release => Effect::Pass,
             Input::Key(key) => {
                 self.notice = None;
-                self.opens = false;
+                (self.opens, self.touched) = (false, true);
                 match self.key(key, moment) {
                     // what was being said is gone
                     Effect::Pass => Effect::Draw,

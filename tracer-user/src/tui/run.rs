@@ -103,11 +103,6 @@ impl Live {
         }
     }
 
-    /// Turns to what was asked for, if it is there already.
-    pub fn open_the_first(&mut self) {
-        self.app.open_the_first();
-    }
-
     /// Gives the terminal back, and prints what was held back.
     ///
     /// # Errors
