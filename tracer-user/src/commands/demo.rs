@@ -1,5 +1,6 @@
 //! `tracer demo`: small real containers of its own, stopped as kubelet would, and traced.
 
+use std::future::pending;
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -11,11 +12,10 @@ use crate::container::filter::Filters;
 use crate::demo::scenarios::Exit;
 use crate::demo::{SCENARIOS, Scenario, Stage};
 use crate::event::Described;
-use crate::live::sink::Buffer;
 use crate::live::{End, Options, Pipeline, Request, Session};
 use crate::model::{Condition, ExitStatus};
-use crate::output::Clock;
 
+use super::driver::Driver;
 use super::logging;
 use super::options::{Failure, Format, View, note};
 use super::{DONE, UNSUITABLE, USAGE};
@@ -80,34 +80,55 @@ async fn show(args: &Args, scenarios: &[&'static Scenario]) -> anyhow::Result<Ex
         command: std::env::args().skip(1).collect(),
         docker: None,
     };
-    let mut buffer = Buffer::default();
-    let mut session = Session::start(&request, |out, clock: Clock| {
-        buffer = out.clone();
-        args.view.open(out, clock)
-    })
-    .map_err(super::live::unsuitable)?;
+    let format = args.view.format();
+    let (mut session, mut driver) = Driver::start(&request, &args.view, format)?;
     let mut wrong = Vec::new();
     let mut interrupted = false;
     for (index, scenario) in scenarios.iter().enumerate() {
-        if args.view.output == Format::Text {
-            let title = format!("\n({}/{}) {}: {}\n", index + 1, scenarios.len(), scenario.name, scenario.title);
-            buffer.write_all(title.as_bytes())?;
-        }
-        if play(&mut session, &stage, scenario, &path(scenario)).await? == End::Interrupted {
+        announce(
+            &mut session,
+            &mut driver,
+            format,
+            &format!("({}/{}) {}: {}", index + 1, scenarios.len(), scenario.name, scenario.title),
+        )?;
+        if play(&mut session, &mut driver, &stage, scenario, &path(scenario)).await? == End::Interrupted {
             interrupted = true;
             break;
         }
         wrong.extend(judge(&session.pipeline, scenario, &path(scenario)));
     }
     drop(stage);
+    let right = scenarios.len() - wrong.len();
+    let result = format!("{right} of {} scenarios were judged as they should be", scenarios.len());
+    if let Some(app) = driver.app().filter(|_| !interrupted) {
+        app.set_title(Some(format!("{result}; q quits")));
+        driver.run_until(&mut session, pending::<()>(), |_| None).await?;
+    }
+    let was_quit = driver.was_quit();
+    driver.close(&mut session).await?;
     session.finish().await?;
     if interrupted {
-        return Ok(ExitCode::from(INTERRUPTED));
+        return Ok(ExitCode::from(if was_quit { DONE } else { INTERRUPTED }));
     }
-    let right = scenarios.len() - wrong.len();
-    note(&format!("{right} of {} scenarios were judged as they should be", scenarios.len()));
+    note(&result);
     anyhow::ensure!(wrong.is_empty(), "on this kernel the tracer is wrong about {}", wrong.join("; "));
     Ok(ExitCode::from(DONE))
+}
+
+/// Says which scenario comes: above its lines, or in the header.
+fn announce(session: &mut Session, driver: &mut Driver, format: Format, title: &str) -> anyhow::Result<()> {
+    match driver.app() {
+        Some(app) => {
+            app.set_title(Some(title.to_owned()));
+            app.open_the_first();
+        }
+        None if format == Format::Text => {
+            let (_, sink) = session.pipeline_and_sink();
+            sink.buffer().write_all(format!("\n{title}\n").as_bytes())?;
+        }
+        None => {}
+    }
+    Ok(())
 }
 
 /// Compares what the trace found with what the scenario is made to show. `None` when it is right.
@@ -130,7 +151,13 @@ fn judge(pipeline: &Pipeline, scenario: &Scenario, id: &str) -> Option<String> {
 }
 
 /// One scenario, from its cgroup to its last event.
-async fn play(session: &mut Session, stage: &Stage, scenario: &'static Scenario, id: &str) -> anyhow::Result<End<()>> {
+async fn play(
+    session: &mut Session,
+    driver: &mut Driver,
+    stage: &Stage,
+    scenario: &'static Scenario,
+    id: &str,
+) -> anyhow::Result<End<()>> {
     let before = session.pipeline.ended();
     let prepared = stage.prepare(scenario)?;
     session.describe(Described {
@@ -148,10 +175,10 @@ async fn play(session: &mut Session, stage: &Stage, scenario: &'static Scenario,
         container.stop().await?;
         container.finish().await
     };
-    match session.run_until(life, |_| None).await? {
+    match driver.run_until(session, life, |_| None).await? {
         End::Interrupted => return Ok(End::Interrupted),
         End::Done(result) => result?,
     }
     let over = |pipeline: &Pipeline| (pipeline.ended() > before).then_some(());
-    session.run_until(sleep(LAST_EVENTS), over).await
+    driver.run_until(session, sleep(LAST_EVENTS), over).await
 }

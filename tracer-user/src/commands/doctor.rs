@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::doctor::{Check, EXIT_UNSUITABLE, Facts, State, checks, overall};
@@ -11,13 +12,25 @@ use crate::live::{boot_now, wall_clock};
 use crate::output::Clock;
 use crate::printable;
 
-use super::options::{Format, View};
+use super::options::Colors;
 
 /// Options of `tracer doctor`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
+    /// How to show it
+    #[arg(short, long, value_enum, default_value_t = Format::Text, help_heading = "Output")]
+    output: Format,
     #[command(flatten)]
-    view: View,
+    colors: Colors,
+}
+
+/// Form of the report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// For programs: one JSON object
+    Json,
 }
 
 /// Looks at this machine and tells what it found: exit code 3 when live tracing is impossible.
@@ -27,8 +40,8 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let facts = Facts::gather();
     let checks = checks(&facts);
-    match args.view.output {
-        Format::Text => text(&checks, args.view.style().color, out)?,
+    match args.output {
+        Format::Text => text(&checks, args.colors.style().color, out)?,
         Format::Json => json(facts.release.as_deref(), &checks, boot_now(), wall_clock(), out)?,
     }
     let code = if overall(&checks) == State::Fail { EXIT_UNSUITABLE } else { 0 };

@@ -2,14 +2,19 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::sleep;
 
 use crate::container::docker;
 use crate::container::filter::{Known, Resolved};
-use crate::live::{End, NoSuchProcess, Options, Pipeline, Request, Session, boot_now};
+use crate::live::{End, NoSuchProcess, Options, Pipeline, Request, Session, boot_now, wall_clock};
+use crate::model::{Change, News, Termination};
+use crate::output::View as _;
+use crate::tui::app::App;
 
+use super::driver::Driver;
 use super::logging;
 use super::options::{Failure, Filters, View, note};
 use super::{DONE, NO_MATCH, UNSUITABLE};
@@ -84,7 +89,9 @@ async fn trace(args: &Args) -> anyhow::Result<ExitCode> {
         command: std::env::args().skip(1).collect(),
         docker: Some(if args.docker.is_empty() { docker::usual_sockets() } else { args.docker.clone() }),
     };
-    let mut session = Session::start(&request, |out, clock| args.view.open(out, clock)).map_err(unsuitable)?;
+    let (mut session, mut driver) = Driver::start(&request, &args.view, args.view.format())?;
+    let one = !request.filters.containers.is_empty() || !request.filters.pids.is_empty();
+    driver.app().filter(|_| one).into_iter().for_each(App::open_the_first);
     let over = |pipeline: &Pipeline| (args.until_exit && pipeline.is_over()).then_some(());
     let end = async {
         match args.duration {
@@ -94,25 +101,33 @@ async fn trace(args: &Args) -> anyhow::Result<ExitCode> {
     };
     tokio::pin!(end);
     // what runs is known at once, its names a moment later
-    let opening = session
+    let opening = driver
         .run_until(
+            &mut session,
             async {
                 tokio::select! { () = &mut end => true, () = sleep(Duration::ZERO) => false }
             },
             |p| over(p).map(|()| true),
         )
         .await?;
-    note(&begun(&session, args));
+    if driver.app().is_none() {
+        note(&begun(&session, args));
+    }
     let mut done = opening != End::Done(false);
     if !done {
         let waiting = async {
             tokio::select! { () = &mut end => true, () = sleep(SAY_WAITING) => false }
         };
-        done = session.run_until(waiting, |p| over(p).map(|()| true)).await? != End::Done(false);
+        done = driver.run_until(&mut session, waiting, |p| over(p).map(|()| true)).await? != End::Done(false);
         if !done {
             say_what_is_missing(&session, &args.docker);
-            session.run_until(end, over).await?;
+            driver.run_until(&mut session, end, over).await?;
         }
+    }
+    let on_screen = driver.app().is_some();
+    driver.close(&mut session).await?;
+    if on_screen && args.until_exit {
+        print_endings(&mut session, &args.view)?;
     }
     say_what_goes_on(&session);
     let missing = unmatched(&session);
@@ -121,6 +136,18 @@ async fn trace(args: &Args) -> anyhow::Result<ExitCode> {
         Some(message) => Err(Failure::new(NO_MATCH, message).into()),
         None => Ok(ExitCode::from(DONE)),
     }
+}
+
+/// With `--until-exit` the terminal UI goes away at the moment that was waited for: what it was stays on the terminal.
+fn print_endings(session: &mut Session, view: &View) -> anyhow::Result<()> {
+    let (pipeline, sink) = session.pipeline_and_sink();
+    let mut text = view.text(sink.buffer(), wall_clock());
+    let shown = |ended: &&Arc<Termination>| pipeline.gate.is_wanted(&ended.container.id);
+    for ended in pipeline.node.terminations().filter(shown) {
+        let at = ended.ended.unwrap_or(ended.started);
+        text.show(&Change { at, news: News::Termination(Arc::clone(ended)) })?;
+    }
+    Ok(text.flush()?)
 }
 
 /// The line that says that tracing goes on, and how to end it.

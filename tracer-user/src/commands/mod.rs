@@ -3,6 +3,7 @@
 mod completions;
 mod demo;
 mod doctor;
+mod driver;
 mod live;
 mod logging;
 mod man;

@@ -113,7 +113,9 @@ impl Gate {
     }
 }
 
-fn container_of(news: &News) -> Option<&ContainerRef> {
+/// The container that news are of; none for losses, and for processes of no container.
+#[must_use]
+pub fn container_of(news: &News) -> Option<&ContainerRef> {
     match news {
         News::Signal(news) => news.container.as_ref(),
         News::Deliver(news) => news.container.as_ref(),

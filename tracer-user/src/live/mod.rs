@@ -5,7 +5,7 @@
 
 mod answers;
 mod gate;
-mod interrupt;
+pub(crate) mod interrupt;
 mod leftover;
 mod pipeline;
 pub mod sink;
@@ -31,7 +31,7 @@ use crate::model::Want;
 use crate::output::{Clock, View};
 use crate::stream::{self, Cgroups, FORMAT, Start};
 
-pub use gate::Gate;
+pub use gate::{Gate, container_of};
 pub use pipeline::Pipeline;
 pub use tracker::{Options, Present, Tracker};
 
@@ -165,6 +165,11 @@ impl Session {
     /// How it stands with the sockets that are asked for names.
     pub fn runtimes(&self) -> impl Iterator<Item = (&Path, docker::State)> {
         self.names.iter().flat_map(Names::states)
+    }
+
+    /// What is shown, and the way to the terminal: for a view that draws by itself.
+    pub fn pipeline_and_sink(&mut self) -> (&Pipeline, &mut Sink) {
+        (&self.pipeline, &mut self.sink)
     }
 
     /// Says of a container what a runtime would say.

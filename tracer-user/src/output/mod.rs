@@ -6,7 +6,7 @@
 mod clock;
 mod json;
 mod si_code;
-pub(crate) mod text;
+mod text;
 
 #[cfg(test)]
 pub(crate) mod fixtures;
@@ -18,6 +18,7 @@ use crate::model::Change;
 pub use clock::Clock;
 pub use json::JsonLines;
 pub use text::{Style, Text};
+pub(crate) use text::{block, glyphs, line, picture, words};
 
 /// Something that shows changes as they become known.
 pub trait View {

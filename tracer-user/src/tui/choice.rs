@@ -1,6 +1,15 @@
 //! A list of which one is chosen and a part is visible.
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::KeyCode;
+
+use super::keys::Key;
+
+/// Keys to the next one and the one before, twice.
+pub(crate) const STEP_KEYS: &[Key] =
+    &[Key::Char('j'), Key::Char('k'), Key::Code(KeyCode::Down), Key::Code(KeyCode::Up)];
+/// Keys of [`Turn`]s: a page on and back, half a page on and back.
+pub(crate) const TURN_KEYS: &[Key] =
+    &[Key::Code(KeyCode::PageDown), Key::Code(KeyCode::PageUp), Key::Ctrl('d'), Key::Ctrl('u')];
 
 /// How far a list is scrolled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,20 +54,6 @@ pub(crate) enum Turn {
     Lines(isize),
 }
 
-impl Turn {
-    /// What a key means: PgDn, PgUp, Ctrl-D, Ctrl-U.
-    pub(crate) fn of(key: KeyEvent) -> Option<Self> {
-        let control = key.modifiers.contains(KeyModifiers::CONTROL);
-        Some(match key.code {
-            KeyCode::PageDown => Self::Page,
-            KeyCode::PageUp => Self::PageBack,
-            KeyCode::Char('d') if control => Self::Half,
-            KeyCode::Char('u') if control => Self::HalfBack,
-            _ => return None,
-        })
-    }
-}
-
 /// Where the choice goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
@@ -69,17 +64,6 @@ pub(crate) enum Step {
 }
 
 impl Step {
-    /// What a key means: j, k, the arrows, g, G.
-    pub(crate) const fn of(key: KeyEvent) -> Option<Self> {
-        Some(match key.code {
-            KeyCode::Char('j') | KeyCode::Down => Self::Next,
-            KeyCode::Char('k') | KeyCode::Up => Self::Previous,
-            KeyCode::Char('g') => Self::First,
-            KeyCode::Char('G') => Self::Last,
-            _ => return None,
-        })
-    }
-
     /// The new choice among `len`; none where there are none.
     pub(crate) fn from(self, chosen: Option<usize>, len: usize) -> Option<usize> {
         let last = len.checked_sub(1)?;

@@ -2,39 +2,11 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::{Color, Modifier, Style};
+use ratatui::style::Style;
 
-use crate::output::Style as TextStyle;
-use crate::output::text::glyphs::Glyphs;
-use crate::output::text::line::{Line, Paint, width};
+use crate::output::line::{Line, width};
 
-use super::theme::{Colors, Theme, Tone};
-
-/// The characters of a theme.
-pub(crate) const fn glyphs(theme: &Theme) -> &'static Glyphs {
-    Glyphs::of(TextStyle { color: false, ascii: theme.ascii })
-}
-
-/// What the text view's paint looks like in a theme.
-pub(crate) fn style(paint: Paint, theme: &Theme) -> Style {
-    let header = |color| match theme.colors {
-        Colors::Sixteen => Style::new().fg(Color::Black).bg(color).add_modifier(Modifier::BOLD),
-        Colors::None => Style::new().add_modifier(Modifier::REVERSED.union(Modifier::BOLD)),
-    };
-    match paint {
-        Paint::Plain => theme.style(Tone::Plain),
-        Paint::Dim => theme.style(Tone::Dim),
-        Paint::Bold => theme.style(Tone::Strong),
-        Paint::Good => theme.style(Tone::Good),
-        Paint::Warn => theme.style(Tone::Warn),
-        Paint::Bad => theme.style(Tone::Bad),
-        Paint::Note => theme.style(Tone::Note),
-        Paint::BadHeader => theme.style(Tone::BadBar),
-        Paint::WarnHeader => header(Color::Yellow),
-        Paint::GoodHeader => header(Color::Green),
-        Paint::NoteHeader => header(Color::Cyan),
-    }
-}
+use super::theme::{Theme, Tone};
 
 /// Writes text from column `x` of line `y` of `area` on, counted from its corner; returns the column after it. What is
 /// outside is not drawn.
@@ -51,7 +23,7 @@ pub(crate) fn text(buffer: &mut Buffer, area: Rect, (x, y): (usize, usize), text
 
 /// The same for a line made of pieces.
 pub(crate) fn line(buffer: &mut Buffer, area: Rect, (x, y): (usize, usize), line: &Line, theme: &Theme) -> usize {
-    line.pieces().fold(x, |x, (paint, piece)| text(buffer, area, (x, y), piece, style(paint, theme)))
+    line.pieces().iter().fold(x, |x, (paint, piece)| text(buffer, area, (x, y), piece, theme.paint(*paint)))
 }
 
 /// Lines below each other, from the one after the first `skipped` on.
@@ -70,7 +42,7 @@ pub(crate) fn tint(buffer: &mut Buffer, area: Rect, y: usize, style: Style) {
 
 /// A rule over the whole width with a title in it.
 pub(crate) fn rule(buffer: &mut Buffer, area: Rect, y: usize, title: &str, theme: &Theme) {
-    let bar = glyphs(theme).thin_rule.to_string().repeat(usize::from(area.width));
+    let bar = theme.glyphs().thin_rule.to_string().repeat(usize::from(area.width));
     text(buffer, area, (0, y), &bar, theme.style(Tone::Dim));
     if !title.is_empty() {
         text(buffer, area, (1, y), &format!(" {title} "), theme.style(Tone::Strong));
@@ -79,7 +51,7 @@ pub(crate) fn rule(buffer: &mut Buffer, area: Rect, y: usize, title: &str, theme
 
 /// A vertical rule at column `x`.
 pub(crate) fn wall(buffer: &mut Buffer, area: Rect, x: usize, theme: &Theme) {
-    let trunk = glyphs(theme).trunk.to_string();
+    let trunk = theme.glyphs().trunk.to_string();
     for y in 0..usize::from(area.height) {
         text(buffer, area, (x, y), &trunk, theme.style(Tone::Dim));
     }
@@ -133,6 +105,7 @@ pub(crate) fn left(area: Rect, columns: usize) -> Rect {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::line::Paint;
 
     #[test]
     fn nothing_is_drawn_outside_its_area() {

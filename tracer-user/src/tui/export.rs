@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use crate::event::BootNs;
 use crate::model::{Change, Condition, ContainerName, Figure, News, Termination};
-use crate::output::text::block;
-use crate::output::text::glyphs::{Glyphs, UNICODE};
-use crate::output::text::line::Line;
-use crate::output::text::{picture, words};
+use crate::output::block;
+use crate::output::glyphs::{Glyphs, UNICODE};
+use crate::output::line::Line;
 use crate::output::{Clock, JsonLines, View as _};
+use crate::output::{picture, words};
 use crate::printable;
 
 use super::input::Effect;
@@ -32,16 +32,6 @@ pub(crate) enum Export {
 }
 
 impl Export {
-    /// What a key means.
-    pub(crate) const fn of(letter: char) -> Option<Self> {
-        Some(match letter {
-            'y' => Self::Copy,
-            'w' => Self::Markdown,
-            'J' => Self::Json,
-            _ => return None,
-        })
-    }
-
     /// What is to happen.
     pub(crate) fn make(self, report: &Report<'_>) -> Effect {
         match self {
@@ -305,7 +295,7 @@ mod tests {
         });
         let mut page = String::new();
         let mut line = Line::default();
-        line.push(crate::output::text::line::Paint::Plain, "a ```` b");
+        line.push(crate::output::line::Paint::Plain, "a ```` b");
         code(&mut page, &[line]);
         assert!(page.contains("\n`````text\n"), "{page}");
     }

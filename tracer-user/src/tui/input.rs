@@ -28,8 +28,29 @@ pub enum Effect {
     Save(PathBuf, String),
     /// Say something in the last line for a while.
     Say(String),
+    /// Move in the recording. Means nothing live.
+    Seek(Seek),
+    /// Let the terminal have the mouse (false), for selecting text, or take it back.
+    Mouse(bool),
     /// Stop (Ctrl-Z), until the shell continues us.
     Suspend,
     /// End.
     Quit,
+}
+
+/// Where to in a recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seek {
+    /// Play, or stand still.
+    Play,
+    /// By this time, ms; negative is back.
+    By(i64),
+    /// By this share of the whole, percent; negative is back.
+    Percent(i64),
+    /// To the next thing that became known, or (false) to the one before.
+    Step(bool),
+    /// To the beginning.
+    Start,
+    /// To the end.
+    End,
 }

@@ -7,15 +7,24 @@
 //!
 //! Architecture invariant: [`app::App`] and the pages are pure. They take an [`input::Input`] and give back an
 //! [`input::Effect`]; they render from one [`scene::Scene`] and do no I/O, ask no clock and take no lock. Only
-//! `run` and `terminal` touch the world.
+//! [`run`], [`replay`], [`screen`] and [`terminal`] touch the world.
 
+pub mod app;
 mod choice;
 mod draw;
 pub mod export;
+mod inbox;
 pub mod input;
+pub mod keys;
+pub mod notices;
 pub mod page;
+pub mod replay;
+pub mod run;
 pub mod scene;
+pub mod screen;
+pub mod terminal;
 pub mod theme;
+pub mod typing;
 
 #[cfg(test)]
 mod testing;

@@ -100,7 +100,7 @@ impl Stage {
         let mut last = Effect::Pass;
         for name in keys.split(' ') {
             last = page.input(Input::Key(key(name)), &self.scene());
-            self.screen(page, (80, 22));
+            self.screen(page, (80, 21));
         }
         last
     }

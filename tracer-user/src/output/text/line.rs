@@ -58,9 +58,9 @@ impl Line {
         self.width
     }
 
-    /// What it is made of.
-    pub(crate) fn pieces(&self) -> impl Iterator<Item = (Paint, &str)> {
-        self.pieces.iter().map(|(paint, text)| (*paint, text.as_str()))
+    /// What it consists of.
+    pub(crate) fn pieces(&self) -> &[(Paint, String)] {
+        &self.pieces
     }
 
     /// Adds text that holds no control characters: our own, or made safe by [`safe`].

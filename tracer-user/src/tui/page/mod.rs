@@ -1,16 +1,18 @@
 //! The pages. Each keeps what the person chose on it, draws itself from a [`Scene`], and answers input.
 
-mod shutdown;
-
-pub use shutdown::Shutdown;
-
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use super::input::{Effect, Input};
 use super::scene::Scene;
-use super::theme::Theme;
+use super::theme::{Theme, Tone};
+use crate::event::BootNs;
 use crate::model::Change;
+
+mod blank;
+mod shutdown;
+
+pub use shutdown::Shutdown;
 
 /// Which page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -32,6 +34,12 @@ impl PageKind {
     /// All of them, in the order of their tabs and of the keys 1 to 5.
     pub const ALL: [Self; 5] = [Self::Containers, Self::Shutdown, Self::Zombies, Self::Signals, Self::Findings];
 
+    /// Its place among the tabs, from 0.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
     /// Name on its tab.
     #[must_use]
     pub const fn title(self) -> &'static str {
@@ -43,6 +51,18 @@ impl PageKind {
             Self::Findings => "Findings",
         }
     }
+}
+
+/// The pages, in the order of [`PageKind::ALL`].
+#[must_use]
+pub(super) fn all() -> [Box<dyn Page>; 5] {
+    [
+        Box::new(blank::Blank),
+        Box::new(Shutdown::default()),
+        Box::new(blank::Blank),
+        Box::new(blank::Blank),
+        Box::new(blank::Blank),
+    ]
 }
 
 /// One line of the help: keys and what they do here.
@@ -60,7 +80,8 @@ pub trait Page {
     /// footer come from here.
     fn help(&self) -> &'static [Help];
 
-    /// Takes note of something that became known.
+    /// Takes note of something that became known. Also called while the view is paused: then the scene is the one that
+    /// goes on behind it.
     fn take(&mut self, change: &Change, scene: &Scene<'_>);
 
     /// Answers input; [`Effect::Pass`] when it means nothing here.
@@ -72,6 +93,20 @@ pub trait Page {
     /// Whether the page takes letters as text at the moment (a filter is being typed).
     fn is_typing(&self) -> bool {
         false
+    }
+
+    /// Forgets what [`Self::take`] took in: a recording is folded anew from its beginning. What the person chose stays.
+    fn reset(&mut self) {}
+
+    /// When what it shows changes by itself, without any news: an age, a rate. `None` when it never does. While a stop
+    /// goes on all is drawn ten times a second anyway.
+    fn next(&self, _scene: &Scene<'_>) -> Option<BootNs> {
+        None
+    }
+
+    /// A word on its tab: how many there are of what it shows, and how bad that is.
+    fn badge(&self, _scene: &Scene<'_>) -> Option<(String, Tone)> {
+        None
     }
 
     /// Draws itself. Must cope with every size, and with names of any length and of any characters.

@@ -18,11 +18,11 @@ use ratatui::layout::{Position, Rect};
 use super::{Help, Page};
 use crate::event::BootNs;
 use crate::model::Change;
-use crate::output::text::picture::Scale;
+use crate::output::picture::Scale;
 use crate::tui::choice::Scroll;
 use crate::tui::input::{Effect, Input};
 use crate::tui::scene::Scene;
-use crate::tui::theme::Theme;
+use crate::tui::theme::{Theme, Tone};
 
 use stops::{Focus, StopId};
 
@@ -93,7 +93,7 @@ impl Geometry {
 
 impl Page for Shutdown {
     fn help(&self) -> &'static [Help] {
-        keys::HELP
+        &keys::HELP
     }
 
     fn take(&mut self, _change: &Change, _scene: &Scene<'_>) {}
@@ -104,6 +104,11 @@ impl Page for Shutdown {
             Input::Mouse(mouse) => self.mouse(mouse, scene),
             Input::Resize(..) => Effect::Draw,
         }
+    }
+
+    fn badge(&self, scene: &Scene<'_>) -> Option<(String, Tone)> {
+        let going_on = scene.containers().filter(|(_, container)| container.stop.is_some()).count();
+        (going_on > 0).then(|| (going_on.to_string(), Tone::Warn))
     }
 
     fn select(&mut self, container: &str, _scene: &Scene<'_>) {

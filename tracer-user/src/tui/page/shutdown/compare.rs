@@ -1,10 +1,10 @@
 //! Two terminations side by side: before a fix and after it.
 
 use crate::model::Termination;
-use crate::output::text::glyphs::Glyphs;
-use crate::output::text::line::{Line, Paint, fit};
-use crate::output::text::picture;
-use crate::output::text::words;
+use crate::output::glyphs::Glyphs;
+use crate::output::line::{Line, Paint, fit};
+use crate::output::picture;
+use crate::output::words;
 
 /// Columns of the words at the left.
 const LABEL: usize = 13;
@@ -89,7 +89,7 @@ fn summary(one: &Termination, other: &Termination) -> String {
 mod tests {
     use super::*;
     use crate::output::fixtures;
-    use crate::output::text::glyphs::UNICODE;
+    use crate::output::glyphs::UNICODE;
 
     #[test]
     fn before_and_after_a_fix() {

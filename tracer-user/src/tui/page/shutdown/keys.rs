@@ -1,6 +1,6 @@
 //! What the person does on the shutdown page.
 
-use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use crossterm::event::{KeyCode, KeyEvent, MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::Position;
 
 use super::moments::{self, Moment};
@@ -8,69 +8,123 @@ use super::stops::{self, Entry, Focus, StopId};
 use super::timeline::Section;
 use super::{Cursor, Mode, Shutdown};
 use crate::event::BootNs;
-use crate::tui::choice::{Step, Turn};
+use crate::tui::choice::{STEP_KEYS, Step, TURN_KEYS, Turn};
 use crate::tui::export::{Export, Report};
 use crate::tui::input::Effect;
+use crate::tui::keys::{self, Binding, Key};
 use crate::tui::page::Help;
 use crate::tui::scene::Scene;
 
 /// Lines that one notch of the mouse wheel scrolls.
 const NOTCH: isize = 3;
 
-pub(super) const HELP: &[Help] = &[
-    Help { keys: "j k ↓ ↑", does: "next, previous stop" },
-    Help { keys: "h l ← →", does: "look along the axis" },
-    Help { keys: "H L", does: "previous, next mark" },
-    Help { keys: "Home End", does: "to the first sign, to the end" },
-    Help { keys: "PgUp PgDn", does: "scroll the lanes" },
-    Help { keys: "Enter", does: "the picture alone, and back" },
-    Help { keys: "e", does: "explain: all in words, and back" },
-    Help { keys: "c", does: "mark to compare, then compare" },
-    Help { keys: "r", does: "only what still runs or was killed" },
-    Help { keys: "y", does: "copy as Markdown" },
-    Help { keys: "w", does: "write a Markdown file" },
-    Help { keys: "J", does: "write a JSON file" },
-    Help { keys: "g G", does: "newest, oldest stop" },
-    Help { keys: "Esc", does: "back" },
+/// What a key means here.
+#[derive(Clone, Copy)]
+enum Action {
+    Step(Step),
+    Turn(Turn),
+    Along(Along),
+    /// The picture alone.
+    Zoom,
+    /// All in words.
+    Explain,
+    Compare,
+    /// Only what did not end by itself.
+    Unended,
+    Export(Export),
+    Back,
+}
+
+const KEYS: [Binding<Action>; 12] = [
+    Binding::new(
+        "j k ↓ ↑",
+        "next, previous stop",
+        STEP_KEYS,
+        &[
+            Action::Step(Step::Next),
+            Action::Step(Step::Previous),
+            Action::Step(Step::Next),
+            Action::Step(Step::Previous),
+        ],
+    ),
+    Binding::new(
+        "H L",
+        "previous, next mark",
+        &[Key::Char('H'), Key::Char('L'), Key::Shift(KeyCode::Left), Key::Shift(KeyCode::Right)],
+        &[
+            Action::Along(Along::PreviousMark),
+            Action::Along(Along::NextMark),
+            Action::Along(Along::PreviousMark),
+            Action::Along(Along::NextMark),
+        ],
+    ),
+    Binding::new(
+        "h l ← →",
+        "look along the axis",
+        &[Key::Char('h'), Key::Char('l'), Key::Code(KeyCode::Left), Key::Code(KeyCode::Right)],
+        &[
+            Action::Along(Along::Left),
+            Action::Along(Along::Right),
+            Action::Along(Along::Left),
+            Action::Along(Along::Right),
+        ],
+    ),
+    Binding::new("e", "explain: all in words", &[Key::Char('e')], &[Action::Explain]),
+    Binding::new("y", "copy as Markdown", &[Key::Char('y')], &[Action::Export(Export::Copy)]),
+    Binding::new("c", "mark, then compare", &[Key::Char('c')], &[Action::Compare]),
+    Binding::new("Enter", "the picture alone", &[Key::Code(KeyCode::Enter)], &[Action::Zoom]),
+    Binding::new(
+        "PgDn PgUp Ctrl-D Ctrl-U",
+        "scroll the lanes",
+        TURN_KEYS,
+        &[
+            Action::Turn(Turn::Page),
+            Action::Turn(Turn::PageBack),
+            Action::Turn(Turn::Half),
+            Action::Turn(Turn::HalfBack),
+        ],
+    ),
+    Binding::new("r", "only what still runs or was killed", &[Key::Char('r')], &[Action::Unended]),
+    Binding::new(
+        "w J",
+        "write a file: Markdown, JSON",
+        &[Key::Char('w'), Key::Char('J')],
+        &[Action::Export(Export::Markdown), Action::Export(Export::Json)],
+    ),
+    Binding::new(
+        "Home End g G",
+        "to the first sign, the end; the newest stop, the oldest",
+        &[Key::Code(KeyCode::Home), Key::Code(KeyCode::End), Key::Char('g'), Key::Char('G')],
+        &[Action::Along(Along::First), Action::Along(Along::Last), Action::Step(Step::First), Action::Step(Step::Last)],
+    ),
+    Binding::new("Esc", "back", &[Key::Code(KeyCode::Esc)], &[Action::Back]),
 ];
+
+pub(super) const HELP: [Help; 12] = keys::help(&KEYS);
 
 impl Shutdown {
     pub(super) fn key(&mut self, key: KeyEvent, scene: &Scene<'_>) -> Effect {
-        if key.kind == KeyEventKind::Release {
-            return Effect::Pass;
-        }
-        if let Some(turn) = Turn::of(key) {
-            let scroll = if self.mode == Mode::Words { &mut self.prose } else { &mut self.lanes };
-            scroll.turn(turn);
-            return Effect::Draw;
-        }
-        if key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT) {
-            return Effect::Pass;
-        }
-        if let Some(step) = Step::of(key) {
-            return self.step(step, scene);
-        }
-        let shift = key.modifiers.contains(KeyModifiers::SHIFT);
-        match key.code {
-            KeyCode::Left if shift => self.along(Along::PreviousMark, scene),
-            KeyCode::Right if shift => self.along(Along::NextMark, scene),
-            KeyCode::Char('H') => self.along(Along::PreviousMark, scene),
-            KeyCode::Char('L') => self.along(Along::NextMark, scene),
-            KeyCode::Char('h') | KeyCode::Left => self.along(Along::Left, scene),
-            KeyCode::Char('l') | KeyCode::Right => self.along(Along::Right, scene),
-            KeyCode::Home => self.along(Along::First, scene),
-            KeyCode::End => self.along(Along::Last, scene),
-            KeyCode::Enter => self.toggle(Mode::Picture),
-            KeyCode::Char('e') => self.toggle(Mode::Words),
-            KeyCode::Char('c') => self.compare(scene),
-            KeyCode::Char('r') => {
+        let Some(action) = keys::find(&KEYS, key) else { return Effect::Pass };
+        match action {
+            Action::Step(step) => self.step(step, scene),
+            Action::Turn(turn) => self.turn(turn),
+            Action::Along(along) => self.along(along, scene),
+            Action::Zoom => self.toggle(Mode::Picture),
+            Action::Explain => self.toggle(Mode::Words),
+            Action::Compare => self.compare(scene),
+            Action::Unended => {
                 self.unended = !self.unended;
                 Effect::Draw
             }
-            KeyCode::Char(letter) if Export::of(letter).is_some() => self.export(letter, scene),
-            KeyCode::Esc => self.back(),
-            _ => Effect::Pass,
+            Action::Export(export) => self.export(export, scene),
+            Action::Back => self.back(),
         }
+    }
+
+    fn turn(&mut self, turn: Turn) -> Effect {
+        let scroll = if self.mode == Mode::Words { &mut self.prose } else { &mut self.lanes };
+        scroll.turn(turn);
+        Effect::Draw
     }
 
     pub(super) fn mouse(&mut self, mouse: MouseEvent, scene: &Scene<'_>) -> Effect {
@@ -80,10 +134,8 @@ impl Shutdown {
             MouseEventKind::ScrollDown if on_list => self.step(Step::Next, scene),
             MouseEventKind::ScrollUp if on_list => self.step(Step::Previous, scene),
             MouseEventKind::ScrollDown | MouseEventKind::ScrollUp => {
-                let scroll = if self.mode == Mode::Words { &mut self.prose } else { &mut self.lanes };
                 let down = mouse.kind == MouseEventKind::ScrollDown;
-                scroll.turn(Turn::Lines(if down { NOTCH } else { -NOTCH }));
-                Effect::Draw
+                self.turn(Turn::Lines(if down { NOTCH } else { -NOTCH }))
             }
             MouseEventKind::Down(MouseButton::Left) if on_list => {
                 let line = self.list.first + usize::from(at.y - self.drawn.list.y);
@@ -170,13 +222,13 @@ impl Shutdown {
         }
     }
 
-    fn export(&self, letter: char, scene: &Scene<'_>) -> Effect {
+    fn export(&self, export: Export, scene: &Scene<'_>) -> Effect {
         let entries = stops::entries(scene);
         let Some(entry) = stops::chosen(&entries, &self.focus).map(|index| entries[index]) else {
             return Effect::Say("there is nothing to write down yet".to_owned());
         };
         let Some(termination) = entry.termination(scene) else { return Effect::Draw };
-        Export::of(letter).map_or(Effect::Pass, |export| export.make(&Report::stop(&termination, scene)))
+        export.make(&Report::stop(&termination, scene))
     }
 }
 

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use crate::event::BootNs;
 use crate::model::{ExitStatus, Outcome, Party, Received, Role, Termination};
-use crate::output::text::glyphs::Glyphs;
-use crate::output::text::picture;
-use crate::output::text::words::{self, Detail};
+use crate::output::glyphs::Glyphs;
+use crate::output::picture;
+use crate::output::words::{self, Detail};
 use crate::signal::Signal;
 
 /// What happens to many processes within this time is one moment, ns.

@@ -9,11 +9,11 @@ use super::timeline::{self, Drawn, Picture, Row, Section, is_running};
 use super::{Cursor, Shutdown, waiting};
 use crate::event::BootNs;
 use crate::model::{Container, Outcome, Termination};
-use crate::output::text::block;
-use crate::output::text::glyphs::Glyphs;
-use crate::output::text::line::{Line, Paint, fit};
-use crate::output::text::picture::{self, Legend};
-use crate::output::text::words;
+use crate::output::block;
+use crate::output::glyphs::Glyphs;
+use crate::output::line::{Line, Paint, fit};
+use crate::output::picture::{self, Legend};
+use crate::output::words;
 use crate::tui::draw;
 use crate::tui::scene::Scene;
 use crate::tui::theme::{Theme, Tone};
@@ -34,7 +34,7 @@ impl Shutdown {
         theme: &Theme,
     ) {
         let Some(first) = sections.first() else { return };
-        let glyphs = draw::glyphs(theme);
+        let glyphs = theme.glyphs();
         let columns = usize::from(area.width);
         let picture = Picture::new(sections, false, columns, glyphs);
         let moments = moments_of(sections, scene.now);
@@ -112,7 +112,7 @@ impl Shutdown {
         };
         self.log.fit(current, usize::from(lines.height), moments.len());
         self.drawn.log = lines;
-        let glyphs = draw::glyphs(theme);
+        let glyphs = theme.glyphs();
         let visible = moments.iter().enumerate().skip(self.log.first).take(usize::from(lines.height));
         for (y, (index, (section, moment))) in visible.enumerate() {
             let after = format!("{:>10}", words::duration(moment.at.ms_since(started)));
@@ -156,10 +156,10 @@ pub(super) fn put(buffer: &mut Buffer, area: Rect, y: usize, drawn: Drawn, pictu
             draw::text(buffer, labels, (indent, y), &label, theme.style(Tone::Plain));
             for (x, (c, paint)) in cells.iter().enumerate() {
                 let text = c.encode_utf8(&mut [0; 4]).to_owned();
-                draw::text(buffer, area, (picture.left + x, y), &text, draw::style(*paint, theme));
+                draw::text(buffer, area, (picture.left + x, y), &text, theme.paint(*paint));
             }
             let right = picture.left + picture.lane + 1;
-            draw::text(buffer, area, (right, y), &status.1, draw::style(status.0, theme));
+            draw::text(buffer, area, (right, y), &status.1, theme.paint(status.0));
         }
     }
 }

@@ -8,11 +8,11 @@ use super::picture::{prose, put};
 use super::stops::{self, Entry, Focus};
 use super::timeline::{self, Drawn, Picture, Row, Section};
 use super::{Geometry, Mode, Shutdown, compare};
-use crate::output::text::block;
-use crate::output::text::glyphs::Glyphs;
-use crate::output::text::line::{Line, Paint, width};
-use crate::output::text::picture::Legend;
-use crate::output::text::words;
+use crate::output::block;
+use crate::output::glyphs::Glyphs;
+use crate::output::line::{Line, Paint, width};
+use crate::output::picture::Legend;
+use crate::output::words;
 use crate::tui::draw;
 use crate::tui::scene::Scene;
 use crate::tui::theme::{Theme, Tone};
@@ -23,8 +23,6 @@ const BESIDE: u16 = 110;
 const LIST: u16 = 38;
 /// Lines of the list above the picture, at most and without what is left over.
 const LIST_LINES: usize = 4;
-/// Lanes that stay visible whatever else there is to say.
-const LANES_LEAST: usize = 3;
 /// Lines below which there is no list above the picture.
 const LIST_LEAST: u16 = 10;
 /// Narrower or lower than this nothing can be drawn.
@@ -107,7 +105,7 @@ impl Shutdown {
         let visible = entries.iter().enumerate().skip(self.list.first).take(usize::from(lines.height));
         for (y, (index, entry)) in visible.enumerate() {
             let marked = self.marked.as_ref().is_some_and(|marked| entry.is(marked));
-            let line = list_line(entry, marked, scene, usize::from(lines.width), draw::glyphs(theme));
+            let line = list_line(entry, marked, scene, usize::from(lines.width), theme.glyphs());
             draw::line(buffer, lines, (0, y), &line, theme);
             if Some(index) == chosen {
                 draw::tint(buffer, lines, y, theme.style(Tone::Selected));
@@ -123,7 +121,7 @@ impl Shutdown {
         scene: &Scene<'_>,
         theme: &Theme,
     ) {
-        let glyphs = draw::glyphs(theme);
+        let glyphs = theme.glyphs();
         let columns = usize::from(area.width);
         let mut lines = Vec::new();
         for section in sections {
@@ -152,7 +150,7 @@ impl Shutdown {
 
     /// Nothing was stopped so far: of all, or of the container that is looked at.
     fn nothing_yet(&self, buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, theme: &Theme) {
-        let glyphs = draw::glyphs(theme);
+        let glyphs = theme.glyphs();
         let columns = usize::from(area.width);
         let mut lines = vec![Line::default()];
         let mut say = |label, text: &str| {
@@ -231,7 +229,7 @@ fn list_line(entry: &Entry<'_>, marked: bool, scene: &Scene<'_>, columns: usize,
 impl Shutdown {
     /// Two terminations below each other, on the same scale.
     fn compared(&self, buffer: &mut Buffer, area: Rect, both: &[Section<'_>], scene: &Scene<'_>, theme: &Theme) {
-        let glyphs = draw::glyphs(theme);
+        let glyphs = theme.glyphs();
         let columns = usize::from(area.width);
         let picture = Picture::new(both, true, columns, glyphs);
         let [one, other] = both else { return };

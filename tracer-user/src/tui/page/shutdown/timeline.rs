@@ -5,11 +5,11 @@ use std::borrow::Cow;
 use crate::event::BootNs;
 use crate::model::{Container, Termination, TerminationProcess, limits};
 use crate::output::Clock;
-use crate::output::text::block;
-use crate::output::text::glyphs::Glyphs;
-use crate::output::text::line::{Line, Paint, safe, width};
-use crate::output::text::picture::{self, ENDED, Extra, INDENT, Legend, OVERHANG, Scale};
-use crate::output::text::words;
+use crate::output::block;
+use crate::output::glyphs::Glyphs;
+use crate::output::line::{Line, Paint, safe, width};
+use crate::output::picture::{self, ENDED, Extra, INDENT, Legend, OVERHANG, Scale};
+use crate::output::words;
 
 use super::moments::{self, PassedOn};
 

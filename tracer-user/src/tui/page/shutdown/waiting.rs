@@ -2,9 +2,9 @@
 
 use crate::event::BootNs;
 use crate::model::{Outcome, Party, Role, Termination, TerminationProcess, limits};
-use crate::output::text::glyphs::Glyphs;
-use crate::output::text::picture;
-use crate::output::text::words::{self, Detail};
+use crate::output::glyphs::Glyphs;
+use crate::output::picture;
+use crate::output::words::{self, Detail};
 use crate::signal::Signal;
 
 use super::moments;
@@ -139,7 +139,7 @@ mod tests {
     use super::*;
     use crate::model::{Kill, Sender};
     use crate::output::fixtures::{self, after};
-    use crate::output::text::glyphs::UNICODE;
+    use crate::output::glyphs::UNICODE;
 
     /// As it stands while it goes on: nobody has ended.
     fn going_on(termination: Termination) -> Termination {
