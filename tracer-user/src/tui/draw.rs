@@ -74,6 +74,36 @@ pub(crate) fn more(buffer: &mut Buffer, area: Rect, (first, height, all): (usize
     }
 }
 
+/// From this width on a list stands beside what it is a list of.
+const BESIDE: u16 = 110;
+
+/// A list and what is chosen from it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Panes {
+    /// The lines of the list.
+    pub(crate) list: Rect,
+    pub(crate) rest: Rect,
+}
+
+/// Divides an area: a list of so many columns at the left where there is room, else of so many lines above. The list gets
+/// a title.
+pub(crate) fn panes(
+    buffer: &mut Buffer,
+    area: Rect,
+    (columns, lines): (usize, usize),
+    title: &str,
+    theme: &Theme,
+) -> Panes {
+    if area.width >= BESIDE {
+        let list = left(area, columns - 1);
+        rule(buffer, list, 0, title, theme);
+        wall(buffer, area, columns - 1, theme);
+        return Panes { list: below(list, 1), rest: right_of(area, columns) };
+    }
+    rule(buffer, area, lines, title, theme);
+    Panes { list: top(area, lines), rest: below(area, lines + 1) }
+}
+
 /// One line of an area.
 pub(crate) fn row(area: Rect, y: usize) -> Option<Rect> {
     let y = u16::try_from(y).ok().filter(|y| *y < area.height)?;

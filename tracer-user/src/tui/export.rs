@@ -112,12 +112,21 @@ impl<'a> Report<'a> {
             Finding::Condition(at, condition) => (condition.container.as_ref(), condition.kind.slug(), *at),
         };
         let name = container.map_or_else(|| "node".to_owned(), |container| for_file(&container.friendly()));
+        PathBuf::from(format!("tracer-{name}-{what}-{}.{extension}", self.when(at)))
+    }
+
+    /// A name for a file of all findings.
+    #[must_use]
+    pub fn file_of_all(&self, now: BootNs, extension: &str) -> PathBuf {
+        PathBuf::from(format!("tracer-findings-{}.{extension}", self.when(now)))
+    }
+
+    /// `20261121T140307Z`.
+    fn when(&self, at: BootNs) -> String {
         let wall = self.clock.wall(at);
-        let (date, (hour, minute, second)) = (wall.date(), wall.to_hms());
-        let (year, month, day) = date.to_calendar_date();
+        let ((year, month, day), (hour, minute, second)) = (wall.to_calendar_date(), wall.to_hms());
         let month = u8::from(month);
-        let when = format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z");
-        PathBuf::from(format!("tracer-{name}-{what}-{when}.{extension}"))
+        format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
     }
 
     fn stop_markdown(&self, termination: &Termination) -> String {

@@ -82,6 +82,8 @@ pub(crate) struct Glyphs {
     pub(crate) used: char,
     pub(crate) left: char,
     pub(crate) over: char,
+    /// The column that is sorted by, the greatest first.
+    pub(crate) sorted: char,
     /// A stop that goes on.
     pub(crate) going_on: char,
     marks: [char; 9],
@@ -121,6 +123,7 @@ pub(crate) const UNICODE: Glyphs = Glyphs {
     used: '█',
     left: '░',
     over: '▓',
+    sorted: '▾',
     going_on: '▶',
     marks: ['▼', '●', '□', '◆', '↓', '○', '⊘', '✖', '■'],
 };
@@ -149,6 +152,7 @@ pub(crate) const ASCII: Glyphs = Glyphs {
     used: '=',
     left: '.',
     over: '!',
+    sorted: 'v',
     going_on: '>',
     marks: ['v', 'C', 'B', 'T', 'F', 'I', 'D', 'K', 'X'],
 };

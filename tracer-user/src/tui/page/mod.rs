@@ -10,9 +10,13 @@ use crate::event::BootNs;
 use crate::model::Change;
 
 mod blank;
+mod findings;
 mod shutdown;
+mod zombies;
 
+pub use findings::Findings;
 pub use shutdown::Shutdown;
+pub use zombies::Zombies;
 
 /// Which page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -59,9 +63,9 @@ pub(super) fn all() -> [Box<dyn Page>; 5] {
     [
         Box::new(blank::Blank),
         Box::new(Shutdown::default()),
+        Box::new(Zombies::default()),
         Box::new(blank::Blank),
-        Box::new(blank::Blank),
-        Box::new(blank::Blank),
+        Box::new(Findings::default()),
     ]
 }
 

@@ -17,10 +17,8 @@ use crate::tui::draw;
 use crate::tui::scene::Scene;
 use crate::tui::theme::{Theme, Tone};
 
-/// From this width on the list stands beside the picture.
-const BESIDE: u16 = 110;
-/// Columns of the list then.
-const LIST: u16 = 38;
+/// Columns of the list beside the picture.
+const LIST: usize = 38;
 /// Lines of the list above the picture, at most and without what is left over.
 const LIST_LINES: usize = 4;
 /// Lines below which there is no list above the picture.
@@ -47,8 +45,7 @@ impl Shutdown {
             // one of them was forgotten meanwhile
             self.mode = Mode::Both;
         }
-        let (list, rest) = self.split(area, entries.len(), chosen);
-        self.list(buffer, list, &entries, chosen, scene, theme);
+        let rest = self.list(buffer, area, &entries, chosen, scene, theme);
         let Some(index) = chosen else {
             self.nothing_yet(buffer, rest, scene, theme);
             return;
@@ -62,21 +59,7 @@ impl Shutdown {
         }
     }
 
-    /// Where the list goes, and what is left.
-    fn split(&self, area: Rect, entries: usize, chosen: Option<usize>) -> (Rect, Rect) {
-        let alone = self.mode == Mode::Picture && chosen.is_some();
-        if alone || entries == 0 || (area.height < LIST_LEAST && chosen.is_some()) {
-            return (Rect { height: 0, ..area }, area);
-        }
-        if area.width >= BESIDE {
-            let list = draw::left(area, usize::from(LIST));
-            return (list, draw::right_of(area, usize::from(LIST)));
-        }
-        // of a tall terminal a fifth, of a low one as little as makes sense
-        let lines = entries.min(LIST_LINES.max(usize::from(area.height) / 5)).min(usize::from(area.height) / 4).max(1);
-        (draw::top(area, lines + 1), draw::below(area, lines + 1))
-    }
-
+    /// Draws the list, where there is one; gives back what is left.
     fn list(
         &mut self,
         buffer: &mut Buffer,
@@ -85,32 +68,29 @@ impl Shutdown {
         chosen: Option<usize>,
         scene: &Scene<'_>,
         theme: &Theme,
-    ) {
-        if area.height == 0 || entries.is_empty() {
-            return;
+    ) -> Rect {
+        let alone = chosen.is_some() && (self.mode == Mode::Picture || area.height < LIST_LEAST);
+        if alone || entries.is_empty() {
+            return area;
         }
-        let beside = area.width == LIST;
         let going_on = entries.iter().filter(|entry| !entry.is_past()).count();
         let title = format!("{going_on} going on, {} over", entries.len() - going_on);
-        let (title_line, lines) = if beside {
-            draw::wall(buffer, area, usize::from(area.width) - 1, theme);
-            (0, draw::left(draw::below(area, 1), usize::from(area.width) - 1))
-        } else {
-            let lines = usize::from(area.height) - 1;
-            (lines, draw::top(area, lines))
-        };
-        draw::rule(buffer, draw::left(area, usize::from(lines.width)), title_line, &title, theme);
-        self.list.fit(chosen, usize::from(lines.height), entries.len());
-        self.drawn.list = lines;
-        let visible = entries.iter().enumerate().skip(self.list.first).take(usize::from(lines.height));
+        // of a tall terminal a fifth, of a low one as little as makes sense
+        let height = usize::from(area.height);
+        let lines = entries.len().min(LIST_LINES.max(height / 5)).min(height / 4).max(1);
+        let draw::Panes { list, rest } = draw::panes(buffer, area, (LIST, lines), &title, theme);
+        self.list.fit(chosen, usize::from(list.height), entries.len());
+        self.drawn.list = list;
+        let visible = entries.iter().enumerate().skip(self.list.first).take(usize::from(list.height));
         for (y, (index, entry)) in visible.enumerate() {
             let marked = self.marked.as_ref().is_some_and(|marked| entry.is(marked));
-            let line = list_line(entry, marked, scene, usize::from(lines.width), theme.glyphs());
-            draw::line(buffer, lines, (0, y), &line, theme);
+            let line = list_line(entry, marked, scene, usize::from(list.width), theme.glyphs());
+            draw::line(buffer, list, (0, y), &line, theme);
             if Some(index) == chosen {
-                draw::tint(buffer, lines, y, theme.style(Tone::Selected));
+                draw::tint(buffer, list, y, theme.style(Tone::Selected));
             }
         }
+        rest
     }
 
     fn in_words(

@@ -1,8 +1,9 @@
 use super::*;
+use crate::event::made::{Made, at, exit, fork, gone, signal};
 use crate::event::{Event, Handler};
 use crate::model::Node;
 use crate::signal::Signal;
-use crate::tui::testing::{Made, Stage, at, exit, fork, gone, signal};
+use crate::tui::testing::Stage;
 
 /// What the frame around the pages leaves of 80x24, 120x40 and 200x60.
 const SIZES: [(u16, u16); 3] = [(80, 21), (120, 37), (200, 57)];
