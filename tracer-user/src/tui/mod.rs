@@ -13,6 +13,7 @@ pub mod app;
 mod inbox;
 pub mod input;
 pub mod keys;
+pub mod list;
 pub mod notices;
 pub mod page;
 pub mod replay;
