@@ -18,7 +18,7 @@ use crate::model::Change;
 pub use clock::Clock;
 pub use json::JsonLines;
 pub use text::{Style, Text};
-pub(crate) use text::{glyphs, line, words};
+pub(crate) use text::{block, glyphs, line, words};
 
 /// Something that shows changes as they become known.
 pub trait View {

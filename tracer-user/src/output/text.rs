@@ -1,6 +1,6 @@
 //! Text for people: a line an event, a block with a picture for each end of a container.
 
-mod block;
+pub(crate) mod block;
 pub(crate) mod glyphs;
 pub(crate) mod line;
 pub(crate) mod picture;

@@ -68,7 +68,7 @@ fn header(news: &Termination, clock: Clock, limit: usize, glyphs: &Glyphs) -> Li
 }
 
 /// What it comes down to, with the real signal's name.
-fn title(news: &Termination, glyphs: &Glyphs) -> (String, char, Paint, Paint) {
+pub(crate) fn title(news: &Termination, glyphs: &Glyphs) -> (String, char, Paint, Paint) {
     let signal = news.stop_signal.unwrap_or(Signal::TERM);
     let text = match news.verdict {
         Verdict::Graceful => "STOPPED GRACEFULLY".to_owned(),

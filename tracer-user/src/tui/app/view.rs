@@ -212,7 +212,7 @@ fn bar(playback: Playback, columns: u64, theme: &Theme) -> Line<'static> {
 }
 
 /// `12.3 s`: what drains is told in tenths, so that its width does not change all the time.
-fn tenths(ms: u64) -> String {
+pub(in crate::tui) fn tenths(ms: u64) -> String {
     format!("{}.{} s", ms / 1_000, ms % 1_000 / 100)
 }
 

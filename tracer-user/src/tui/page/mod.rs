@@ -10,6 +10,7 @@ use crate::event::BootNs;
 use crate::model::Change;
 
 mod blank;
+pub mod containers;
 
 /// Which page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -54,7 +55,7 @@ impl PageKind {
 #[must_use]
 pub(super) fn all() -> [Box<dyn Page>; 5] {
     [
-        Box::new(blank::Blank),
+        Box::new(containers::Containers::default()),
         Box::new(blank::Blank),
         Box::new(blank::Blank),
         Box::new(blank::Blank),
