@@ -42,7 +42,7 @@ pub(super) fn termination(news: &Termination, clock: Clock, limit: usize, glyphs
 }
 
 /// `━━ ✖ SIGTERM DROPPED ━━ shop/web/app ━━━━━━━━ 14:03:07 → 14:03:37 ━━`
-fn header(news: &Termination, clock: Clock, limit: usize, glyphs: &Glyphs) -> Line {
+pub(crate) fn header(news: &Termination, clock: Clock, limit: usize, glyphs: &Glyphs) -> Line {
     let (title, glyph, paint, rule_paint) = title(news, glyphs);
     let rule = |n: usize| glyphs.rule.to_string().repeat(n);
     // Seconds do where it took some: the picture tells the rest.
@@ -184,7 +184,7 @@ fn prose(
 }
 
 /// Something wrong that is not the end of a container.
-pub(super) fn condition(news: &Condition, time: &str, limit: usize, glyphs: &Glyphs) -> Vec<Line> {
+pub(crate) fn condition(news: &Condition, time: &str, limit: usize, glyphs: &Glyphs) -> Vec<Line> {
     let title = format!(" {} {} ", glyphs.warn, news.kind.slug().to_uppercase().replace('-', " "));
     let rule = |n: usize| glyphs.thin_rule.to_string().repeat(n);
     let mut header = Line::default();

@@ -11,6 +11,7 @@ use crate::model::Change;
 
 mod blank;
 pub mod containers;
+pub mod signals;
 
 /// Which page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -58,7 +59,7 @@ pub(super) fn all() -> [Box<dyn Page>; 5] {
         Box::new(containers::Containers::default()),
         Box::new(blank::Blank),
         Box::new(blank::Blank),
-        Box::new(blank::Blank),
+        Box::new(signals::Signals::default()),
         Box::new(blank::Blank),
     ]
 }
