@@ -5,7 +5,7 @@
 
 mod clock;
 mod json;
-mod si_code;
+pub(crate) mod si_code;
 mod text;
 
 #[cfg(test)]
@@ -18,7 +18,7 @@ use crate::model::Change;
 pub use clock::Clock;
 pub use json::JsonLines;
 pub use text::{Style, Text};
-pub(crate) use text::{block, glyphs, line, picture, words};
+pub(crate) use text::{block, glyphs, is_silent, line, picture, words};
 
 /// Something that shows changes as they become known.
 pub trait View {

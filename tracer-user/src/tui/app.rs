@@ -21,6 +21,7 @@ mod view;
 #[cfg(test)]
 mod tests;
 
+pub(super) use view::tenths;
 pub use view::{MIN_COLUMNS, MIN_LINES};
 
 /// While a stop goes on its budget is seen draining, this often, ms.

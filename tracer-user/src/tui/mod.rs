@@ -16,6 +16,7 @@ pub mod export;
 mod inbox;
 pub mod input;
 pub mod keys;
+pub mod list;
 pub mod notices;
 pub mod page;
 pub mod replay;

@@ -42,7 +42,7 @@ pub(crate) fn termination(news: &Termination, clock: Clock, limit: usize, glyphs
 }
 
 /// `━━ ✖ SIGTERM DROPPED ━━ shop/web/app ━━━━━━━━ 14:03:07 → 14:03:37 ━━`
-fn header(news: &Termination, clock: Clock, limit: usize, glyphs: &Glyphs) -> Line {
+pub(crate) fn header(news: &Termination, clock: Clock, limit: usize, glyphs: &Glyphs) -> Line {
     let (title, glyph, paint, rule_paint) = title(news, glyphs);
     let rule = |n: usize| glyphs.rule.to_string().repeat(n);
     // Seconds do where it took some: the picture tells the rest.

@@ -6,9 +6,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Wrap};
 
 use super::{App, Moment, Playback, scene};
-use crate::model::Container;
 use crate::output::words;
-use crate::printable;
 use crate::tui::page::{Help, PageKind};
 use crate::tui::scene::Scene;
 use crate::tui::theme::{Theme, Tone};
@@ -51,10 +49,10 @@ impl App {
         let right = Line::from(right);
         let room = area.width.saturating_sub(width(&right));
         let badges: Vec<_> = self.pages.iter().map(|page| page.badge(&scene)).collect();
-        let tabs = [Tabs::Full, Tabs::NoBadges, Tabs::OnlyCurrent]
+        let tabs = [Tabs::Full, Tabs::NoName, Tabs::NoBadges, Tabs::OnlyCurrent]
             .into_iter()
             .map(|how| (how.name(), how.spans(self.current, &badges, &self.theme)))
-            .find(|(name, tabs)| name.len() as u16 + tabs.iter().map(width).sum::<u16>() <= room);
+            .find(|(name, tabs)| columns(name) + tabs.iter().map(width).sum::<u16>() <= room);
         let (name, tabs) = tabs.unwrap_or_default();
         let mut x = area.x;
         let buffer = frame.buffer_mut();
@@ -68,19 +66,28 @@ impl App {
         buffer.set_line(area.right() - columns, area.y, &right, columns);
     }
 
-    /// `3 containers · 1 stopping: web, 12.3 s left of 30 s`, or the position in the recording.
+    /// `3 containers · 1 stopping: web, 12.3 s left of 30 s`, and the position in the recording.
     fn render_state(&self, frame: &mut Frame<'_>, area: Rect, moment: &Moment<'_>) {
         let scene = scene(&self.shown, self.frozen.as_deref(), moment);
-        let mut spans = vec![Span::raw(" ")];
-        if let Some(title) = &self.title {
-            spans.push(Span::styled(printable::text(title).into_owned(), self.theme.style(Tone::Note)));
-            spans.push(Span::styled(self.theme.separator(), self.theme.style(Tone::Dim)));
-        }
-        spans.extend(summary(&scene, &self.theme));
-        let right = self.playback.map_or_else(Line::default, |playback| bar(playback, &self.theme));
-        let columns = width(&right).min(area.width);
+        let columns = if area.width < 100 { 8 } else { 24 };
+        let right = self.playback.map_or_else(Line::default, |playback| bar(playback, columns, &self.theme));
+        let room = area.width.saturating_sub(width(&right) + 1);
+        let title = self.title.as_deref().map(|title| self.theme.safe(title));
+        let title = title.map(|title| Span::styled(title.into_owned(), self.theme.style(Tone::Note)));
+        let separator = Span::styled(self.theme.separator(), self.theme.style(Tone::Dim));
+        let parts = [title, Some(count(&scene, &self.theme)), stopping(&scene, &self.theme)];
+        let parts: Vec<_> = parts.into_iter().flatten().collect();
+        // what is at the end is what moves: the rest gives way
+        let line = (0..parts.len()).map(|left_out| {
+            let shown = parts[left_out..].iter().flat_map(|part| [separator.clone(), part.clone()]).skip(1);
+            Line::from([Span::raw(" ")].into_iter().chain(shown).collect::<Vec<_>>())
+        });
+        let lines: Vec<_> = line.collect();
         let buffer = frame.buffer_mut();
-        buffer.set_line(area.x, area.y, &Line::from(spans), area.width - columns);
+        if let Some(line) = lines.iter().find(|line| width(line) <= room).or(lines.last()) {
+            buffer.set_line(area.x, area.y, line, room);
+        }
+        let columns = width(&right).min(area.width);
         buffer.set_line(area.right() - columns, area.y, &right, columns);
     }
 
@@ -120,10 +127,15 @@ fn width(line: &Line<'_>) -> u16 {
     u16::try_from(line.width()).unwrap_or(u16::MAX)
 }
 
+fn columns(text: &str) -> u16 {
+    u16::try_from(text.len()).unwrap_or(u16::MAX)
+}
+
 /// How much room the tabs take.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Tabs {
     Full,
+    NoName,
     NoBadges,
     OnlyCurrent,
 }
@@ -131,8 +143,8 @@ enum Tabs {
 impl Tabs {
     const fn name(self) -> &'static str {
         match self {
-            Self::Full | Self::NoBadges => " tracer ",
-            Self::OnlyCurrent => " ",
+            Self::Full => " tracer ",
+            Self::NoName | Self::NoBadges | Self::OnlyCurrent => "",
         }
     }
 
@@ -143,7 +155,7 @@ impl Tabs {
             let title = if is_current || self != Self::OnlyCurrent { page.title() } else { "" };
             let gap = if title.is_empty() { "" } else { " " };
             let mut spans = vec![Span::styled(format!(" {}{gap}{title}", page.index() + 1), theme.style(tone))];
-            if let (Self::Full, Some((text, badge))) = (self, badge) {
+            if let (Self::Full | Self::NoName, Some((text, badge))) = (self, badge) {
                 let style = if is_current { theme.style(tone) } else { theme.style(*badge) };
                 spans.push(Span::styled(format!(" {text}"), style));
             }
@@ -165,60 +177,43 @@ fn state(paused: bool, playback: Option<Playback>, scene: &Scene<'_>) -> String 
     }
 }
 
-/// How many there are, and which of those that stop has the least time left.
-fn summary(scene: &Scene<'_>, theme: &Theme) -> Vec<Span<'static>> {
-    let (mut count, mut stopping) = (0_usize, Vec::new());
-    for (_, container) in scene.containers().filter(|(_, container)| container.gone.is_none()) {
-        count += 1;
-        if container.stop.is_some() {
-            stopping.push((left(container, scene), container));
-        }
-    }
-    let plural = if count == 1 { "" } else { "s" };
-    let mut spans = vec![Span::styled(format!("{count} container{plural}"), theme.style(Tone::Dim))];
-    stopping.sort_by_key(|(left, _)| left.map_or(u64::MAX, |(left, _)| left));
-    if let Some((left, container)) = stopping.first() {
-        spans.push(Span::styled(theme.separator(), theme.style(Tone::Dim)));
-        let name = words::container(&container.name, 24, theme.glyphs());
-        let text = match left {
-            Some((0, of)) => {
-                format!("{} stopping: {name}, the {} of grace are over", stopping.len(), words::duration(*of))
-            }
-            Some((left, of)) => {
-                format!("{} stopping: {name}, {} left of {}", stopping.len(), tenths(*left), words::duration(*of))
-            }
-            None => format!("{} stopping: {name}", stopping.len()),
-        };
-        spans.push(Span::styled(text, theme.style(Tone::Warn)));
-    }
-    spans
+fn count(scene: &Scene<'_>, theme: &Theme) -> Span<'static> {
+    let count = scene.containers().filter(|(_, container)| container.gone.is_none()).count();
+    Span::styled(format!("{count} container{}", if count == 1 { "" } else { "s" }), theme.style(Tone::Dim))
 }
 
-/// What is left of a stop's budget and the budget, ms; `None` where none is known or needed.
-fn left(container: &Container, scene: &Scene<'_>) -> Option<(u64, u64)> {
-    let stop = container.stop.as_ref().filter(|stop| stop.exit.is_none())?;
-    let budget = container.grace_ms().filter(|_| stop.signal.is_some() || stop.pre_stop.is_some())?;
-    Some((budget.saturating_sub(scene.now.ms_since(stop.started)), budget))
-}
-
-/// `12.3 s`: what drains is told in tenths, so that its width does not change all the time.
-fn tenths(ms: u64) -> String {
-    format!("{}.{} s", ms / 1_000, ms % 1_000 / 100)
+/// How many stop, and which of them has the least time left.
+fn stopping(scene: &Scene<'_>, theme: &Theme) -> Option<Span<'static>> {
+    let stopping = scene.containers().map(|(_, container)| container).filter(|container| container.stop.is_some());
+    let mut stopping: Vec<_> = stopping.map(|container| (scene.budget(container), container)).collect();
+    stopping.sort_by_key(|(budget, _)| budget.map_or(u64::MAX, |budget| budget.left_ms));
+    let (budget, container) = stopping.first()?;
+    let name = words::container(&container.name, 24, theme.glyphs());
+    let text = match budget {
+        Some(budget) if budget.left_ms == 0 => format!("{name}, grace of {} over", words::duration(budget.of_ms)),
+        Some(budget) => format!("{name}, {} left of {}", tenths(budget.left_ms), words::duration(budget.of_ms)),
+        None => name,
+    };
+    Some(Span::styled(format!("{} stopping: {text}", stopping.len()), theme.style(Tone::Warn)))
 }
 
 /// `▶ 0:12.3 ━━━━━━──── 0:30.0`
-fn bar(playback: Playback, theme: &Theme) -> Line<'static> {
-    const COLUMNS: u64 = 16;
+fn bar(playback: Playback, columns: u64, theme: &Theme) -> Line<'static> {
     let glyphs = theme.glyphs();
     let clock = |ms: u64| format!("{}:{:02}.{}", ms / 60_000, ms / 1_000 % 60, ms % 1_000 / 100);
-    let done = (playback.at_ms.saturating_mul(COLUMNS)).checked_div(playback.of_ms).unwrap_or(COLUMNS).min(COLUMNS);
+    let done = playback.at_ms.saturating_mul(columns).checked_div(playback.of_ms).unwrap_or(columns).min(columns);
     let times = |c: char, n: u64| std::iter::repeat_n(c, usize::try_from(n).unwrap_or(0)).collect::<String>();
     Line::from(vec![
         Span::raw(format!("{} ", clock(playback.at_ms))),
         Span::styled(times(glyphs.rule, done), theme.style(Tone::Note)),
-        Span::styled(times(glyphs.axis, COLUMNS - done), theme.style(Tone::Dim)),
+        Span::styled(times(glyphs.axis, columns - done), theme.style(Tone::Dim)),
         Span::raw(format!(" {} ", clock(playback.of_ms))),
     ])
+}
+
+/// `12.3 s`: what drains is told in tenths, so that its width does not change all the time.
+pub(in crate::tui) fn tenths(ms: u64) -> String {
+    format!("{}.{} s", ms / 1_000, ms % 1_000 / 100)
 }
 
 fn hint(help: &Help, theme: &Theme) -> [Span<'static>; 2] {

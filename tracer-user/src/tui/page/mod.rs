@@ -9,9 +9,10 @@ use super::theme::{Theme, Tone};
 use crate::event::BootNs;
 use crate::model::Change;
 
-mod blank;
+pub mod containers;
 mod findings;
 mod shutdown;
+pub mod signals;
 mod zombies;
 
 pub use findings::Findings;
@@ -61,10 +62,10 @@ impl PageKind {
 #[must_use]
 pub(super) fn all() -> [Box<dyn Page>; 5] {
     [
-        Box::new(blank::Blank),
+        Box::new(containers::Containers::default()),
         Box::new(Shutdown::default()),
         Box::new(Zombies::default()),
-        Box::new(blank::Blank),
+        Box::new(signals::Signals::default()),
         Box::new(Findings::default()),
     ]
 }
