@@ -42,11 +42,13 @@ pub(crate) fn tint(buffer: &mut Buffer, area: Rect, y: usize, style: Style) {
 
 /// A rule over the whole width with a title in it.
 pub(crate) fn rule(buffer: &mut Buffer, area: Rect, y: usize, title: &str, theme: &Theme) {
-    let bar = theme.glyphs().thin_rule.to_string().repeat(usize::from(area.width));
-    text(buffer, area, (0, y), &bar, theme.style(Tone::Dim));
+    let bar = |columns: usize| theme.glyphs().thin_rule.to_string().repeat(columns);
+    let mut x = 0;
     if !title.is_empty() {
-        text(buffer, area, (1, y), &format!(" {title} "), theme.style(Tone::Strong));
+        x = text(buffer, area, (0, y), &bar(1), theme.style(Tone::Dim));
+        x = text(buffer, area, (x, y), &format!(" {title} "), theme.style(Tone::Strong));
     }
+    text(buffer, area, (x, y), &bar(usize::from(area.width).saturating_sub(x)), theme.style(Tone::Dim));
 }
 
 /// A vertical rule at column `x`.

@@ -23,6 +23,8 @@ pub mod replay;
 pub mod run;
 pub mod scene;
 pub mod screen;
+pub mod still;
+pub mod svg;
 pub mod terminal;
 pub mod theme;
 pub mod typing;

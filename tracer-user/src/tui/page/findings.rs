@@ -39,7 +39,7 @@ enum Action {
 const KEYS: [Binding<Action>; 8] = [
     Binding::new(
         "j k ↓ ↑",
-        "next, previous finding",
+        "other finding",
         STEP_KEYS,
         &[
             Action::Step(Step::Next),
@@ -48,7 +48,7 @@ const KEYS: [Binding<Action>; 8] = [
             Action::Step(Step::Previous),
         ],
     ),
-    Binding::new("y", "copy as Markdown", &[Key::Char('y')], &[Action::Export(Export::Copy)]),
+    Binding::new("y", "copy", &[Key::Char('y')], &[Action::Export(Export::Copy)]),
     Binding::new(
         "w J",
         "write a file: Markdown, JSON",

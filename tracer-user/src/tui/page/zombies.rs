@@ -37,7 +37,7 @@ enum Action {
 const KEYS: [Binding<Action>; 6] = [
     Binding::new(
         "j k ↓ ↑",
-        "next, previous container",
+        "other container",
         STEP_KEYS,
         &[
             Action::Step(Step::Next),
@@ -46,9 +46,9 @@ const KEYS: [Binding<Action>; 6] = [
             Action::Step(Step::Previous),
         ],
     ),
-    Binding::new("s", "sort by another column", &[Key::Char('s')], &[Action::Sort]),
+    Binding::new("s", "sort", &[Key::Char('s')], &[Action::Sort]),
     Binding::new("Enter", "its shutdown page", &[Key::Code(KeyCode::Enter)], &[Action::Open]),
-    Binding::new("y", "copy as Markdown", &[Key::Char('y')], &[Action::Export(Export::Copy)]),
+    Binding::new("y", "copy", &[Key::Char('y')], &[Action::Export(Export::Copy)]),
     Binding::new(
         "PgDn PgUp Ctrl-D Ctrl-U",
         "scroll the zombies",

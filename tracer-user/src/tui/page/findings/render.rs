@@ -25,7 +25,8 @@ impl Findings {
         };
         let glyphs = theme.glyphs();
         let now = findings.iter().filter(|finding| finding.present).count();
-        let title = format!("{} findings, {now} now, {}", findings.len(), self.order.title());
+        let count = if findings.len() == 1 { "1 finding".to_owned() } else { format!("{} findings", findings.len()) };
+        let title = format!("{count}, {now} now, {}", self.order.title());
         let lines = findings.len().min((usize::from(area.height) / 3).max(1));
         let draw::Panes { list, rest } = draw::panes(buffer, area, (LIST, lines), &title, theme);
         self.list.fit(Some(index), usize::from(list.height), findings.len());

@@ -38,7 +38,7 @@ enum Action {
 const KEYS: [Binding<Action>; 12] = [
     Binding::new(
         "j k ↓ ↑",
-        "next, previous stop",
+        "other stop",
         STEP_KEYS,
         &[
             Action::Step(Step::Next),
@@ -49,7 +49,7 @@ const KEYS: [Binding<Action>; 12] = [
     ),
     Binding::new(
         "H L",
-        "previous, next mark",
+        "next mark",
         &[Key::Char('H'), Key::Char('L'), Key::Shift(KeyCode::Left), Key::Shift(KeyCode::Right)],
         &[
             Action::Along(Along::PreviousMark),
@@ -60,7 +60,7 @@ const KEYS: [Binding<Action>; 12] = [
     ),
     Binding::new(
         "h l ← →",
-        "look along the axis",
+        "along the axis",
         &[Key::Char('h'), Key::Char('l'), Key::Code(KeyCode::Left), Key::Code(KeyCode::Right)],
         &[
             Action::Along(Along::Left),
@@ -69,9 +69,9 @@ const KEYS: [Binding<Action>; 12] = [
             Action::Along(Along::Right),
         ],
     ),
-    Binding::new("e", "explain: all in words", &[Key::Char('e')], &[Action::Explain]),
-    Binding::new("y", "copy as Markdown", &[Key::Char('y')], &[Action::Export(Export::Copy)]),
-    Binding::new("c", "mark, then compare", &[Key::Char('c')], &[Action::Compare]),
+    Binding::new("e", "explain", &[Key::Char('e')], &[Action::Explain]),
+    Binding::new("y", "copy", &[Key::Char('y')], &[Action::Export(Export::Copy)]),
+    Binding::new("c", "compare two", &[Key::Char('c')], &[Action::Compare]),
     Binding::new("Enter", "the picture alone", &[Key::Code(KeyCode::Enter)], &[Action::Zoom]),
     Binding::new(
         "PgDn PgUp Ctrl-D Ctrl-U",
@@ -84,7 +84,7 @@ const KEYS: [Binding<Action>; 12] = [
             Action::Turn(Turn::HalfBack),
         ],
     ),
-    Binding::new("r", "only what still runs or was killed", &[Key::Char('r')], &[Action::Unended]),
+    Binding::new("r", "hide what ended by itself", &[Key::Char('r')], &[Action::Unended]),
     Binding::new(
         "w J",
         "write a file: Markdown, JSON",
@@ -293,7 +293,7 @@ impl Shutdown {
         let end = end_of(sections, moments, now);
         let at = position(self.cursor, moments).unwrap_or(end);
         let column = scale.column(at);
-        let column = if along == Along::Left { column.checked_sub(1)? } else { column + 1 };
+        let column = if along == Along::Left { column.saturating_sub(1) } else { column + 1 };
         // beyond the end is the end, which moves while it goes on
         (column <= scale.column(end)).then(|| Cursor::At(scale.moment(column)))
     }

@@ -83,14 +83,21 @@ pub(super) fn all(termination: &Termination, now: BootNs) -> Vec<Moment<'_>> {
         add(ended, What::Over, None);
     }
     single.sort_by_key(|(at, ..)| *at);
-    join(single)
+    let first = termination.processes.first().map(|first| &first.process);
+    join(single, first)
 }
 
-fn join<'a>(single: Vec<(BootNs, What<'a>, Option<&'a Party>)>) -> Vec<Moment<'a>> {
+/// Makes one of what happens at about the same time to several. The first process is told alone: it is what counts.
+fn join<'a>(single: Vec<(BootNs, What<'a>, Option<&'a Party>)>, first: Option<&Party>) -> Vec<Moment<'a>> {
+    let is_first = |who: &Party| first.is_some_and(|first| (first.pid, first.start) == (who.pid, who.start));
     let mut joined: Vec<Moment<'a>> = Vec::new();
     for (at, what, who) in single {
         let near = joined.iter_mut().rev().take_while(|moment| at.since(moment.at) <= TOGETHER_NS);
-        match near.into_iter().find(|moment| moment.what.joins(&what)) {
+        let alone = who.is_some_and(is_first);
+        let joins = |moment: &&mut Moment<'_>| {
+            !alone && moment.what.joins(&what) && !moment.who.first().copied().is_some_and(is_first)
+        };
+        match near.into_iter().find(joins) {
             Some(moment) => moment.who.extend(who),
             None => joined.push(Moment { at, what, who: who.into_iter().collect() }),
         }

@@ -106,10 +106,14 @@ impl Shutdown {
         draw::rule(buffer, area, 0, "What happened", theme);
         let lines = draw::below(area, 1);
         let current = match self.cursor {
-            None => moments.len().checked_sub(1),
+            // what goes on is followed, what is over is read from the beginning
+            None => sections.iter().any(|section| section.now.is_some()).then(|| moments.len().saturating_sub(1)),
             Some(Cursor::Mark(index)) => Some(index.min(moments.len().saturating_sub(1))),
             Some(Cursor::At(at)) => moments.partition_point(|(_, moment)| moment.at <= at).checked_sub(1),
         };
+        if self.cursor.is_none() && current.is_none() {
+            self.log.first = 0;
+        }
         self.log.fit(current, usize::from(lines.height), moments.len());
         self.drawn.log = lines;
         let glyphs = theme.glyphs();

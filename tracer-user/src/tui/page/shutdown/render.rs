@@ -216,18 +216,18 @@ impl Shutdown {
         let differences = compare::differences(&one.termination, &other.termination, columns, glyphs);
         let room = usize::from(area.height).saturating_sub(differences.len() + 3);
         let mut legend = Legend::default();
-        let mut y = 0;
-        for section in 0..both.len() {
-            let rows = picture.rows(section, !self.unended);
-            let height = rows.len().min((room / 2).max(3));
-            for (line, row) in rows.iter().take(height).enumerate() {
-                put(buffer, area, y + line, picture.draw(*row, scene.clock, &mut legend), &picture, theme);
+        let rows = [picture.rows(0, !self.unended), picture.rows(1, !self.unended)];
+        // each gets half, and what the other one leaves
+        let above = rows[0].len().min((room / 2).max(room.saturating_sub(rows[1].len())));
+        let heights = [above, rows[1].len().min(room - above)];
+        let mut rest = area;
+        for (rows, height) in rows.iter().zip(heights) {
+            for (y, row) in rows.iter().take(height).enumerate() {
+                put(buffer, rest, y, picture.draw(*row, scene.clock, &mut legend), &picture, theme);
             }
-            let lanes = draw::top(draw::below(area, y), height);
-            draw::more(buffer, lanes, (0, height, rows.len()), theme);
-            y += height + section;
+            draw::more(buffer, draw::top(rest, height), (0, height, rows.len()), theme);
+            rest = draw::below(rest, height);
         }
-        let rest = draw::below(area, y - 1);
         draw::lines(buffer, rest, &picture.axis(), 0, theme);
         let rest = draw::below(rest, 2);
         draw::lines(buffer, draw::top(rest, 1), &legend.lines(2, columns, glyphs), 0, theme);

@@ -1,9 +1,12 @@
+use ratatui::style::Color;
+
 use super::*;
 use crate::event::made::{Made, at, exit, fork, gone, signal};
 use crate::event::{Event, Handler};
 use crate::model::Node;
 use crate::signal::Signal;
 use crate::tui::testing::Stage;
+use crate::tui::theme::Colors;
 
 /// What the frame around the pages leaves of 80x24, 120x40 and 200x60.
 const SIZES: [(u16, u16); 3] = [(80, 21), (120, 37), (200, 57)];
@@ -197,4 +200,182 @@ fn before_anything_was_stopped() {
     let mut page = Shutdown::default();
     page.select(&Made { number: 2 }.id(), &stage.scene());
     insta::assert_snapshot!("nothing_of_one_80", stage.screen(&mut page, (80, 21)));
+}
+
+/// Two that ended and one that goes on, the newest first in the list.
+fn three() -> Stage {
+    let mut events = merged(dropped(2, "before", None, 5_000), tree(3, "after", None, 50_000));
+    events = merged(events, dropped(4, "now", None, 60_000));
+    until(events, 70_000)
+}
+
+fn line<'a>(screen: &'a str, with: &str) -> &'a str {
+    screen.lines().find(|line| line.contains(with)).unwrap_or_else(|| panic!("no {with:?} in\n{screen}"))
+}
+
+#[test]
+fn from_stop_to_stop() {
+    let stage = three();
+    let mut page = Shutdown::default();
+    let heading = |page: &mut Shutdown| {
+        let screen = stage.screen(page, (80, 21));
+        screen.lines().nth(4).map(str::to_owned).unwrap_or_default()
+    };
+    assert!(heading(&mut page).contains("STOPPING  now"));
+    stage.press(&mut page, "j");
+    assert!(heading(&mut page).contains("NOT FORWARDED  after"));
+    stage.press(&mut page, "Down j j");
+    assert!(heading(&mut page).contains("SIGTERM DROPPED  before"), "the last one stays the last");
+    stage.press(&mut page, "g");
+    assert!(heading(&mut page).contains("now"));
+    stage.press(&mut page, "G k");
+    assert!(heading(&mut page).contains("after"));
+    // a click on the list, a click on the picture
+    assert_eq!(stage.click(&mut page, 4, 2), Effect::Draw);
+    assert!(heading(&mut page).contains("before"));
+    assert_eq!(stage.click(&mut page, 40, 6), Effect::Draw);
+    assert!(matches!(page.cursor, Some(Cursor::At(_))));
+    // back: the cursor, then the newest again, then it is for somebody else
+    stage.press(&mut page, "Esc");
+    assert_eq!(page.cursor, None);
+    stage.press(&mut page, "Esc");
+    assert!(heading(&mut page).contains("now"));
+    assert_eq!(stage.press(&mut page, "Esc"), Effect::Pass);
+    assert_eq!(stage.press(&mut page, "x"), Effect::Pass);
+}
+
+#[test]
+fn a_stop_that_is_looked_at_stays_when_it_ends() {
+    let events = dropped(4, "now", None, 60_000);
+    let mut stage = until(events.clone(), 70_000);
+    let mut page = Shutdown::default();
+    stage.screen(&mut page, (80, 21));
+    stage.press(&mut page, "j");
+    let focus = page.focus.clone();
+    assert!(matches!(focus, Focus::Stop(_)));
+    events.into_iter().filter(|event| event.0 > at(70_000)).for_each(|event| stage.take(event));
+    let screen = stage.screen(&mut page, (80, 21));
+    assert!(screen.contains("SIGTERM DROPPED  now"), "{screen}");
+    assert_eq!(page.focus, focus);
+}
+
+#[test]
+fn along_the_axis() {
+    let stage = Stage::made(tree(2, "queue", None, 5_000));
+    let mut page = Shutdown::default();
+    stage.screen(&mut page, (80, 21));
+    let mut told = |keys: &str| {
+        stage.press(&mut page, keys);
+        let screen = stage.screen(&mut page, (80, 21));
+        // the line between the legend and the sentences
+        let legend = screen.lines().position(|line| line.contains("SIGTERM caught")).expect("a legend");
+        screen.lines().nth(legend + 1).map(|line| line.trim_matches(['"', ' ']).to_owned()).unwrap_or_default()
+    };
+    assert!(told("Home").starts_with("0 ms runc 90 sent SIGTERM to supervisord"), "{}", told("Home"));
+    assert!(told("Home").contains("and 2 more") || told("Home").contains("caught"));
+    assert!(told("L").starts_with("2 ms supervisord 200001 (PID 1) passed SIGTERM on"));
+    assert!(told("L").starts_with("4 ms sh 200008 (ns 8) killed by SIGTERM"));
+    assert!(told("S-Right").starts_with("1.50 s supervisord 200001 (PID 1) exited with code 0"));
+    assert!(told("L").starts_with("1.50 s with PID 1 gone the kernel killed gunicorn"));
+    assert!(told("H H").starts_with("4 ms"));
+    // from the mark at the left edge to the right, column by column
+    assert!(told("l").contains("left; 4 processes running"), "{}", told("h"));
+    assert!(told("Home h h").starts_with("0 ms"));
+    // beyond the last mark is the end
+    assert!(told("End").starts_with("1.50 s"));
+    assert!(told("L L l l").starts_with("1.50 s"));
+    insta::assert_snapshot!("cursor_80", {
+        stage.press(&mut page, "Home l l l");
+        stage.screen(&mut page, (80, 21))
+    });
+}
+
+#[test]
+fn two_are_compared() {
+    let stage = three();
+    let mut page = Shutdown::default();
+    stage.screen(&mut page, (80, 21));
+    assert!(matches!(stage.press(&mut page, "c"), Effect::Say(_)), "it goes on");
+    assert_eq!(page.marked, None);
+    stage.press(&mut page, "j c");
+    assert!(page.marked.is_some());
+    assert!(line(&stage.screen(&mut page, (80, 21)), " after").contains("c✖"), "marked in the list");
+    stage.press(&mut page, "c");
+    assert_eq!(page.marked, None, "the same again takes the mark away");
+    stage.press(&mut page, "c j c");
+    insta::assert_snapshot!("compare_80", stage.screen(&mut page, (80, 21)));
+    insta::assert_snapshot!("compare_120", stage.screen(&mut page, (120, 37)));
+    stage.press(&mut page, "Esc");
+    assert_eq!(page.mode, Mode::Both);
+}
+
+#[test]
+fn alone_and_in_words() {
+    let stage = three();
+    let mut page = Shutdown::default();
+    stage.press(&mut page, "Enter");
+    insta::assert_snapshot!("alone_80", stage.screen(&mut page, (80, 21)));
+    stage.press(&mut page, "e");
+    insta::assert_snapshot!("words_going_on_80", stage.screen(&mut page, (80, 21)));
+    stage.press(&mut page, "j");
+    insta::assert_snapshot!("words_80", stage.screen(&mut page, (80, 21)));
+    stage.press(&mut page, "PgDn");
+    assert!(stage.screen(&mut page, (80, 21)).contains('↑'));
+    stage.press(&mut page, "e");
+    assert_eq!(page.mode, Mode::Both);
+}
+
+#[test]
+fn what_is_written_down() {
+    let stage = three();
+    let mut page = Shutdown::default();
+    let Effect::Copy(so_far) = stage.press(&mut page, "y") else { panic!("nothing was copied") };
+    assert!(so_far.starts_with("### STOPPING: now") && !so_far.contains("Verdict"), "{so_far}");
+    assert!(matches!(stage.press(&mut page, "J"), Effect::Say(_)), "no JSON before it is over");
+    let Effect::Save(file, text) = stage.press(&mut page, "j w") else { panic!("nothing was saved") };
+    assert_eq!(file.to_str(), Some("tracer-after-not-forwarded-20261121T140350Z.md"));
+    assert!(text.contains("```text") && text.contains("NOT FORWARDED"), "{text}");
+    let Effect::Save(_, json) = stage.press(&mut page, "J") else { panic!("nothing was saved") };
+    assert!(json.contains("\"verdict\":\"not-forwarded\""), "{json}");
+}
+
+/// Colours, where they carry meaning: each of these must also differ by shape or by word.
+#[test]
+fn colours_say_what_shapes_say() {
+    let mut stage = three();
+    stage.theme.colors = Colors::Sixteen;
+    let mut page = Shutdown::default();
+    let terminal = stage.terminal(&mut page, (80, 21));
+    let buffer = terminal.backend().buffer();
+    let color = |symbol: &str| buffer.content().iter().find(|cell| cell.symbol() == symbol).map(|cell| cell.fg);
+    assert_eq!(color("⊘"), Some(Color::Red));
+    assert_eq!(color("█"), Some(Color::Green), "a third is used");
+    stage.wait_until(60_000 + 20_000);
+    let terminal = stage.terminal(&mut page, (80, 21));
+    let used = terminal.backend().buffer().content().iter().find(|cell| cell.symbol() == "█").map(|cell| cell.fg);
+    assert_eq!(used, Some(Color::Yellow), "two thirds are used");
+    stage.theme.colors = Colors::None;
+    let terminal = stage.terminal(&mut page, (80, 21));
+    assert!(
+        terminal.backend().buffer().content().iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset)
+    );
+}
+
+/// A kill from the host, a countdown that is over, a grace period that nobody knows.
+#[test]
+fn countdowns() {
+    let mut stage = until(dropped(2, "app", None, 5_000), 6_000);
+    let heading = |stage: &Stage| {
+        let screen = stage.screen(&mut Shutdown::default(), (80, 21));
+        line(&screen, "STOPPING  app").trim_matches('"').split("  ").last().unwrap_or_default().trim().to_owned()
+    };
+    assert_eq!(heading(&stage), "29.0 s left of 30 s");
+    stage.wait_until(34_950);
+    assert_eq!(heading(&stage), "0.0 s left of 30 s");
+    stage.wait_until(36_200);
+    assert_eq!(heading(&stage), "1.2 s over the 30 s");
+    let made = Made { number: 7 };
+    let mut events = made.found("app", None, None, "sh");
+    events.push(signal(5_000, Signal::TERM, made.task(1, "sh"), Made::runc(), Handler::Default));
+    assert_eq!(heading(&until(events, 7_500)), "2.5 s so far");
 }
