@@ -341,6 +341,8 @@ impl App {
             Some(_) => None,
             None => Some(Box::new(Frozen { node: moment.node.clone(), now: moment.now, shown: self.shown.clone() })),
         };
+        let paused = self.frozen.is_some();
+        self.pages.iter_mut().for_each(|page| page.pause(paused));
     }
 
     fn to_page(&mut self, input: Input, moment: &Moment<'_>) -> Effect {

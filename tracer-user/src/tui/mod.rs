@@ -23,3 +23,6 @@ pub mod screen;
 pub mod terminal;
 pub mod theme;
 pub mod typing;
+
+#[cfg(test)]
+mod stand;

@@ -75,13 +75,20 @@ pub struct Containers {
     folded: HashSet<String>,
     filter: Typing,
     rates: Rates,
+    /// As they were when the view was paused.
+    paused: Option<Rates>,
 }
 
 impl Containers {
     fn rows<'a>(&self, scene: &Scene<'a>) -> Vec<Row<'a>> {
         let wanted =
             Wanted { sort: self.sort, reversed: self.reversed, filter: self.filter.text(), folded: &self.folded };
-        rows(scene, &self.rates, &wanted)
+        rows(scene, self.rates(), &wanted)
+    }
+
+    /// The rates to show.
+    fn rates(&self) -> &Rates {
+        self.paused.as_ref().unwrap_or(&self.rates)
     }
 
     /// The lines, with the choice where the chosen one is now.
@@ -200,6 +207,10 @@ impl Page for Containers {
 
     fn reset(&mut self) {
         self.rates.clear();
+    }
+
+    fn pause(&mut self, paused: bool) {
+        self.paused = paused.then(|| self.rates.clone());
     }
 
     fn input(&mut self, input: Input, scene: &Scene<'_>) -> Effect {
