@@ -203,6 +203,11 @@ impl App {
         self.notice = None;
     }
 
+    /// Another look.
+    pub fn set_theme(&mut self, theme: Theme) {
+        self.theme = theme;
+    }
+
     /// The page that is open.
     #[must_use]
     pub const fn page(&self) -> PageKind {

@@ -147,7 +147,7 @@ fn losses_are_in_the_header_whatever_is_paused() {
     let buffer = stand.buffer((120, 40));
     let cell = stand::find(&buffer, "LOST").expect("the losses are shown");
     assert_eq!((cell.fg, cell.bg), (Color::White, Color::Red));
-    stand.player.app.theme = PLAIN;
+    stand.player.app.set_theme(PLAIN);
     let buffer = stand.buffer((120, 40));
     let cell = stand::find(&buffer, "LOST").expect("the losses are shown");
     assert!(cell.modifier.contains(Modifier::REVERSED | Modifier::BOLD));

@@ -40,23 +40,18 @@ enum Action {
 }
 
 const KEYS: [Binding<Action>; 7] = [
-    Binding::new("Enter", "open its shutdown, or fold", &[Key::Code(KeyCode::Enter)], &[Action::Open]),
+    Binding::new("Enter", "open, or fold", &[Key::Code(KeyCode::Enter)], &[Action::Open]),
     Binding::new("/", "filter", &[Key::Char('/')], &[Action::Filter]),
-    Binding::new(
-        "s S",
-        "sort by another, the other way",
-        &[Key::Char('s'), Key::Char('S')],
-        &[Action::Sort, Action::Reverse],
-    ),
+    Binding::new("s S", "sort, reverse", &[Key::Char('s'), Key::Char('S')], &[Action::Sort, Action::Reverse]),
     Binding::new(
         "h l ← →",
-        "fold, unfold a pod",
+        "fold, unfold",
         &[Key::Char('h'), Key::Char('l'), Key::Code(KeyCode::Left), Key::Code(KeyCode::Right)],
         &[Action::Fold, Action::Unfold, Action::Fold, Action::Unfold],
     ),
     Binding::new("z", "fold all pods, or none", &[Key::Char('z')], &[Action::FoldAll]),
     Binding::new("Esc", "no filter", &[Key::Code(KeyCode::Esc)], &[Action::Drop]),
-    Binding::new("click", "choose; again: open", &[], &[]),
+    Binding::new("click", "choose, again: open", &[], &[]),
 ];
 
 const HELP: [Help; 10] = {

@@ -10,7 +10,7 @@ use super::rates::{Rates, SECONDS};
 use super::rows::{Entry, Row, Sort, State};
 use crate::event::PodName;
 use crate::model::Stop;
-use crate::output::line::{Paint, fit, width, wrap};
+use crate::output::line::{Paint, fit, wrap};
 use crate::output::words::Detail;
 use crate::output::{block, words};
 use crate::tui::scene::{Budget, Scene};
@@ -64,8 +64,8 @@ impl Column {
             Self::First => (12, 24),
             Self::OnStop => (7, 7),
             Self::Processes | Self::Zombies => (4, 5),
-            Self::Signals => (8, SECONDS as u16),
-            Self::State => (17, 22),
+            Self::Signals => (7, SECONDS as u16),
+            Self::State => (18, 22),
             Self::Age => (4, 4),
         }
     }
@@ -364,7 +364,7 @@ fn sentences(row: Option<&Row<'_>>, buffer: &mut Buffer, area: Rect, scene: &Sce
         if part.len() > limit {
             part.truncate(limit);
             if let Some((_, _, last)) = part.last_mut() {
-                *last = fit(&format!("{last} {}", " ".repeat(room)), width(last) + 2, glyphs).into_owned();
+                *last = fit(&format!("{last} {}", glyphs.cut), room, glyphs).into_owned();
             }
         }
         part
