@@ -203,6 +203,11 @@ impl App {
         self.notice = None;
     }
 
+    /// Another look.
+    pub fn set_theme(&mut self, theme: Theme) {
+        self.theme = theme;
+    }
+
     /// The page that is open.
     #[must_use]
     pub const fn page(&self) -> PageKind {
@@ -341,6 +346,8 @@ impl App {
             Some(_) => None,
             None => Some(Box::new(Frozen { node: moment.node.clone(), now: moment.now, shown: self.shown.clone() })),
         };
+        let paused = self.frozen.is_some();
+        self.pages.iter_mut().for_each(|page| page.pause(paused));
     }
 
     fn to_page(&mut self, input: Input, moment: &Moment<'_>) -> Effect {

@@ -30,4 +30,6 @@ pub mod theme;
 pub mod typing;
 
 #[cfg(test)]
+mod stand;
+#[cfg(test)]
 mod testing;

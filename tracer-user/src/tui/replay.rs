@@ -72,8 +72,8 @@ impl Player {
         let shown = |id: &str| player.pipeline.gate.is_wanted(id);
         let ended = player.pipeline.node.terminations().map(|ended| ended.container.id.clone());
         if let Some(container) = ended.filter(|id| shown(id)).last() {
-            let moment = Moment { node: &player.pipeline.node, now: player.now, clock };
-            player.app.turn(PageKind::Shutdown, Some(&container), &moment);
+            let (app, moment) = player.app_and_moment();
+            app.turn(PageKind::Shutdown, Some(&container), &moment);
         }
         Ok(player)
     }
@@ -84,10 +84,21 @@ impl Player {
         &self.pipeline
     }
 
-    /// The moment to draw.
+    /// The position.
     #[must_use]
-    pub const fn moment(&self) -> Moment<'_> {
-        Moment { node: &self.pipeline.node, now: self.now, clock: self.clock }
+    pub const fn now(&self) -> BootNs {
+        self.now
+    }
+
+    /// The end.
+    #[must_use]
+    pub const fn last(&self) -> BootNs {
+        self.last
+    }
+
+    /// What is on the screen, and the moment to draw.
+    pub const fn app_and_moment(&mut self) -> (&mut App, Moment<'_>) {
+        (&mut self.app, Moment { node: &self.pipeline.node, now: self.now, clock: self.clock })
     }
 
     /// Moves.
@@ -167,17 +178,19 @@ impl Player {
             if mark {
                 self.marks.extend(changes.iter().map(|change| change.at));
             }
-            let moment = Moment { node: &self.pipeline.node, now: self.now, clock: self.clock };
-            self.app.take(&changes, &moment);
+            let (app, moment) = self.app_and_moment();
+            app.take(&changes, &moment);
             if batch == 0 {
                 return Ok(());
             }
         }
     }
 
-    fn playback(&self) -> Playback {
+    /// Shows in the header where in the recording this is.
+    pub fn tell_position(&mut self) {
         let ms = |at: BootNs| at.ms_since(self.first);
-        Playback { at_ms: ms(self.now), of_ms: ms(self.last), playing: self.playing.is_some() }
+        let playback = Playback { at_ms: ms(self.now), of_ms: ms(self.last), playing: self.playing.is_some() };
+        self.app.set_playback(playback);
     }
 
     /// Shows it until the person quits or a signal ends it.
@@ -202,15 +215,15 @@ impl Player {
                 self.advance()?;
                 screen.schedule();
             }
-            self.app.set_playback(self.playback());
+            self.tell_position();
             sink.deliver().await?;
             let woken = tokio::select! {
                 biased;
                 () = interrupt.wait() => return Ok(()),
                 woken = screen.wait() => woken?,
             };
-            let moment = Moment { node: &self.pipeline.node, now: self.now, clock: self.clock };
-            match screen.step(woken, &mut self.app, &moment, sink).await? {
+            let (app, moment) = self.app_and_moment();
+            match screen.step(woken, app, &moment, sink).await? {
                 Left::Nothing => {}
                 Left::Seek(seek) => self.seek(seek)?,
                 Left::Quit => return Ok(()),

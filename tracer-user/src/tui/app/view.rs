@@ -41,7 +41,8 @@ impl App {
         let state = state(self.frozen.is_some(), self.playback, &scene);
         let mut right = Vec::new();
         if lost > 0 {
-            right.push(Span::styled(format!(" LOST {lost} EVENTS "), self.theme.style(Tone::BadBar)));
+            let events = if area.width < 100 { "" } else { " EVENTS" };
+            right.push(Span::styled(format!(" LOST {lost}{events} "), self.theme.style(Tone::BadBar)));
             right.push(Span::raw(" "));
         }
         let tone = if self.frozen.is_some() { Tone::Selected } else { Tone::Strong };
@@ -177,9 +178,12 @@ fn state(paused: bool, playback: Option<Playback>, scene: &Scene<'_>) -> String 
     }
 }
 
+/// How many there are, and of how many it is still known how they went.
 fn count(scene: &Scene<'_>, theme: &Theme) -> Span<'static> {
-    let count = scene.containers().filter(|(_, container)| container.gone.is_none()).count();
-    Span::styled(format!("{count} container{}", if count == 1 { "" } else { "s" }), theme.style(Tone::Dim))
+    let (gone, present): (Vec<_>, Vec<_>) = scene.containers().partition(|(_, container)| container.gone.is_some());
+    let plural = if present.len() == 1 { "" } else { "s" };
+    let gone = if gone.is_empty() { String::new() } else { format!(", {} gone", gone.len()) };
+    Span::styled(format!("{} container{plural}{gone}", present.len()), theme.style(Tone::Dim))
 }
 
 /// How many stop, and which of them has the least time left.

@@ -40,23 +40,18 @@ enum Action {
 }
 
 const KEYS: [Binding<Action>; 7] = [
-    Binding::new("Enter", "open its shutdown, or fold", &[Key::Code(KeyCode::Enter)], &[Action::Open]),
+    Binding::new("Enter", "open, or fold", &[Key::Code(KeyCode::Enter)], &[Action::Open]),
     Binding::new("/", "filter", &[Key::Char('/')], &[Action::Filter]),
-    Binding::new(
-        "s S",
-        "sort by another, the other way",
-        &[Key::Char('s'), Key::Char('S')],
-        &[Action::Sort, Action::Reverse],
-    ),
+    Binding::new("s S", "sort, reverse", &[Key::Char('s'), Key::Char('S')], &[Action::Sort, Action::Reverse]),
     Binding::new(
         "h l ← →",
-        "fold, unfold a pod",
+        "fold, unfold",
         &[Key::Char('h'), Key::Char('l'), Key::Code(KeyCode::Left), Key::Code(KeyCode::Right)],
         &[Action::Fold, Action::Unfold, Action::Fold, Action::Unfold],
     ),
     Binding::new("z", "fold all pods, or none", &[Key::Char('z')], &[Action::FoldAll]),
     Binding::new("Esc", "no filter", &[Key::Code(KeyCode::Esc)], &[Action::Drop]),
-    Binding::new("click", "choose; again: open", &[], &[]),
+    Binding::new("click", "choose, again: open", &[], &[]),
 ];
 
 const HELP: [Help; 10] = {
@@ -75,13 +70,20 @@ pub struct Containers {
     folded: HashSet<String>,
     filter: Typing,
     rates: Rates,
+    /// As they were when the view was paused.
+    paused: Option<Rates>,
 }
 
 impl Containers {
     fn rows<'a>(&self, scene: &Scene<'a>) -> Vec<Row<'a>> {
         let wanted =
             Wanted { sort: self.sort, reversed: self.reversed, filter: self.filter.text(), folded: &self.folded };
-        rows(scene, &self.rates, &wanted)
+        rows(scene, self.rates(), &wanted)
+    }
+
+    /// The rates to show.
+    fn rates(&self) -> &Rates {
+        self.paused.as_ref().unwrap_or(&self.rates)
     }
 
     /// The lines, with the choice where the chosen one is now.
@@ -200,6 +202,10 @@ impl Page for Containers {
 
     fn reset(&mut self) {
         self.rates.clear();
+    }
+
+    fn pause(&mut self, paused: bool) {
+        self.paused = paused.then(|| self.rates.clone());
     }
 
     fn input(&mut self, input: Input, scene: &Scene<'_>) -> Effect {

@@ -103,6 +103,9 @@ pub trait Page {
     /// Forgets what [`Self::take`] took in: a recording is folded anew from its beginning. What the person chose stays.
     fn reset(&mut self) {}
 
+    /// The view is paused, or goes on. While it is paused the scene stands still, and so must what [`Self::take`] took in.
+    fn pause(&mut self, _paused: bool) {}
+
     /// When what it shows changes by itself, without any news: an age, a rate. `None` when it never does. While a stop
     /// goes on all is drawn ten times a second anyway.
     fn next(&self, _scene: &Scene<'_>) -> Option<BootNs> {

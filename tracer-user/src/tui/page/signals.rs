@@ -59,7 +59,7 @@ const HELP: [Help; 11] = {
 };
 
 /// The page.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Signals {
     history: History,
     /// Numbers of the changes that the filter lets pass, in order.
@@ -70,31 +70,19 @@ pub struct Signals {
     /// Number of the chosen change, unless the newest is.
     chosen: Option<u64>,
     details: bool,
-}
-
-impl Default for Signals {
-    fn default() -> Self {
-        Self {
-            history: History::default(),
-            listed: VecDeque::new(),
-            filter: Filter::default(),
-            typing: Typing::default(),
-            list: List::default(),
-            chosen: None,
-            details: false,
-        }
-    }
+    /// The view is paused: this number and those after it came later.
+    paused: Option<u64>,
 }
 
 impl Signals {
     /// How many of the listed changes are to be seen: while paused those that came later are not.
-    fn seen(&self, scene: &Scene<'_>) -> usize {
-        self.listed.partition_point(|number| self.history.get(*number).is_none_or(|change| change.at <= scene.now))
+    fn seen(&self) -> usize {
+        self.paused.map_or(self.listed.len(), |paused| self.listed.partition_point(|number| *number < paused))
     }
 
     /// Puts the choice where the chosen change is now, and returns how many lines there are.
-    fn settle(&mut self, scene: &Scene<'_>) -> usize {
-        let seen = self.seen(scene);
+    fn settle(&mut self) -> usize {
+        let seen = self.seen();
         let last = seen.saturating_sub(1);
         self.list.selected = match self.chosen {
             None => last,
@@ -109,8 +97,8 @@ impl Signals {
     }
 
     /// The chosen change.
-    fn current(&mut self, scene: &Scene<'_>) -> Option<&Change> {
-        self.settle(scene);
+    fn current(&mut self) -> Option<&Change> {
+        self.settle();
         self.history.get(*self.listed.get(self.list.selected)?)
     }
 
@@ -125,12 +113,12 @@ impl Signals {
         listed.extend(history.iter().filter(|(_, change)| filter.passes(change)).map(|(number, _)| number));
     }
 
-    fn key(&mut self, key: KeyEvent, scene: &Scene<'_>) -> Effect {
+    fn key(&mut self, key: KeyEvent) -> Effect {
         match self.typing.key(key) {
             Typed::Nothing if self.typing.is_active() => {}
             Typed::Nothing => {
                 if let Some(action) = keys::find(&KEYS, key) {
-                    self.act(action, scene);
+                    self.act(action);
                     return Effect::Draw;
                 }
             }
@@ -143,7 +131,7 @@ impl Signals {
             }
         }
         let Some(to) = keys::find(&MOVES, key) else { return Effect::Pass };
-        let seen = self.settle(scene);
+        let seen = self.settle();
         self.list.go(to, seen);
         let down = matches!(to, Move::Down | Move::PageDown);
         let stays = self.is_following() && down;
@@ -151,11 +139,11 @@ impl Signals {
         Effect::Draw
     }
 
-    fn act(&mut self, action: Action, scene: &Scene<'_>) {
+    fn act(&mut self, action: Action) {
         match action {
             Action::Details => self.details = !self.details,
             Action::Follow => {
-                self.settle(scene);
+                self.settle();
                 self.choose(!self.is_following());
             }
             Action::Filter => self.typing.begin(),
@@ -167,12 +155,12 @@ impl Signals {
             Action::Outcome => self.filter.turn_outcome(),
             Action::Everything => self.filter.everything = !self.filter.everything,
             Action::Container => {
-                let current = self.current(scene).and_then(|change| container_of(&change.news));
+                let current = self.current().and_then(|change| container_of(&change.news));
                 let id = current.map(|container| container.id.clone());
                 self.filter.container = if self.filter.container.is_some() { None } else { id };
             }
             Action::Signal => {
-                let current = self.current(scene).and_then(|change| match &change.news {
+                let current = self.current().and_then(|change| match &change.news {
                     News::Signal(news) => Some(news.signal),
                     News::Deliver(news) => Some(news.signal),
                     _ => None,
@@ -211,11 +199,15 @@ impl Page for Signals {
         self.chosen = None;
     }
 
-    fn input(&mut self, input: Input, scene: &Scene<'_>) -> Effect {
+    fn pause(&mut self, paused: bool) {
+        self.paused = paused.then(|| self.history.next());
+    }
+
+    fn input(&mut self, input: Input, _scene: &Scene<'_>) -> Effect {
         match input {
-            Input::Key(key) => self.key(key, scene),
+            Input::Key(key) => self.key(key),
             Input::Mouse(mouse) => {
-                let seen = self.settle(scene);
+                let seen = self.settle();
                 let clicked = self.list.mouse(mouse, seen);
                 match clicked {
                     Clicked::Nothing => return Effect::Pass,

@@ -10,7 +10,7 @@ use super::rates::{Rates, SECONDS};
 use super::rows::{Entry, Row, Sort, State};
 use crate::event::PodName;
 use crate::model::Stop;
-use crate::output::line::{Paint, fit, width, wrap};
+use crate::output::line::{Paint, fit, wrap};
 use crate::output::words::Detail;
 use crate::output::{block, words};
 use crate::tui::scene::{Budget, Scene};
@@ -19,7 +19,7 @@ use crate::tui::theme::{Theme, Tone};
 /// Columns of the cursor and of what marks a group.
 const LEFT: u16 = 1;
 /// Names get this much at least.
-const NAME: u16 = 15;
+const NAME: u16 = 16;
 /// Pages that are lower have no room for sentences about the chosen line.
 const WITH_SENTENCES: u16 = 14;
 /// Lines of them: a rule, what happened, what to change.
@@ -64,8 +64,8 @@ impl Column {
             Self::First => (12, 24),
             Self::OnStop => (7, 7),
             Self::Processes | Self::Zombies => (4, 5),
-            Self::Signals => (8, SECONDS as u16),
-            Self::State => (17, 22),
+            Self::Signals => (7, SECONDS as u16),
+            Self::State => (18, 22),
             Self::Age => (4, 4),
         }
     }
@@ -119,7 +119,7 @@ pub(super) fn page(
     theme: &Theme,
 ) {
     let columns = layout(area.width);
-    let draw = Draw { columns: &columns, rates: &page.rates, scene, theme };
+    let draw = Draw { columns: &columns, rates: page.paused.as_ref().unwrap_or(&page.rates), scene, theme };
     let typing = page.filter.is_active() || !page.filter.text().is_empty();
     let below = if area.height >= WITH_SENTENCES { SENTENCES } else { 0 };
     let list = Rect { y: area.y + 1, height: area.height.saturating_sub(1 + below + u16::from(typing)), ..area };
@@ -364,7 +364,7 @@ fn sentences(row: Option<&Row<'_>>, buffer: &mut Buffer, area: Rect, scene: &Sce
         if part.len() > limit {
             part.truncate(limit);
             if let Some((_, _, last)) = part.last_mut() {
-                *last = fit(&format!("{last} {}", " ".repeat(room)), width(last) + 2, glyphs).into_owned();
+                *last = fit(&format!("{last} {}", glyphs.cut), room, glyphs).into_owned();
             }
         }
         part
@@ -432,7 +432,7 @@ mod tests {
 
     #[test]
     fn columns_fill_the_line_and_give_way_in_order() {
-        for (total, count) in [(200, 8), (120, 8), (80, 8), (79, 7), (60, 5), (40, 2)] {
+        for (total, count) in [(200, 8), (120, 8), (80, 8), (79, 7), (60, 4), (40, 2)] {
             let columns = layout(total);
             let used = LEFT + columns.iter().map(|(_, width)| width + 1).sum::<u16>() - 1;
             assert!(used <= total, "{total}: {used}");

@@ -10,7 +10,7 @@ pub(super) const SECONDS: usize = 60;
 const KEPT: usize = 1_024;
 
 /// By container id. Memory: 136 bytes and the id for each container that was sent a signal.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Rates(HashMap<String, Rate>);
 
 /// Signals in each of the last seconds.

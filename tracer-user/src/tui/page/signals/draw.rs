@@ -19,11 +19,10 @@ const LABEL: u16 = 10;
 const DETAILS: u16 = 14;
 
 pub(super) fn page(page: &mut Signals, frame: &mut Frame<'_>, area: Rect, scene: &Scene<'_>, theme: &Theme) {
-    let seen = page.settle(scene);
+    let seen = page.settle();
     let buffer = frame.buffer_mut();
     head(page, seen, buffer, Rect { height: 1, ..area }, scene, theme);
-    let told =
-        if page.details { page.current(scene).map(|change| details(change, scene, theme.glyphs())) } else { None };
+    let told = if page.details { page.current().map(|change| details(change, scene, theme.glyphs())) } else { None };
     let below = told.as_ref().map_or(0, |_| DETAILS.min(area.height / 2));
     let list = Rect { y: area.y + 1, height: area.height - 1 - below, ..area };
     let style = Style { color: theme.colors == Colors::Sixteen, ascii: theme.ascii };

@@ -31,7 +31,12 @@ impl History {
             self.bytes -= weight(&oldest);
             self.first += 1;
         }
-        self.first + self.entries.len() as u64 - 1
+        self.next() - 1
+    }
+
+    /// Number of the next that comes.
+    pub(super) fn next(&self) -> u64 {
+        self.first + self.entries.len() as u64
     }
 
     pub(super) fn get(&self, number: u64) -> Option<&Change> {
@@ -51,8 +56,9 @@ impl History {
         (self.first..).zip(&self.entries)
     }
 
+    /// None is kept; numbers go on.
     pub(super) fn clear(&mut self) {
-        *self = Self::default();
+        *self = Self { first: self.next(), ..Self::default() };
     }
 }
 
