@@ -22,7 +22,7 @@ struct Args {
     #[arg(long, default_value_t = 100)]
     columns: u16,
     /// Lines of the screen
-    #[arg(long, default_value_t = 28)]
+    #[arg(long, default_value_t = 31)]
     lines: u16,
     /// So long after the first sign of the first stop, ms [default: when all is over]
     #[arg(long)]

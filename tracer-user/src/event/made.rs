@@ -67,13 +67,13 @@ impl Made {
         };
         vec![
             Event(at(1), What::Cgroup(found)),
-            self.seen(1, self.task(1, pid_1), Self::runc()),
+            Self::seen(1, self.task(1, pid_1), Self::runc()),
             Event(at(1), What::Described(described)),
         ]
     }
 
     /// A process is there.
-    pub(crate) fn seen(self, ms: u64, task: Task, parent: Task) -> Event {
+    pub(crate) fn seen(ms: u64, task: Task, parent: Task) -> Event {
         let seen = ProcessSeen {
             task,
             parent,

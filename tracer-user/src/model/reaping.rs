@@ -155,7 +155,9 @@ mod tests {
         events.push(figures(2_000, made, 100, Some(200)));
         events.sort_by_key(|event| event.0);
         let mut node = Node::new();
-        events.iter().for_each(|event| node.apply(event));
+        for event in &events {
+            node.apply(event);
+        }
         node.tick(at(now));
         let key = node.containers().next().map(|(key, _)| key).expect("it is there");
         node.reaping(key, at(now)).expect("there are some")

@@ -68,9 +68,8 @@ impl Step {
     pub(crate) fn from(self, chosen: Option<usize>, len: usize) -> Option<usize> {
         let last = len.checked_sub(1)?;
         Some(match (self, chosen) {
-            (Self::First, _) | (Self::Next, None) => 0,
+            (Self::First, _) | (Self::Next | Self::Previous, None) => 0,
             (Self::Last, _) => last,
-            (Self::Previous, None) => 0,
             (Self::Next, Some(at)) => (at + 1).min(last),
             (Self::Previous, Some(at)) => at.saturating_sub(1).min(last),
         })

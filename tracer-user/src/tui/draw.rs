@@ -22,12 +22,12 @@ pub(crate) fn text(buffer: &mut Buffer, area: Rect, (x, y): (usize, usize), text
 }
 
 /// The same for a line made of pieces.
-pub(crate) fn line(buffer: &mut Buffer, area: Rect, (x, y): (usize, usize), line: &Line, theme: &Theme) -> usize {
+pub(crate) fn line(buffer: &mut Buffer, area: Rect, (x, y): (usize, usize), line: &Line, theme: Theme) -> usize {
     line.pieces().iter().fold(x, |x, (paint, piece)| text(buffer, area, (x, y), piece, theme.paint(*paint)))
 }
 
 /// Lines below each other, from the one after the first `skipped` on.
-pub(crate) fn lines(buffer: &mut Buffer, area: Rect, all: &[Line], skipped: usize, theme: &Theme) {
+pub(crate) fn lines(buffer: &mut Buffer, area: Rect, all: &[Line], skipped: usize, theme: Theme) {
     for (y, one) in all.iter().skip(skipped).take(usize::from(area.height)).enumerate() {
         line(buffer, area, (0, y), one, theme);
     }
@@ -41,7 +41,7 @@ pub(crate) fn tint(buffer: &mut Buffer, area: Rect, y: usize, style: Style) {
 }
 
 /// A rule over the whole width with a title in it.
-pub(crate) fn rule(buffer: &mut Buffer, area: Rect, y: usize, title: &str, theme: &Theme) {
+pub(crate) fn rule(buffer: &mut Buffer, area: Rect, y: usize, title: &str, theme: Theme) {
     let bar = |columns: usize| theme.glyphs().thin_rule.to_string().repeat(columns);
     let mut x = 0;
     if !title.is_empty() {
@@ -52,7 +52,7 @@ pub(crate) fn rule(buffer: &mut Buffer, area: Rect, y: usize, title: &str, theme
 }
 
 /// A vertical rule at column `x`.
-pub(crate) fn wall(buffer: &mut Buffer, area: Rect, x: usize, theme: &Theme) {
+pub(crate) fn wall(buffer: &mut Buffer, area: Rect, x: usize, theme: Theme) {
     let trunk = theme.glyphs().trunk.to_string();
     for y in 0..usize::from(area.height) {
         text(buffer, area, (x, y), &trunk, theme.style(Tone::Dim));
@@ -60,7 +60,7 @@ pub(crate) fn wall(buffer: &mut Buffer, area: Rect, x: usize, theme: &Theme) {
 }
 
 /// At the right edge: how many lines are above and below what is visible.
-pub(crate) fn more(buffer: &mut Buffer, area: Rect, (first, height, all): (usize, usize, usize), theme: &Theme) {
+pub(crate) fn more(buffer: &mut Buffer, area: Rect, (first, height, all): (usize, usize, usize), theme: Theme) {
     let (up, down) = if theme.ascii { ('^', 'v') } else { ('↑', '↓') };
     let mut tell = |y: usize, told: String| {
         let x = usize::from(area.width).saturating_sub(width(&told));
@@ -94,7 +94,7 @@ pub(crate) fn panes(
     area: Rect,
     (columns, lines): (usize, usize),
     title: &str,
-    theme: &Theme,
+    theme: Theme,
 ) -> Panes {
     if area.width >= BESIDE {
         let list = left(area, columns - 1);
@@ -149,10 +149,10 @@ mod tests {
             piece.push(Paint::Bad, "one 日本語");
             piece.push(Paint::Plain, " and a long rest");
             for at in [(0, 0), (2, 1), (4, 0), (9, 0), (0, 7), (70_000, 0), (0, 70_000)] {
-                line(&mut buffer, area, at, &piece, &theme);
+                line(&mut buffer, area, at, &piece, theme);
             }
-            rule(&mut buffer, area, 1, "title of some length", &theme);
-            wall(&mut buffer, area, 1, &theme);
+            rule(&mut buffer, area, 1, "title of some length", theme);
+            wall(&mut buffer, area, 1, theme);
             tint(&mut buffer, area, 1, theme.style(Tone::Selected));
             for y in 0..4 {
                 for x in (0..12).filter(|x| !area.contains((*x, y).into())) {

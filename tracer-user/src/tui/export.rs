@@ -220,7 +220,9 @@ fn row(page: &mut String, label: &str, text: &str) {
 /// A code block that no text in it can end.
 fn code(page: &mut String, lines: &[Line]) {
     let mut text = String::new();
-    lines.iter().for_each(|line| line.write(&mut text, false));
+    for line in lines {
+        line.write(&mut text, false);
+    }
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest.max(2) + 1);
     add(page, format_args!("\n{fence}text\n{text}{fence}\n"));

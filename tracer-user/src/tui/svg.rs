@@ -113,10 +113,16 @@ impl Svg {
                 Shape::Blank => {}
                 Shape::Text => self.text(&cells[x..x + same], (x, y), look),
                 Shape::Single => {
-                    cells[x..x + same].iter().enumerate().for_each(|(n, cell)| self.single(cell, (x + n, y), look))
+                    for (n, cell) in cells[x..x + same].iter().enumerate() {
+                        self.single(cell, (x + n, y), look);
+                    }
                 }
                 Shape::Block(percent) => self.block((x, y), same, percent, look),
-                Shape::Rule(parts) => (x..x + same).for_each(|x| self.rule((x, y), parts, look)),
+                Shape::Rule(parts) => {
+                    for x in x..x + same {
+                        self.rule((x, y), parts, look);
+                    }
+                }
             }
             x += same;
         }

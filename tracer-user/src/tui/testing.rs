@@ -37,14 +37,14 @@ impl Stage {
     /// A recording up to a moment, which `until` takes from the node as soon as it can; it stays at that moment.
     pub(crate) fn recorded_until(name: &str, until: impl Fn(&Node) -> Option<BootNs>) -> Self {
         let (clock, events) = events_of(name);
-        let mut stage = Self::made(Vec::new());
+        let mut stage = Self::made(&[]);
         stage.clock = clock;
         let mut end = None;
         for event in events {
             if end.is_some_and(|end| event.0 > end) {
                 break;
             }
-            stage.take(event);
+            stage.take(&event);
             end = end.or_else(|| until(&stage.node));
         }
         stage.now = end.unwrap_or(stage.now);
@@ -53,20 +53,22 @@ impl Stage {
     }
 
     /// Events made by hand.
-    pub(crate) fn made(events: Vec<Event>) -> Self {
+    pub(crate) fn made(events: &[Event]) -> Self {
         let clock = Clock { boot_to_wall_ns: 1_795_269_780_000_000_000 };
         let theme = Theme { colors: Colors::None, ascii: false };
         let mut stage = Self { node: Node::new(), shown: HashSet::new(), now: BootNs(0), clock, theme };
-        events.into_iter().for_each(|event| stage.take(event));
+        for event in events {
+            stage.take(event);
+        }
         stage
     }
 
-    pub(crate) fn take(&mut self, event: Event) {
+    pub(crate) fn take(&mut self, event: &Event) {
         if let What::Cgroup(found) = &event.1 {
             self.shown.insert(found.container.clone());
         }
         self.now = self.now.max(event.0);
-        self.node.apply(&event);
+        self.node.apply(event);
         self.node.take_changes().for_each(drop);
     }
 

@@ -203,11 +203,11 @@ impl Page for Findings {
 
     fn badge(&self, scene: &Scene<'_>) -> Option<(String, Tone)> {
         let findings = collect::all(scene, self.order);
-        let bad = findings.iter().any(|finding| finding.is_bad());
+        let bad = findings.iter().any(Finding::is_bad);
         (!findings.is_empty()).then(|| (findings.len().to_string(), if bad { Tone::Bad } else { Tone::Warn }))
     }
 
     fn render(&mut self, frame: &mut Frame<'_>, area: Rect, scene: &Scene<'_>, theme: &Theme) {
-        self.draw(frame.buffer_mut(), area, scene, theme);
+        self.draw(frame.buffer_mut(), area, scene, *theme);
     }
 }

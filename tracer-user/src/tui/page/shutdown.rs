@@ -117,7 +117,7 @@ impl Page for Shutdown {
     }
 
     fn render(&mut self, frame: &mut Frame<'_>, area: Rect, scene: &Scene<'_>, theme: &Theme) {
-        self.draw(frame.buffer_mut(), area, scene, theme);
+        self.draw(frame.buffer_mut(), area, scene, *theme);
     }
 }
 

@@ -249,6 +249,6 @@ impl Page for Zombies {
     }
 
     fn render(&mut self, frame: &mut Frame<'_>, area: Rect, scene: &Scene<'_>, theme: &Theme) {
-        self.draw(frame.buffer_mut(), area, scene, theme);
+        self.draw(frame.buffer_mut(), area, scene, *theme);
     }
 }

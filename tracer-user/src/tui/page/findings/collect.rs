@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::event::BootNs;
-use crate::model::{Cause, Condition, ConditionKind, ContainerRef, ExitStatus, Figure, HintKind, Termination, Verdict};
+use crate::model::{
+    Cause, Condition, ConditionKind, ContainerRef, ExitStatus, Figure, HintKind, Process, Termination, Verdict,
+};
 use crate::signal::Signal;
 use crate::tui::scene::Scene;
 
@@ -120,12 +122,11 @@ fn is_worth_telling(termination: &Termination) -> bool {
 pub(super) fn all<'a>(scene: &Scene<'a>, order: Order) -> Vec<Finding<'a>> {
     let mut known: HashMap<FindingId, usize> = HashMap::new();
     let mut findings: Vec<Finding<'a>> = Vec::new();
-    let mut add = |finding: Finding<'a>| match known.get(&finding.id) {
-        Some(&index) => {
-            // both lists are told from the newest on
+    let mut add = |finding: Finding<'a>| {
+        // both lists are told from the newest on
+        if let Some(&index) = known.get(&finding.id) {
             findings[index].times += 1;
-        }
-        None => {
+        } else {
             known.insert(finding.id.clone(), findings.len());
             findings.push(finding);
         }
@@ -155,7 +156,7 @@ pub(super) fn all<'a>(scene: &Scene<'a>, order: Order) -> Vec<Finding<'a>> {
     match order {
         Order::Newest => findings.sort_by_key(|finding| (!finding.present, Reverse(finding.at))),
         Order::Worst => {
-            findings.sort_by_key(|finding| (Reverse(finding.weight()), !finding.present, Reverse(finding.at)))
+            findings.sort_by_key(|finding| (Reverse(finding.weight()), !finding.present, Reverse(finding.at)));
         }
     }
     findings
@@ -187,7 +188,7 @@ fn is_present(condition: &Condition, container: &ContainerRef, scene: &Scene<'_>
         }
         // what makes it so is still there
         ConditionKind::RespawnLoop | ConditionKind::OrphanExit | ConditionKind::DroppedSignal => {
-            container.first.and_then(|first| scene.node.processes().get(first)).is_some_and(|first| first.is_live())
+            container.first.and_then(|first| scene.node.processes().get(first)).is_some_and(Process::is_live)
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::tui::theme::{Theme, Tone};
 const LIST: usize = 48;
 
 impl Findings {
-    pub(super) fn draw(&mut self, buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, theme: &Theme) {
+    pub(super) fn draw(&mut self, buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, theme: Theme) {
         let findings = collect::all(scene, self.order);
         let Some(index) = self.index(&findings) else {
             self.drawn = Rect::default();
@@ -49,7 +49,7 @@ impl Findings {
     }
 }
 
-fn nothing(buffer: &mut Buffer, area: Rect, theme: &Theme) {
+fn nothing(buffer: &mut Buffer, area: Rect, theme: Theme) {
     let mut lines = vec![Line::default()];
     let text = "Nothing is wrong, and nothing went wrong since tracing began.";
     block::prose(&mut lines, ("Good", Paint::Good), Paint::Plain, text, usize::from(area.width), theme.glyphs());

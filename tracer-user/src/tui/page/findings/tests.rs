@@ -43,7 +43,7 @@ fn stage() -> Stage {
     events.push(exit(9_000, made.task(1, "nginx"), Made::runc(), 0));
     events.push(gone(9_010, made));
     events.sort_by_key(|event| event.0);
-    let mut stage = Stage::made(events);
+    let mut stage = Stage::made(&events);
     stage.wait_until(20_000);
     stage
 }
@@ -124,7 +124,7 @@ fn told_again_and_again_it_is_one() {
     for (at, which) in [(3_000, Signal::USR1), (4_000, Signal::USR1), (5_000, Signal::USR2)] {
         events.push(signal(at, which, first, inside, Handler::Default));
     }
-    let stage = Stage::made(events);
+    let stage = Stage::made(&events);
     let findings = collect::all(&stage.scene(), Order::Newest);
     assert_eq!(findings.iter().map(|finding| finding.times).collect::<Vec<_>>(), [1, 2]);
     assert!(stage.screen(&mut Findings::default(), (80, 21)).contains("2 times"));
@@ -132,7 +132,7 @@ fn told_again_and_again_it_is_one() {
 
 #[test]
 fn nothing_and_no_room() {
-    let empty = Stage::made(Made { number: 2 }.found("app", None, None, "node"));
+    let empty = Stage::made(&Made { number: 2 }.found("app", None, None, "node"));
     insta::assert_snapshot!("nothing_80", empty.screen(&mut Findings::default(), (80, 21)));
     assert!(matches!(empty.press(&mut Findings::default(), "y"), Effect::Say(_)));
     let mut stage = stage();

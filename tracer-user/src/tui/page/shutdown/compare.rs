@@ -100,7 +100,9 @@ mod tests {
             (fixtures::killed(), fixtures::killed()),
         ] {
             for columns in [66, 30] {
-                differences(&one, &other, columns, &UNICODE).iter().for_each(|line| line.write(&mut page, false));
+                for line in differences(&one, &other, columns, &UNICODE) {
+                    line.write(&mut page, false);
+                }
             }
         }
         insta::assert_snapshot!(page);

@@ -154,15 +154,15 @@ impl Moment<'_> {
 /// One name or two, and how many more.
 pub(super) fn names(who: &[&Party], glyphs: &Glyphs) -> String {
     let named = if who.len() == NAMED + 1 { NAMED + 1 } else { NAMED };
-    let mut names: Vec<_> = who.iter().take(named).map(|party| words::process(party, glyphs)).collect();
-    let more = who.len().saturating_sub(names.len());
-    match (more, names.pop()) {
+    let mut told: Vec<_> = who.iter().take(named).map(|party| words::process(party, glyphs)).collect();
+    let more = who.len().saturating_sub(told.len());
+    match (more, told.pop()) {
         (_, None) => "nobody".to_owned(),
-        (0, Some(only)) if names.is_empty() => only,
-        (0, Some(last)) => format!("{} and {last}", names.join(", ")),
+        (0, Some(only)) if told.is_empty() => only,
+        (0, Some(last)) => format!("{} and {last}", told.join(", ")),
         (more, Some(last)) => {
-            names.push(last);
-            format!("{} and {more} others", names.join(", "))
+            told.push(last);
+            format!("{} and {more} others", told.join(", "))
         }
     }
 }
@@ -200,6 +200,8 @@ pub(super) fn passed_on(termination: &Termination) -> PassedOn {
             sent.push((received.at, received.signal));
         }
     }
-    senders.values_mut().for_each(|sent| sent.sort_by_key(|(at, _)| *at));
+    for sent in senders.values_mut() {
+        sent.sort_by_key(|(at, _)| *at);
+    }
     senders
 }

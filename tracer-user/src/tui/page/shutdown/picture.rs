@@ -31,7 +31,7 @@ impl Shutdown {
         sections: &[Section<'_>],
         beside: &[&Container],
         scene: &Scene<'_>,
-        theme: &Theme,
+        theme: Theme,
     ) {
         let Some(first) = sections.first() else { return };
         let glyphs = theme.glyphs();
@@ -97,7 +97,7 @@ impl Shutdown {
         area: Rect,
         moments: &[(usize, Moment<'_>)],
         sections: &[Section<'_>],
-        theme: &Theme,
+        theme: Theme,
     ) {
         let Some(started) = sections.iter().map(|section| section.termination.started).min() else { return };
         if area.height < LOG_LEAST {
@@ -149,7 +149,7 @@ fn headings(pinned: &[Row], rows: &[Row], first: usize, height: usize) -> Vec<bo
 }
 
 /// Draws one line of the picture.
-pub(super) fn put(buffer: &mut Buffer, area: Rect, y: usize, drawn: Drawn, picture: &Picture<'_>, theme: &Theme) {
+pub(super) fn put(buffer: &mut Buffer, area: Rect, y: usize, drawn: Drawn, picture: &Picture<'_>, theme: Theme) {
     match drawn {
         Drawn::Text(line) => {
             draw::line(buffer, area, (0, y), &line, theme);
@@ -169,14 +169,7 @@ pub(super) fn put(buffer: &mut Buffer, area: Rect, y: usize, drawn: Drawn, pictu
 }
 
 /// A line through the lanes where the person looks.
-fn cursor(
-    buffer: &mut Buffer,
-    area: Rect,
-    at: Option<BootNs>,
-    picture: &Picture<'_>,
-    headings: &[bool],
-    theme: &Theme,
-) {
+fn cursor(buffer: &mut Buffer, area: Rect, at: Option<BootNs>, picture: &Picture<'_>, headings: &[bool], theme: Theme) {
     let (Some(at), Some(scale)) = (at, picture.scale()) else { return };
     let x = picture.left + scale.column(at);
     let last = usize::from(area.height).saturating_sub(1);
@@ -201,7 +194,7 @@ fn cursor(
 }
 
 /// The words do not fit: say how to see them all.
-fn all_of_it(buffer: &mut Buffer, area: Rect, theme: &Theme) {
+fn all_of_it(buffer: &mut Buffer, area: Rect, theme: Theme) {
     let text = " e: all of it ";
     let at = (usize::from(area.width).saturating_sub(text.len()), usize::from(area.height).saturating_sub(1));
     draw::text(buffer, area, at, text, theme.style(Tone::Bar));

@@ -27,7 +27,7 @@ const LIST_LEAST: u16 = 10;
 const LEAST: (u16, u16) = (30, 6);
 
 impl Shutdown {
-    pub(super) fn draw(&mut self, buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, theme: &Theme) {
+    pub(super) fn draw(&mut self, buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, theme: Theme) {
         self.drawn = Geometry::default();
         if area.width < LEAST.0 || area.height < LEAST.1 {
             draw::text(buffer, area, (0, 0), "no room for a picture", theme.style(Tone::Dim));
@@ -67,7 +67,7 @@ impl Shutdown {
         entries: &[Entry<'_>],
         chosen: Option<usize>,
         scene: &Scene<'_>,
-        theme: &Theme,
+        theme: Theme,
     ) -> Rect {
         let alone = chosen.is_some() && (self.mode == Mode::Picture || area.height < LIST_LEAST);
         if alone || entries.is_empty() {
@@ -93,14 +93,7 @@ impl Shutdown {
         rest
     }
 
-    fn in_words(
-        &mut self,
-        buffer: &mut Buffer,
-        area: Rect,
-        sections: &[Section<'_>],
-        scene: &Scene<'_>,
-        theme: &Theme,
-    ) {
+    fn in_words(&mut self, buffer: &mut Buffer, area: Rect, sections: &[Section<'_>], scene: &Scene<'_>, theme: Theme) {
         let glyphs = theme.glyphs();
         let columns = usize::from(area.width);
         let mut lines = Vec::new();
@@ -129,7 +122,7 @@ impl Shutdown {
     }
 
     /// Nothing was stopped so far: of all, or of the container that is looked at.
-    fn nothing_yet(&self, buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, theme: &Theme) {
+    fn nothing_yet(&self, buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, theme: Theme) {
         let glyphs = theme.glyphs();
         let columns = usize::from(area.width);
         let mut lines = vec![Line::default()];
@@ -158,9 +151,9 @@ impl Shutdown {
             let grace = container.grace_ms().map_or_else(|| "not known".to_owned(), words::duration);
             say("Stop", &format!("by {signal}; the grace period is {grace}"));
         } else {
-            let there = scene.containers().filter(|(_, container)| container.gone.is_none()).count();
-            let there = if there == 1 { "1 container".to_owned() } else { format!("{there} containers") };
-            say("Watching", &format!("{there}; nothing was stopped so far."));
+            let count = scene.containers().filter(|(_, container)| container.gone.is_none()).count();
+            let containers = if count == 1 { "1 container".to_owned() } else { format!("{count} containers") };
+            say("Watching", &format!("{containers}; nothing was stopped so far."));
             say("", "docker stop or kubectl delete pod, and it shows here as it happens.");
         }
         draw::lines(buffer, area, &lines, 0, theme);
@@ -208,7 +201,7 @@ fn list_line(entry: &Entry<'_>, marked: bool, scene: &Scene<'_>, columns: usize,
 
 impl Shutdown {
     /// Two terminations below each other, on the same scale.
-    fn compared(&self, buffer: &mut Buffer, area: Rect, both: &[Section<'_>], scene: &Scene<'_>, theme: &Theme) {
+    fn compared(&self, buffer: &mut Buffer, area: Rect, both: &[Section<'_>], scene: &Scene<'_>, theme: Theme) {
         let glyphs = theme.glyphs();
         let columns = usize::from(area.width);
         let picture = Picture::new(both, true, columns, glyphs);

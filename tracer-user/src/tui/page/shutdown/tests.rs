@@ -32,7 +32,7 @@ fn dropped(number: u32, name: &str, pod: Option<&str>, from: u64) -> Vec<Event> 
     let (first, child) = (made.task(1, "sh"), made.task(7, "sleep"));
     let mut events = made.found(name, pod, Some(30_000), "sh");
     events.extend([
-        made.seen(1, child, first),
+        Made::seen(1, child, first),
         signal(from, Signal::TERM, first, Made::runc(), Handler::Default),
         signal(from + 30_000, Signal::KILL, first, Made::runc(), Handler::Default),
         exit(from + 30_001, first, Made::runc(), 9),
@@ -77,7 +77,8 @@ fn merged(mut events: Vec<Event>, more: Vec<Event>) -> Vec<Event> {
 }
 
 fn until(events: Vec<Event>, ms: u64) -> Stage {
-    let mut stage = Stage::made(events.into_iter().filter(|event| event.0 <= at(ms)).collect());
+    let events: Vec<_> = events.into_iter().filter(|event| event.0 <= at(ms)).collect();
+    let mut stage = Stage::made(&events);
     stage.wait_until(ms);
     stage
 }
@@ -106,7 +107,7 @@ fn graceful() {
 
 #[test]
 fn not_forwarded_in_a_tree_of_depth_3() {
-    snapshots("tree_over", &Stage::made(tree(2, "queue", None, 5_000)));
+    snapshots("tree_over", &Stage::made(&tree(2, "queue", None, 5_000)));
     snapshots("tree_going_on", &until(tree(2, "queue", None, 5_000), 6_000));
 }
 
@@ -120,7 +121,7 @@ fn a_hook_before_it() {
 #[test]
 fn a_pod_of_three_containers() {
     snapshots("pod_third", &until(pod(), 15_000));
-    snapshots("pod_over", &Stage::made(pod()));
+    snapshots("pod_over", &Stage::made(&pod()));
 }
 
 /// More processes than lines, all told to end and all slow.
@@ -163,7 +164,7 @@ fn hostile_and_wide_names() {
     let long = "very-long-name-of-a-deployment-that-nobody-can-remember-5d8f7c9b6d-abcde";
     let mut events = made.found("コンテナ\x1b[31m", Some(&format!("生産/{long}")), Some(30_000), "日本語サーバ");
     events.extend([
-        made.seen(1, evil, first),
+        Made::seen(1, evil, first),
         signal(5_000, Signal::TERM, first, Made::runc(), Handler::Function),
         signal(5_001, Signal::TERM, evil, first, Handler::Default),
         exit(5_002, evil, first, 15),
@@ -195,7 +196,7 @@ fn ascii_and_too_small() {
 
 #[test]
 fn before_anything_was_stopped() {
-    let stage = Stage::made(Made { number: 2 }.found("app", Some("shop/web"), Some(30_000), "node"));
+    let stage = Stage::made(&Made { number: 2 }.found("app", Some("shop/web"), Some(30_000), "node"));
     insta::assert_snapshot!("nothing_80", stage.screen(&mut Shutdown::default(), (80, 21)));
     let mut page = Shutdown::default();
     page.select(&Made { number: 2 }.id(), &stage.scene());
@@ -253,7 +254,9 @@ fn a_stop_that_is_looked_at_stays_when_it_ends() {
     stage.press(&mut page, "j");
     let focus = page.focus.clone();
     assert!(matches!(focus, Focus::Stop(_)));
-    events.into_iter().filter(|event| event.0 > at(70_000)).for_each(|event| stage.take(event));
+    for event in events.iter().filter(|event| event.0 > at(70_000)) {
+        stage.take(event);
+    }
     let screen = stage.screen(&mut page, (80, 21));
     assert!(screen.contains("SIGTERM DROPPED  now"), "{screen}");
     assert_eq!(page.focus, focus);
@@ -261,7 +264,7 @@ fn a_stop_that_is_looked_at_stays_when_it_ends() {
 
 #[test]
 fn along_the_axis() {
-    let stage = Stage::made(tree(2, "queue", None, 5_000));
+    let stage = Stage::made(&tree(2, "queue", None, 5_000));
     let mut page = Shutdown::default();
     stage.screen(&mut page, (80, 21));
     let mut told = |keys: &str| {

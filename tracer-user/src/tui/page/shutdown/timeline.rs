@@ -185,8 +185,7 @@ impl<'a> Picture<'a> {
         let used = used_ms(told);
         match (used.saturating_mul(100) / budget, told.now.is_some()) {
             (0..50, _) => Paint::Good,
-            (50..80, _) => Paint::Warn,
-            (80..97, false) => Paint::Warn,
+            (50..80, _) | (80..97, false) => Paint::Warn,
             _ => Paint::Bad,
         }
     }

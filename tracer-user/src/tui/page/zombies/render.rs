@@ -18,7 +18,7 @@ const GAUGE: usize = 24;
 const LIST_LEAST: usize = 4;
 
 impl Zombies {
-    pub(super) fn draw(&mut self, buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, theme: &Theme) {
+    pub(super) fn draw(&mut self, buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, theme: Theme) {
         let rows = self.rows(scene);
         let Some(index) = self.index(&rows) else {
             self.drawn = Rect::default();
@@ -31,7 +31,7 @@ impl Zombies {
         self.details(buffer, draw::below(area, table + 1), &rows[index], scene, theme);
     }
 
-    fn table(&mut self, buffer: &mut Buffer, area: Rect, rows: &[Row<'_>], chosen: usize, theme: &Theme) {
+    fn table(&mut self, buffer: &mut Buffer, area: Rect, rows: &[Row<'_>], chosen: usize, theme: Theme) {
         let columns = usize::from(area.width);
         let glyphs = theme.glyphs();
         draw::line(buffer, area, (0, 0), &head(self.order, columns, glyphs), theme);
@@ -48,7 +48,7 @@ impl Zombies {
         draw::more(buffer, lines, (self.table.first, usize::from(lines.height), rows.len()), theme);
     }
 
-    fn details(&mut self, buffer: &mut Buffer, area: Rect, row: &Row<'_>, scene: &Scene<'_>, theme: &Theme) {
+    fn details(&mut self, buffer: &mut Buffer, area: Rect, row: &Row<'_>, scene: &Scene<'_>, theme: Theme) {
         let glyphs = theme.glyphs();
         let columns = usize::from(area.width);
         let name = words::full_container(&row.container.name, columns.saturating_sub(4), glyphs);
@@ -71,7 +71,7 @@ impl Zombies {
     }
 }
 
-fn none(buffer: &mut Buffer, area: Rect, theme: &Theme) {
+fn none(buffer: &mut Buffer, area: Rect, theme: Theme) {
     let mut lines = vec![Line::default()];
     let told = words::duration(limits::ZOMBIE_TOLD_MS);
     let text = format!("No zombies: every process that ended was reaped within {told}.");

@@ -42,7 +42,7 @@ fn stage() -> Stage {
     let mut events = adopted(2, "app", 37, Some(44));
     events.extend(neglected(3, "queue", 90_000));
     events.sort_by_key(|event| event.0);
-    let mut stage = Stage::made(events);
+    let mut stage = Stage::made(&events);
     stage.wait_until(92_000);
     stage
 }
@@ -89,7 +89,7 @@ fn what_is_copied_is_the_finding() {
 
 #[test]
 fn nobody_and_no_room() {
-    let empty = Stage::made(Made { number: 2 }.found("app", None, None, "node"));
+    let empty = Stage::made(&Made { number: 2 }.found("app", None, None, "node"));
     insta::assert_snapshot!("none_80", empty.screen(&mut Zombies::default(), (80, 21)));
     assert_eq!(empty.press(&mut Zombies::default(), "j"), Effect::Draw);
     let mut stage = stage();
@@ -109,7 +109,7 @@ fn those_that_are_reaped_are_gone_from_the_page() {
     let made = Made { number: 3 };
     let mut events = neglected(3, "queue", 2_000);
     events.extend((0..4).map(|n| reaped(5_000, made.task(10 + n, "worker"))));
-    let mut stage = Stage::made(events);
+    let mut stage = Stage::made(&events);
     stage.wait_until(6_000);
     assert!(stage.screen(&mut Zombies::default(), (80, 21)).contains("No zombies"));
     assert_eq!(Zombies::default().next(&stage.scene()), None);
