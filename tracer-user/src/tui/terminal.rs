@@ -58,6 +58,8 @@ impl Terminal {
     /// When the terminal's modes cannot be set.
     pub fn enter(&mut self) -> io::Result<()> {
         TAKEN.store(true, Ordering::SeqCst);
+        // a shell that stopped us without our doing has set its own modes since, and crossterm believes in ours
+        disable_raw_mode()?;
         enable_raw_mode()?;
         self.out.write_all(ENTER)?;
         self.out.write_all(if self.mouse { MOUSE_ON } else { MOUSE_OFF })

@@ -28,6 +28,7 @@ pub(crate) mod cgroup;
 pub(crate) mod docker;
 pub(crate) mod ftrace;
 pub(crate) mod host;
+pub(crate) mod screen;
 pub(crate) mod tracer;
 
 use std::fs::OpenOptions;

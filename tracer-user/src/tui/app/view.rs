@@ -6,6 +6,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Wrap};
 
 use super::{App, Moment, Playback, scene};
+use crate::output::line::fit;
 use crate::output::words;
 use crate::tui::page::{Help, PageKind};
 use crate::tui::scene::Scene;
@@ -73,23 +74,35 @@ impl App {
         let columns = if area.width < 100 { 8 } else { 24 };
         let right = self.playback.map_or_else(Line::default, |playback| bar(playback, columns, &self.theme));
         let room = area.width.saturating_sub(width(&right) + 1);
-        let title = self.title.as_deref().map(|title| self.theme.safe(title));
-        let title = title.map(|title| Span::styled(title.into_owned(), self.theme.style(Tone::Note)));
-        let separator = Span::styled(self.theme.separator(), self.theme.style(Tone::Dim));
-        let parts = [title, Some(count(&scene, &self.theme)), stopping(&scene, &self.theme)];
-        let parts: Vec<_> = parts.into_iter().flatten().collect();
-        // what is at the end is what moves: the rest gives way
-        let line = (0..parts.len()).map(|left_out| {
-            let shown = parts[left_out..].iter().flat_map(|part| [separator.clone(), part.clone()]).skip(1);
-            Line::from([Span::raw(" ")].into_iter().chain(shown).collect::<Vec<_>>())
-        });
-        let lines: Vec<_> = line.collect();
+        let line = self.state_line(&scene, usize::from(room));
         let buffer = frame.buffer_mut();
-        if let Some(line) = lines.iter().find(|line| width(line) <= room).or(lines.last()) {
-            buffer.set_line(area.x, area.y, line, room);
-        }
+        buffer.set_line(area.x, area.y, &line, room);
         let columns = width(&right).min(area.width);
         buffer.set_line(area.right() - columns, area.y, &right, columns);
+    }
+
+    /// What moves is told first of all; the title is shortened before it gives way.
+    fn state_line(&self, scene: &Scene<'_>, room: usize) -> Line<'static> {
+        /// A title that is shorter says nothing.
+        const TITLE: usize = 12;
+        let separator = Span::styled(self.theme.separator(), self.theme.style(Tone::Dim));
+        let (count, stopping) = (count(scene, &self.theme), stopping(scene, &self.theme));
+        let title = |room: usize| {
+            let title = self.theme.safe(self.title.as_deref()?);
+            let title = fit(&title, room, self.theme.glyphs()).into_owned();
+            (room >= TITLE).then(|| Span::styled(title, self.theme.style(Tone::Note)))
+        };
+        let line = |parts: [Option<Span<'static>>; 3]| {
+            let parts = parts.into_iter().flatten().flat_map(|part| [separator.clone(), part]).skip(1);
+            Line::from([Span::raw(" ")].into_iter().chain(parts).collect::<Vec<_>>())
+        };
+        let whole = line([title(usize::MAX), Some(count.clone()), stopping.clone()]);
+        if whole.width() <= room {
+            return whole;
+        }
+        let last = stopping.or_else(|| self.title.is_none().then_some(count));
+        let left = room.saturating_sub(last.as_ref().map_or(0, Span::width) + separator.width() + 1);
+        line([title(left), None, last])
     }
 
     fn render_footer(&self, frame: &mut Frame<'_>, area: Rect) {
