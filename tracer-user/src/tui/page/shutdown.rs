@@ -22,7 +22,7 @@ use crate::output::picture::Scale;
 use crate::tui::choice::Scroll;
 use crate::tui::input::{Effect, Input};
 use crate::tui::scene::Scene;
-use crate::tui::theme::{Theme, Tone};
+use crate::tui::theme::Theme;
 
 use stops::{Focus, StopId};
 
@@ -104,11 +104,6 @@ impl Page for Shutdown {
             Input::Mouse(mouse) => self.mouse(mouse, scene),
             Input::Resize(..) => Effect::Draw,
         }
-    }
-
-    fn badge(&self, scene: &Scene<'_>) -> Option<(String, Tone)> {
-        let going_on = scene.containers().filter(|(_, container)| container.stop.is_some()).count();
-        (going_on > 0).then(|| (going_on.to_string(), Tone::Warn))
     }
 
     fn select(&mut self, container: &str, _scene: &Scene<'_>) {

@@ -35,7 +35,7 @@ enum Action {
     Back,
 }
 
-const KEYS: [Binding<Action>; 12] = [
+const KEYS: [Binding<Action>; 13] = [
     Binding::new(
         "j k ↓ ↑",
         "other stop",
@@ -92,15 +92,21 @@ const KEYS: [Binding<Action>; 12] = [
         &[Action::Export(Export::Markdown), Action::Export(Export::Json)],
     ),
     Binding::new(
-        "Home End g G",
-        "to the first sign, the end; the newest stop, the oldest",
-        &[Key::Code(KeyCode::Home), Key::Code(KeyCode::End), Key::Char('g'), Key::Char('G')],
-        &[Action::Along(Along::First), Action::Along(Along::Last), Action::Step(Step::First), Action::Step(Step::Last)],
+        "Home End",
+        "first sign, end",
+        &[Key::Code(KeyCode::Home), Key::Code(KeyCode::End)],
+        &[Action::Along(Along::First), Action::Along(Along::Last)],
+    ),
+    Binding::new(
+        "g G",
+        "newest, oldest stop",
+        &[Key::Char('g'), Key::Char('G')],
+        &[Action::Step(Step::First), Action::Step(Step::Last)],
     ),
     Binding::new("Esc", "back", &[Key::Code(KeyCode::Esc)], &[Action::Back]),
 ];
 
-pub(super) const HELP: [Help; 12] = keys::help(&KEYS);
+pub(super) const HELP: [Help; 13] = keys::help(&KEYS);
 
 impl Shutdown {
     pub(super) fn key(&mut self, key: KeyEvent, scene: &Scene<'_>) -> Effect {
