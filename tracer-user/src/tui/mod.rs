@@ -25,4 +25,6 @@ pub mod theme;
 pub mod typing;
 
 #[cfg(test)]
+mod bench;
+#[cfg(test)]
 mod stand;
