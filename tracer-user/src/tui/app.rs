@@ -293,7 +293,7 @@ impl App {
                 match (tab, self.help) {
                     (Some(page), _) => self.settle(Effect::Show(page, None), moment),
                     (None, Some(line)) => self.scroll_help(line, mouse.kind),
-                    (None, None) => self.to_page(input, moment),
+                    (None, None) => self.ask_page(input, moment),
                 }
             }
         }
@@ -306,7 +306,7 @@ impl App {
         if let Some(line) = self.help {
             return self.key_in_help(line, key);
         }
-        let effect = self.to_page(Input::Key(key), moment);
+        let effect = self.ask_page(Input::Key(key), moment);
         if effect != Effect::Pass || self.pages[self.current.index()].is_typing() {
             return effect;
         }
@@ -350,7 +350,7 @@ impl App {
         self.pages.iter_mut().for_each(|page| page.pause(paused));
     }
 
-    fn to_page(&mut self, input: Input, moment: &Moment<'_>) -> Effect {
+    fn ask_page(&mut self, input: Input, moment: &Moment<'_>) -> Effect {
         let (pages, scene) = (&mut self.pages, scene(&self.shown, self.frozen.as_deref(), moment));
         let effect = pages[self.current.index()].input(input, &scene);
         self.settle(effect, moment)

@@ -30,6 +30,8 @@ pub mod theme;
 pub mod typing;
 
 #[cfg(test)]
+mod bench;
+#[cfg(test)]
 mod stand;
 #[cfg(test)]
 mod testing;

@@ -69,9 +69,9 @@ impl Player {
         player.fold_to(last, true)?;
         player.marks.sort_unstable();
         player.marks.dedup();
-        let shown = |id: &str| player.pipeline.gate.is_wanted(id);
-        let ended = player.pipeline.node.terminations().map(|ended| ended.container.id.clone());
-        if let Some(container) = ended.filter(|id| shown(id)).last() {
+        let Pipeline { node, gate, .. } = &player.pipeline;
+        let ended = node.terminations().rev().map(|ended| &ended.container.id).find(|id| gate.is_wanted(id));
+        if let Some(container) = ended.cloned() {
             let (app, moment) = player.app_and_moment();
             app.turn(PageKind::Shutdown, Some(&container), &moment);
         }

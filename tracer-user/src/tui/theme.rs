@@ -72,7 +72,7 @@ impl From<crate::output::Style> for Theme {
 
 impl Theme {
     /// The characters that text is drawn with, too.
-    pub(crate) const fn glyphs(&self) -> &'static Glyphs {
+    pub(crate) const fn glyphs(self) -> &'static Glyphs {
         Glyphs::of(crate::output::Style { color: matches!(self.colors, Colors::Sixteen), ascii: self.ascii })
     }
 
@@ -103,18 +103,17 @@ impl Theme {
     }
 
     /// A line of the text view, in this theme.
-    pub(crate) fn line(&self, line: &Line) -> ratatui::text::Line<'static> {
+    pub(crate) fn line(self, line: &Line) -> ratatui::text::Line<'static> {
         let span = |(paint, text): &(Paint, String)| ratatui::text::Span::styled(text.clone(), self.paint(*paint));
         ratatui::text::Line::from(line.pieces().iter().map(span).collect::<Vec<_>>())
     }
 
     /// The style of a piece of a line of the text view.
-    pub(crate) const fn paint(&self, paint: Paint) -> Style {
+    pub(crate) const fn paint(self, paint: Paint) -> Style {
         let colored = matches!(self.colors, Colors::Sixteen);
         match paint {
             Paint::Plain => self.style(Tone::Plain),
             Paint::Dim => self.style(Tone::Dim),
-            Paint::Bold => self.style(Tone::Strong),
             Paint::Good => self.style(Tone::Good),
             Paint::Warn => self.style(Tone::Warn),
             Paint::Bad => self.style(Tone::Bad),
@@ -123,7 +122,7 @@ impl Theme {
             Paint::WarnHeader if colored => header(Color::Yellow),
             Paint::GoodHeader if colored => header(Color::Green),
             Paint::NoteHeader if colored => header(Color::Cyan),
-            Paint::WarnHeader | Paint::GoodHeader | Paint::NoteHeader => self.style(Tone::Strong),
+            Paint::Bold | Paint::WarnHeader | Paint::GoodHeader | Paint::NoteHeader => self.style(Tone::Strong),
         }
     }
 

@@ -53,7 +53,7 @@ impl App {
         let badges: Vec<_> = self.pages.iter().map(|page| page.badge(&scene)).collect();
         let tabs = [Tabs::Full, Tabs::NoName, Tabs::NoBadges, Tabs::OnlyCurrent]
             .into_iter()
-            .map(|how| (how.name(), how.spans(self.current, &badges, &self.theme)))
+            .map(|how| (how.name(), how.spans(self.current, &badges, self.theme)))
             .find(|(name, tabs)| columns(name) + tabs.iter().map(width).sum::<u16>() <= room);
         let (name, tabs) = tabs.unwrap_or_default();
         let mut x = area.x;
@@ -72,7 +72,7 @@ impl App {
     fn render_state(&self, frame: &mut Frame<'_>, area: Rect, moment: &Moment<'_>) {
         let scene = scene(&self.shown, self.frozen.as_deref(), moment);
         let columns = if area.width < 100 { 8 } else { 24 };
-        let right = self.playback.map_or_else(Line::default, |playback| bar(playback, columns, &self.theme));
+        let right = self.playback.map_or_else(Line::default, |playback| bar(playback, columns, self.theme));
         let room = area.width.saturating_sub(width(&right) + 1);
         let line = self.state_line(&scene, usize::from(room));
         let buffer = frame.buffer_mut();
@@ -86,7 +86,7 @@ impl App {
         /// A title that is shorter says nothing.
         const TITLE: usize = 12;
         let separator = Span::styled(self.theme.separator(), self.theme.style(Tone::Dim));
-        let (count, stopping) = (count(scene, &self.theme), stopping(scene, &self.theme));
+        let (count, stopping) = (count(scene, self.theme), stopping(scene, self.theme));
         let title = |room: usize| {
             let title = self.theme.safe(self.title.as_deref()?);
             let title = fit(&title, room, self.theme.glyphs()).into_owned();
@@ -114,13 +114,13 @@ impl App {
             return;
         }
         let last = [Help { keys: "?", does: "help" }, Help { keys: "q", does: "quit" }];
-        let right: Vec<_> = last.iter().flat_map(|help| hint(help, &self.theme)).collect();
+        let right: Vec<_> = last.iter().flat_map(|help| hint(help, self.theme)).collect();
         let right = Line::from(right);
         let room = area.width.saturating_sub(width(&right));
         let mut used = 0;
         let mut left = Vec::new();
         for help in self.pages[self.current.index()].help() {
-            let spans = hint(help, &self.theme);
+            let spans = hint(help, self.theme);
             used += spans.iter().map(Span::width).sum::<usize>();
             if used > usize::from(room) {
                 break;
@@ -162,7 +162,7 @@ impl Tabs {
         }
     }
 
-    fn spans(self, current: PageKind, badges: &[Option<(String, Tone)>], theme: &Theme) -> Vec<Line<'static>> {
+    fn spans(self, current: PageKind, badges: &[Option<(String, Tone)>], theme: Theme) -> Vec<Line<'static>> {
         let tab = |(page, badge): (PageKind, &Option<(String, Tone)>)| {
             let is_current = page == current;
             let tone = if is_current { Tone::Selected } else { Tone::Plain };
@@ -192,7 +192,7 @@ fn state(paused: bool, playback: Option<Playback>, scene: &Scene<'_>) -> String 
 }
 
 /// How many there are, and of how many it is still known how they went.
-fn count(scene: &Scene<'_>, theme: &Theme) -> Span<'static> {
+fn count(scene: &Scene<'_>, theme: Theme) -> Span<'static> {
     let (gone, present): (Vec<_>, Vec<_>) = scene.containers().partition(|(_, container)| container.gone.is_some());
     let plural = if present.len() == 1 { "" } else { "s" };
     let gone = if gone.is_empty() { String::new() } else { format!(", {} gone", gone.len()) };
@@ -200,7 +200,7 @@ fn count(scene: &Scene<'_>, theme: &Theme) -> Span<'static> {
 }
 
 /// How many stop, and which of them has the least time left.
-fn stopping(scene: &Scene<'_>, theme: &Theme) -> Option<Span<'static>> {
+fn stopping(scene: &Scene<'_>, theme: Theme) -> Option<Span<'static>> {
     let stopping = scene.containers().map(|(_, container)| container).filter(|container| container.stop.is_some());
     let mut stopping: Vec<_> = stopping.map(|container| (scene.budget(container), container)).collect();
     stopping.sort_by_key(|(budget, _)| budget.map_or(u64::MAX, |budget| budget.left_ms));
@@ -215,7 +215,7 @@ fn stopping(scene: &Scene<'_>, theme: &Theme) -> Option<Span<'static>> {
 }
 
 /// `▶ 0:12.3 ━━━━━━──── 0:30.0`
-fn bar(playback: Playback, columns: u64, theme: &Theme) -> Line<'static> {
+fn bar(playback: Playback, columns: u64, theme: Theme) -> Line<'static> {
     let glyphs = theme.glyphs();
     let clock = |ms: u64| format!("{}:{:02}.{}", ms / 60_000, ms / 1_000 % 60, ms % 1_000 / 100);
     let done = playback.at_ms.saturating_mul(columns).checked_div(playback.of_ms).unwrap_or(columns).min(columns);
@@ -233,7 +233,7 @@ pub(in crate::tui) fn tenths(ms: u64) -> String {
     format!("{}.{} s", ms / 1_000, ms % 1_000 / 100)
 }
 
-fn hint(help: &Help, theme: &Theme) -> [Span<'static>; 2] {
+fn hint(help: &Help, theme: Theme) -> [Span<'static>; 2] {
     let keys: String = help.keys.chars().map(|c| theme.ascii_or(c)).collect();
     [
         Span::styled(format!(" {keys}"), theme.style(Tone::Strong)),

@@ -72,6 +72,8 @@ pub struct Containers {
     rates: Rates,
     /// As they were when the view was paused.
     paused: Option<Rates>,
+    /// When the youngest state that was drawn last began.
+    youngest: Option<BootNs>,
 }
 
 impl Containers {
@@ -239,8 +241,7 @@ impl Page for Containers {
             return Some(second);
         }
         // ages are told in seconds first, then in minutes, hours and days
-        let since = self.rows(scene).iter().filter_map(|row| row.entry()?.since()).max()?;
-        Some(match scene.now.ms_since(since) {
+        Some(match scene.now.ms_since(self.youngest?) {
             0..60_000 => second,
             60_000..3_600_000 => scene.now.plus_ms(60_000),
             _ => scene.now.plus_ms(3_600_000),
@@ -254,6 +255,7 @@ impl Page for Containers {
 
     fn render(&mut self, frame: &mut Frame<'_>, area: Rect, scene: &Scene<'_>, theme: &Theme) {
         let rows = self.settled(scene);
-        draw::page(self, &rows, frame, area, scene, theme);
+        self.youngest = rows.iter().filter_map(|row| row.entry()?.since()).max();
+        draw::page(self, &rows, frame, area, scene, *theme);
     }
 }

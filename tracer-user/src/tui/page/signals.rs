@@ -233,6 +233,6 @@ impl Page for Signals {
     }
 
     fn render(&mut self, frame: &mut Frame<'_>, area: Rect, scene: &Scene<'_>, theme: &Theme) {
-        draw::page(self, frame, area, scene, theme);
+        draw::page(self, frame, area, scene, *theme);
     }
 }

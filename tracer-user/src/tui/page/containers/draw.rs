@@ -64,7 +64,7 @@ impl Column {
             Self::First => (12, 24),
             Self::OnStop => (7, 7),
             Self::Processes | Self::Zombies => (4, 5),
-            Self::Signals => (7, SECONDS as u16),
+            Self::Signals => (7, 60),
             Self::State => (18, 22),
             Self::Age => (4, 4),
         }
@@ -116,7 +116,7 @@ pub(super) fn page(
     frame: &mut Frame<'_>,
     area: Rect,
     scene: &Scene<'_>,
-    theme: &Theme,
+    theme: Theme,
 ) {
     let columns = layout(area.width);
     let draw = Draw { columns: &columns, rates: page.paused.as_ref().unwrap_or(&page.rates), scene, theme };
@@ -151,7 +151,7 @@ pub(super) fn page(
 }
 
 /// `/text_`
-pub(in crate::tui::page) fn filter_line(text: &str, active: bool, buffer: &mut Buffer, at: Rect, theme: &Theme) {
+pub(in crate::tui::page) fn filter_line(text: &str, active: bool, buffer: &mut Buffer, at: Rect, theme: Theme) {
     let cursor = if active { "_" } else { "" };
     let text = format!(" /{}{cursor}", theme.safe(text));
     buffer.set_stringn(at.x, at.y, text, usize::from(at.width), theme.style(Tone::Note));
@@ -161,7 +161,7 @@ struct Draw<'a> {
     columns: &'a [(Column, u16)],
     rates: &'a Rates,
     scene: &'a Scene<'a>,
-    theme: &'a Theme,
+    theme: Theme,
 }
 
 impl Draw<'_> {
@@ -340,7 +340,7 @@ fn age(ms: u64) -> String {
 }
 
 /// Why the chosen one is as it is, and what to change.
-fn sentences(row: Option<&Row<'_>>, buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, theme: &Theme) {
+fn sentences(row: Option<&Row<'_>>, buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, theme: Theme) {
     let glyphs = theme.glyphs();
     let rule = glyphs.thin_rule.to_string().repeat(usize::from(area.width));
     buffer.set_string(area.x, area.y, rule, theme.style(Tone::Dim));
@@ -381,7 +381,7 @@ fn sentences(row: Option<&Row<'_>>, buffer: &mut Buffer, area: Rect, scene: &Sce
 }
 
 /// How far a stop has come. Why it went as it did is told when it is over.
-fn going_on(entry: &Entry<'_>, stop: &Stop, scene: &Scene<'_>, theme: &Theme) -> String {
+fn going_on(entry: &Entry<'_>, stop: &Stop, scene: &Scene<'_>, theme: Theme) -> String {
     let glyphs = theme.glyphs();
     let sign = match (&stop.signal, &stop.kill, &stop.pre_stop) {
         (Some(signal), ..) => {

@@ -158,7 +158,9 @@ pub(super) fn rows<'a>(scene: &Scene<'a>, rates: &Rates, wanted: &Wanted<'_>) ->
         let order = wanted.sort.compare(one, other);
         if wanted.reversed { order.reverse() } else { order }
     };
-    groups.iter_mut().for_each(|group| group.sort_by(order));
+    for group in &mut groups {
+        group.sort_by(order);
+    }
     groups.sort_by(|one, other| order(&one[0], &other[0]));
     let mut rows = Vec::new();
     for group in groups {
@@ -252,7 +254,7 @@ pub(super) fn is_bad(verdict: Verdict) -> bool {
     !matches!(verdict, Verdict::Graceful | Verdict::Exited | Verdict::DefaultAction)
 }
 
-impl<'a> Entry<'a> {
+impl Entry<'_> {
     /// When its state began.
     pub(super) fn since(&self) -> Option<BootNs> {
         match self.state {

@@ -18,7 +18,7 @@ const LABEL: u16 = 10;
 /// The details take this many lines at most, and no more than half of the page.
 const DETAILS: u16 = 14;
 
-pub(super) fn page(page: &mut Signals, frame: &mut Frame<'_>, area: Rect, scene: &Scene<'_>, theme: &Theme) {
+pub(super) fn page(page: &mut Signals, frame: &mut Frame<'_>, area: Rect, scene: &Scene<'_>, theme: Theme) {
     let seen = page.settle();
     let buffer = frame.buffer_mut();
     head(page, seen, buffer, Rect { height: 1, ..area }, scene, theme);
@@ -46,7 +46,7 @@ pub(super) fn page(page: &mut Signals, frame: &mut Frame<'_>, area: Rect, scene:
 }
 
 /// What is listed, and whether the newest stays in sight.
-fn head(page: &Signals, seen: usize, buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, theme: &Theme) {
+fn head(page: &Signals, seen: usize, buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, theme: Theme) {
     let filter = &page.filter;
     let total = page.history.len();
     let count = if seen == total { format!(" {total} events") } else { format!(" {seen} of {total} events") };
@@ -83,7 +83,7 @@ fn head(page: &Signals, seen: usize, buffer: &mut Buffer, area: Rect, scene: &Sc
 }
 
 /// One line, as the text view has it; of the end of a container its heading.
-fn line(change: &Change, text: &Text<Vec<u8>>, width: usize, scene: &Scene<'_>, theme: &Theme) -> Line<'static> {
+fn line(change: &Change, text: &Text<Vec<u8>>, width: usize, scene: &Scene<'_>, theme: Theme) -> Line<'static> {
     let glyphs = theme.glyphs();
     match &change.news {
         News::Termination(news) => theme.line(&block::header(news, scene.clock, width, glyphs)),
@@ -91,7 +91,7 @@ fn line(change: &Change, text: &Text<Vec<u8>>, width: usize, scene: &Scene<'_>, 
     }
 }
 
-fn pane(told: &[(&'static str, String)], buffer: &mut Buffer, area: Rect, theme: &Theme) {
+fn pane(told: &[(&'static str, String)], buffer: &mut Buffer, area: Rect, theme: Theme) {
     let glyphs = theme.glyphs();
     let rule = glyphs.thin_rule.to_string().repeat(usize::from(area.width));
     buffer.set_string(area.x, area.y, rule, theme.style(Tone::Dim));
