@@ -1,7 +1,5 @@
 //! The picture at the top of the README is what the shutdown page looks like.
 
-#![expect(clippy::unwrap_used, reason = "a test")]
-
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
