@@ -194,11 +194,13 @@ impl Screen {
     }
 
     async fn perform(&mut self, effect: Effect, app: &mut App, sink: &mut Sink) -> io::Result<Left> {
+        if effect == Effect::Pass {
+            return Ok(Left::Nothing);
+        }
         // what is said next is said for its whole time
         self.hush = None;
         match effect {
-            Effect::Pass => return Ok(Left::Nothing),
-            Effect::Draw | Effect::Show(..) => {}
+            Effect::Pass | Effect::Draw | Effect::Show(..) => {}
             Effect::Say(notice) => app.say(notice),
             Effect::Copy(text) => {
                 queue!(self.out, CopyToClipboard::to_clipboard_from(&text))?;

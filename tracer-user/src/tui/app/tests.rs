@@ -116,6 +116,24 @@ fn a_notice_is_there_until_a_key_or_its_time() {
 }
 
 #[test]
+fn the_title_is_shortened_before_it_gives_way() {
+    let mut stand = Stand::of(&["bash-drops"]);
+    stand
+        .player
+        .app
+        .set_title(Some("(3/16) a title that is longer than there is room for in so many columns".to_owned()));
+    stand.player.seek(Seek::Start).expect("memory");
+    stand.player.seek(Seek::By(1_000)).expect("memory");
+    let mut line = |columns: u16| stand.screen((columns, 24)).lines().nth(1).map(str::to_owned).expect("a line");
+    assert_eq!(
+        line(80).trim_matches(['"', ' ']),
+        "(3/16) a title that is longer th… · 1 stopping: bash-drops, 9.5 s left of 10 s"
+    );
+    assert!(line(160).contains("in so many columns · 1 container · 1 stopping"));
+    assert_eq!(line(50).trim_matches(['"', ' ']), "1 stopping: bash-drops, 9.5 s left of 10 s");
+}
+
+#[test]
 fn what_was_asked_for_is_opened_once() {
     let (events, clock) = stand::events_of(&["bash-drops"]);
     let open = |touch: bool| {

@@ -76,6 +76,30 @@ fn every_kind_has_details() {
     }
 }
 
+/// What became of a signal after it was sent is looked up in the model as it is at the moment.
+#[test]
+fn details_tell_what_became_of_it_later() {
+    for (name, later) in [
+        ("java", "its handler ran"),
+        ("python-handler", "its handler ran"),
+        ("blocks", "still waiting to be taken"),
+        ("unblocks-later", "dropped when it was taken from the queue"),
+    ] {
+        let mut stand = log(&[name]);
+        stand.press("/");
+        stand.type_in("sigterm");
+        stand.press("Enter Enter");
+        stand.player.seek(Seek::Start).expect("memory");
+        let mut told = false;
+        for _ in 0..200 {
+            stand.player.seek(Seek::Step(true)).expect("memory");
+            stand.press("g");
+            told |= stand.screen((120, 40)).contains(later);
+        }
+        assert!(told, "{name}: {later}");
+    }
+}
+
 #[test]
 fn it_follows_until_the_person_looks_back_and_loses_nothing() {
     let mut stand = log(&BUSY);
