@@ -78,41 +78,82 @@ async fn show(args: &Args, scenarios: &[&'static Scenario]) -> anyhow::Result<Ex
         options: Options { ..args.capture.options() },
         record: args.capture.record.clone(),
         command: std::env::args().skip(1).collect(),
-        docker: None,
+        sockets: Vec::new(),
+        // containers are made while it goes on
+        keep_privileges: true,
     };
     let format = args.view.format();
     let (mut session, mut driver) = Driver::start(&request, &args.view, format)?;
-    let mut wrong = Vec::new();
-    let mut interrupted = false;
-    for (index, scenario) in scenarios.iter().enumerate() {
-        announce(
-            &mut session,
-            &mut driver,
-            format,
-            &format!("({}/{}) {}: {}", index + 1, scenarios.len(), scenario.name, scenario.title),
-        )?;
-        if play(&mut session, &mut driver, &stage, scenario, &path(scenario)).await? == End::Interrupted {
-            interrupted = true;
-            break;
-        }
-        wrong.extend(judge(&session.pipeline, scenario, &path(scenario)));
-    }
+    let played = play_all(&stage, scenarios, &mut session, &mut driver, format).await;
     drop(stage);
-    let right = scenarios.len() - wrong.len();
-    let result = format!("{right} of {} scenarios were judged as they should be", scenarios.len());
-    if let Some(app) = driver.app().filter(|_| !interrupted) {
-        app.set_title(Some(format!("{result}; q quits")));
-        driver.run_until(&mut session, pending::<()>(), |_| None).await?;
-    }
+    let played = match played {
+        Ok(played) => show_result(played, scenarios.len(), &mut session, &mut driver).await,
+        Err(error) => Err(error),
+    };
     let was_quit = driver.was_quit();
-    driver.close(&mut session).await?;
-    session.finish().await?;
-    if interrupted {
+    // whatever ended it: the recording is to be whole
+    let closed = driver.close(&mut session).await;
+    let finished = session.finish().await;
+    let played = match played.and_then(|played| closed.map(|_| played)) {
+        Err(error) if !super::is_broken_pipe(&error) => return Err(error),
+        played => {
+            finished?;
+            played?
+        }
+    };
+    if played.interrupted {
         return Ok(ExitCode::from(if was_quit { DONE } else { INTERRUPTED }));
     }
-    note(&result);
-    anyhow::ensure!(wrong.is_empty(), "on this kernel the tracer is wrong about {}", wrong.join("; "));
+    note(&played.result(scenarios.len()));
+    anyhow::ensure!(played.wrong.is_empty(), "on this kernel the tracer is wrong about {}", played.wrong.join("; "));
     Ok(ExitCode::from(DONE))
+}
+
+/// What came of the scenarios.
+#[derive(Default)]
+struct Played {
+    /// Those that were judged as they should not be, and how.
+    wrong: Vec<String>,
+    /// By Ctrl-C, before the last one.
+    interrupted: bool,
+}
+
+impl Played {
+    /// `15 of 16 scenarios were judged as they should be`.
+    fn result(&self, of: usize) -> String {
+        format!("{} of {of} scenarios were judged as they should be", of - self.wrong.len())
+    }
+}
+
+async fn play_all(
+    stage: &Stage,
+    scenarios: &[&'static Scenario],
+    session: &mut Session,
+    driver: &mut Driver,
+    format: Format,
+) -> anyhow::Result<Played> {
+    let root = stage.hierarchy().path_of(stage.dir());
+    let mut played = Played::default();
+    for (index, scenario) in scenarios.iter().enumerate() {
+        let title = format!("({}/{}) {}: {}", index + 1, scenarios.len(), scenario.name, scenario.title);
+        announce(session, driver, format, &title)?;
+        let path = format!("{root}/{}", scenario.name);
+        if play(session, driver, stage, scenario, &path).await? == End::Interrupted {
+            played.interrupted = true;
+            break;
+        }
+        played.wrong.extend(judge(&session.pipeline, scenario, &path));
+    }
+    Ok(played)
+}
+
+/// On the terminal UI all of it can be looked at until the person quits.
+async fn show_result(played: Played, of: usize, session: &mut Session, driver: &mut Driver) -> anyhow::Result<Played> {
+    if let Some(app) = driver.app().filter(|_| !played.interrupted) {
+        app.set_title(Some(format!("{}; q quits", played.result(of))));
+        driver.run_until(session, pending::<()>(), |_| None).await?;
+    }
+    Ok(played)
 }
 
 /// Says which scenario comes: above its lines, or in the header.
@@ -168,7 +209,7 @@ async fn play(
         grace_ms: scenario.stop.and_then(|stop| u64::try_from(stop.grace.as_millis()).ok()),
         grace_source: scenario.stop.map(|_| "demo".to_owned()),
         ..Described::default()
-    });
+    })?;
     let life = async {
         let mut container = prepared.start().await?;
         container.watch().await?;

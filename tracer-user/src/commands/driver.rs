@@ -58,11 +58,11 @@ impl Driver {
         }
     }
 
-    /// Gives the terminal back, where it was taken. What is said from now on is printed.
-    pub(super) async fn close(self, session: &mut Session) -> anyhow::Result<()> {
+    /// Gives the terminal back, where it was taken. What is said from now on is printed. Returns whether it was taken.
+    pub(super) async fn close(self, session: &mut Session) -> anyhow::Result<bool> {
         match self {
-            Self::Lines => Ok(()),
-            Self::Screen(live) => Ok(live.close(session).await?),
+            Self::Lines => Ok(false),
+            Self::Screen(live) => Ok(live.close(session).await.map(|()| true)?),
         }
     }
 }

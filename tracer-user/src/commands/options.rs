@@ -1,23 +1,41 @@
 //! Options that several commands share.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::os::fd::AsFd as _;
+use std::path::PathBuf;
 
+use anyhow::Context as _;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
+use nix::poll::{PollFd, PollFlags, poll};
 
-use crate::container::filter;
-use crate::live::sink::Buffer;
+use crate::container::filter::{self, LabelFilter, PodFilter};
+use crate::container::runtime::{Kind, Socket, usual_sockets};
+use crate::live::sink::{Buffer, CANNOT_WRITE};
 use crate::output::{self, Clock};
 use crate::signal::Signal;
 use crate::tui::notices;
 
+/// Of what the filters of each command say in common.
+const FILTERS: &str = "Filters (each may repeat: any of a kind will do, but all labels; kinds narrow each other down)";
+
 /// Which containers and signals are shown.
 #[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Filters (each may repeat)")]
+#[command(next_help_heading = FILTERS)]
 pub(super) struct Shown {
-    /// Container by name, or by the beginning of its id (4 characters or more); live, it is waited for
+    /// Container by name (of its pod, too: APP, POD/APP, NAMESPACE/POD/APP; or Compose's SERVICE, PROJECT/SERVICE), or by
+    /// the beginning of its id (4 characters or more); live, it is waited for
     #[arg(short, long = "container", value_name = "ID|NAME", value_parser = NonEmptyStringValueParser::new())]
     containers: Vec<String>,
+    /// All containers of this pod; without a namespace, of the pods of that name in all namespaces
+    #[arg(long = "pod", value_name = "[NAMESPACE/]NAME")]
+    pods: Vec<PodFilter>,
+    /// Containers of the pods of this namespace
+    #[arg(short, long = "namespace", value_name = "NAMESPACE", value_parser = NonEmptyStringValueParser::new())]
+    namespaces: Vec<String>,
+    /// Containers that have this label, or whose pods have it
+    #[arg(short, long = "label", value_name = "KEY[=VALUE]")]
+    labels: Vec<LabelFilter>,
     /// Show only these signals: TERM, SIGKILL, RTMIN+3, 15; verdicts take all into account
     #[arg(short, long = "signal", value_name = "SIGNAL", value_delimiter = ',')]
     signals: Vec<Signal>,
@@ -26,13 +44,14 @@ pub(super) struct Shown {
 impl Shown {
     /// As the library wants them.
     pub(super) fn build(&self) -> filter::Filters {
-        filter::Filters { containers: self.containers.clone(), signals: self.signals.clone(), ..Default::default() }
+        let Self { containers, pods, namespaces, labels, signals } = self.clone();
+        filter::Filters { containers, pods, namespaces, labels, signals, ..Default::default() }
     }
 }
 
 /// What is traced at all.
 #[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Filters (each may repeat)")]
+#[command(next_help_heading = FILTERS)]
 pub(super) struct Filters {
     #[command(flatten)]
     shown: Shown,
@@ -48,6 +67,39 @@ impl Filters {
     /// As the library wants them.
     pub(super) fn build(&self) -> filter::Filters {
         filter::Filters { cgroups: self.cgroups.clone(), pids: self.pids.clone(), ..self.shown.build() }
+    }
+}
+
+/// Who is asked for names.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Container runtimes")]
+pub(super) struct Sockets {
+    /// Socket of a runtime that Kubernetes uses (containerd, CRI-O), instead of those in the usual places; may repeat
+    #[arg(long, value_name = "SOCKET")]
+    cri: Vec<PathBuf>,
+    /// Socket of Docker or Podman, instead of those in the usual places; may repeat
+    #[arg(long, value_name = "SOCKET")]
+    docker: Vec<PathBuf>,
+}
+
+impl Sockets {
+    /// Those that are named, and the usual ones of each kind of which none is.
+    pub(super) fn all(&self) -> Vec<Socket> {
+        let named = |kind| self.of(kind).iter().map(move |path| Socket { path: path.clone(), kind });
+        let usual = usual_sockets().into_iter().filter(|socket| self.of(socket.kind).is_empty());
+        named(Kind::Cri).chain(named(Kind::Docker)).chain(usual).collect()
+    }
+
+    /// Whether somebody asked for this one by name.
+    pub(super) fn names(&self, socket: &Socket) -> bool {
+        self.of(socket.kind).contains(&socket.path)
+    }
+
+    fn of(&self, kind: Kind) -> &[PathBuf] {
+        match kind {
+            Kind::Cri => &self.cri,
+            Kind::Docker => &self.docker,
+        }
     }
 }
 
@@ -101,6 +153,33 @@ impl View {
     }
 }
 
+/// How to show what is told once.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(super) struct Plain {
+    /// How to show it
+    #[arg(short, long, value_enum, default_value_t = PlainFormat::Text)]
+    pub(super) output: PlainFormat,
+    #[command(flatten)]
+    colors: Colors,
+}
+
+/// Form of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum PlainFormat {
+    /// For people
+    Text,
+    /// For programs: one JSON object a line
+    Json,
+}
+
+impl Plain {
+    /// What its text may be made of.
+    pub(super) fn style(&self) -> output::Style {
+        self.colors.style()
+    }
+}
+
 /// Why there is nothing to draw on, if so.
 fn no_screen() -> Option<&'static str> {
     match std::env::var_os("TERM") {
@@ -141,7 +220,7 @@ fn speaks_utf8() -> bool {
 }
 
 /// Columns of the terminal; where there is none, what `COLUMNS` says, or enough to cut next to nothing.
-fn terminal_width() -> usize {
+pub(super) fn terminal_width() -> usize {
     rustix_width().or_else(|| std::env::var("COLUMNS").ok()?.parse().ok()).unwrap_or(120)
 }
 
@@ -149,6 +228,9 @@ fn rustix_width() -> Option<usize> {
     let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
     (size.ws_col > 0).then(|| usize::from(size.ws_col))
 }
+
+/// How long a reader of standard error may take, ms. With `2>&1 | less` it is as slow as that of the output.
+const PATIENCE_MS: u16 = 100;
 
 /// An error that has an exit code of its own.
 #[derive(Debug, thiserror::Error)]
@@ -167,18 +249,33 @@ impl Failure {
     }
 }
 
+/// Writes to standard output.
+pub(super) fn print(text: &[u8]) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text).and_then(|()| out.flush()).context(CANNOT_WRITE)
+}
+
 /// Says something on standard error, so that standard output stays what it is for. While the terminal UI has the
 /// terminal, it is said there.
 pub(super) fn note(text: &str) {
     let text = crate::printable::text(text).into_owned();
-    if notices::keep(&text) {
-        return;
+    if !notices::keep(&text) {
+        say(&format!("tracer: {text}\n"));
     }
-    writeln!(std::io::stderr(), "tracer: {text}").unwrap_or_default();
 }
 
 /// Says what went wrong.
 pub(super) fn complain(text: &str) {
     let lines: Vec<_> = text.lines().map(crate::printable::text).collect();
-    writeln!(std::io::stderr(), "tracer: error: {}", lines.join("\n")).unwrap_or_default();
+    say(&format!("tracer: error: {}\n", lines.join("\n")));
+}
+
+/// Writes to standard error unless its reader stalls: that must not keep us from tracing, or from ending.
+fn say(text: &str) {
+    let mut stderr = std::io::stderr().lock();
+    let nobody_reads = poll(&mut [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)], PATIENCE_MS) == Ok(0);
+    if !nobody_reads {
+        // where there is no standard error there is nobody to tell
+        stderr.write_all(text.as_bytes()).unwrap_or_default();
+    }
 }

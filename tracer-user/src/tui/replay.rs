@@ -168,10 +168,15 @@ impl Player {
             let rest = &self.events[self.folded..];
             let batch = rest.iter().take(BATCH).take_while(|event| event.0 <= to).count();
             self.pipeline.take(&rest[..batch])?;
+            // nobody here could let go of them
+            drop(self.pipeline.gate.take_unwanted());
             self.folded += batch;
             if batch == 0 {
                 // as live: what was due by now has happened
                 self.pipeline.tick(to)?;
+                if self.folded == self.events.len() {
+                    self.pipeline.conclude()?;
+                }
             }
             self.now = if batch == 0 { to } else { self.pipeline.node.now() };
             let changes = self.inbox.take();

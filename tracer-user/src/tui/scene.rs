@@ -52,7 +52,7 @@ impl<'a> Scene<'a> {
     #[must_use]
     pub fn budget(&self, container: &Container) -> Option<Budget> {
         let stop = container.stop.as_ref().filter(|stop| stop.exit.is_none())?;
-        let of_ms = container.grace_ms().filter(|_| stop.signal.is_some() || stop.pre_stop.is_some())?;
+        let of_ms = container.grace_ms().filter(|_| stop.signal().is_some() || stop.pre_stop.is_some())?;
         Some(Budget { left_ms: of_ms.saturating_sub(self.now.ms_since(stop.started)), of_ms })
     }
 }

@@ -34,19 +34,22 @@ pub(crate) struct Scale {
     span_ns: u64,
     /// Columns of the axis; at least 2.
     pub(crate) columns: usize,
-    /// End of the grace period, where it lies before the end of the axis, ms.
-    budget_ms: Option<u64>,
+    /// The grace period where its end lies before the end of the axis: that end and its length, ms.
+    budget_ms: Option<(u64, u64)>,
 }
 
 impl Scale {
     fn new(termination: &Termination, columns: usize) -> Self {
-        let last = last_moment(termination).since(termination.started);
-        Self::over(termination.started, last, budget(termination), columns)
+        let started = termination.axis_start();
+        let last = last_moment(termination).since(started);
+        let end = budget_end(termination).map(|end| end.ms_since(started));
+        Self::over(started, last, end.zip(budget(termination)), columns)
     }
 
-    /// From `started` over `last` ns, and to the end of a grace period that is longer.
-    pub(crate) fn over(started: BootNs, last: u64, budget_ms: Option<u64>, columns: usize) -> Self {
-        let budget = budget_ms.unwrap_or(0).saturating_mul(1_000_000);
+    /// From `started` over `last` ns, and to the end of a grace period that ends later: when that is, from `started` on,
+    /// and how long the period is, ms.
+    pub(crate) fn over(started: BootNs, last: u64, budget_ms: Option<(u64, u64)>, columns: usize) -> Self {
+        let budget = budget_ms.map_or(0, |(end, _)| end.saturating_mul(1_000_000));
         // A SIGKILL some milliseconds after the end belongs to the end.
         let late = last > budget.saturating_add(budget / 33);
         let span_ns = if late { last } else { budget };
@@ -83,6 +86,12 @@ pub(crate) fn budget(termination: &Termination) -> Option<u64> {
     termination.grace.budget_ms.filter(|&budget| stopped && budget > 0)
 }
 
+/// When that period ends: it is counted from [`Termination::counted_from`] on.
+pub(crate) fn budget_end(termination: &Termination) -> Option<BootNs> {
+    let ns = budget(termination)?.saturating_mul(1_000_000);
+    Some(BootNs(termination.counted_from().0.saturating_add(ns)))
+}
+
 /// When the last thing happened that the picture shows.
 pub(crate) fn last_moment(termination: &Termination) -> BootNs {
     let exits = termination.processes.iter().filter_map(|process| process.exited);
@@ -94,7 +103,7 @@ pub(crate) fn last_moment(termination: &Termination) -> BootNs {
 /// The processes that have a lane: all but the preStop hook's, which is a bar.
 pub(crate) fn lanes(termination: &Termination) -> Vec<&TerminationProcess> {
     let hook = termination.pre_stop.as_ref();
-    let is_hook = |party: &Party| hook.is_some_and(|h| h.process.pid == party.pid && h.process.start == party.start);
+    let is_hook = |party: &Party| hook.is_some_and(|hook| hook.is(party));
     termination.processes.iter().filter(|process| !is_hook(&process.process)).collect()
 }
 
@@ -154,9 +163,12 @@ pub(crate) fn draw(termination: &Termination, limit: usize, glyphs: &Glyphs) -> 
     lines
 }
 
-/// `preStop sleep 4200`.
+/// `preStop sleep 4200`; of one that kubelet runs itself, `preStop httpGet`.
 pub(crate) fn hook_label(hook: &PreStop, longest: usize, glyphs: &Glyphs) -> String {
-    format!("preStop {}", words::short_process(&hook.process, longest.saturating_sub(8), glyphs))
+    match &hook.process {
+        Some(process) => format!("preStop {}", words::short_process(process, longest.saturating_sub(8), glyphs)),
+        None => format!("preStop {}", hook.kind.in_pod_spec()),
+    }
 }
 
 /// The bar of a preStop hook; one that has not ended goes on `until` then.
@@ -350,7 +362,7 @@ pub(crate) fn axis(scale: &Scale, left: usize, glyphs: &Glyphs) -> [Line; 2] {
         free
     };
     put(0, "0 s".to_owned(), 0);
-    let budget = scale.budget_ms.map(|budget| (scale.column_of_ns(budget.saturating_mul(1_000_000)), budget));
+    let budget = scale.budget_ms.map(|(end, budget)| (scale.column_of_ns(end.saturating_mul(1_000_000)), budget));
     if let Some((column, budget)) = budget {
         put(column, format!("{} grace", words::duration(budget)), 1);
     }

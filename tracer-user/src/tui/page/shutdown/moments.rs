@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::event::BootNs;
-use crate::model::{ExitStatus, Outcome, Party, Received, Role, Termination};
+use crate::model::{ExitStatus, Outcome, Party, PreStop, Received, Role, Termination};
 use crate::output::glyphs::Glyphs;
 use crate::output::picture;
 use crate::output::words::{self, Detail};
@@ -28,8 +28,8 @@ pub(super) struct Moment<'a> {
 
 #[derive(Clone, Copy, Debug)]
 enum What<'a> {
-    HookStarts,
-    HookEnds(Option<ExitStatus>),
+    HookStarts(&'a PreStop),
+    HookEnds(&'a PreStop),
     Signal(&'a Received),
     GraceOver(u64),
     Exit(ExitStatus),
@@ -57,9 +57,9 @@ pub(super) fn all(termination: &Termination, now: BootNs) -> Vec<Moment<'_>> {
     let mut single = Vec::new();
     let mut add = |at, what, who| single.push((at, what, who));
     if let Some(hook) = &termination.pre_stop {
-        add(hook.started, What::HookStarts, Some(&hook.process));
+        add(hook.started, What::HookStarts(hook), None);
         if let Some(ended) = hook.ended {
-            add(ended, What::HookEnds(hook.exit), Some(&hook.process));
+            add(ended, What::HookEnds(hook), None);
         }
     }
     for process in picture::lanes(termination) {
@@ -71,8 +71,7 @@ pub(super) fn all(termination: &Termination, now: BootNs) -> Vec<Moment<'_>> {
             (None, _) => {}
         }
     }
-    if let Some(budget) = picture::budget(termination) {
-        let over = BootNs(termination.started.0.saturating_add(budget.saturating_mul(1_000_000)));
+    if let Some((budget, over)) = picture::budget(termination).zip(picture::budget_end(termination)) {
         if over <= termination.exited.unwrap_or(now) {
             add(over, What::GraceOver(budget), None);
         }
@@ -109,9 +108,11 @@ impl Moment<'_> {
     /// In words.
     pub(super) fn text(&self, termination: &Termination, glyphs: &Glyphs) -> String {
         match self.what {
-            What::HookStarts => format!("the preStop hook {} starts", self.names(glyphs)),
-            What::HookEnds(None) => format!("the preStop hook {} ended", self.names(glyphs)),
-            What::HookEnds(Some(status)) => format!("the preStop hook {} {}", self.names(glyphs), words::exit(status)),
+            What::HookStarts(hook) => format!("the preStop hook {} starts", words::hook(hook, glyphs)),
+            What::HookEnds(hook) => {
+                let ended = hook.exit.map_or_else(|| "ended".to_owned(), words::exit);
+                format!("the preStop hook {} {ended}", words::hook(hook, glyphs))
+            }
             What::Signal(received) => self.signal(received, termination, glyphs),
             What::GraceOver(budget) => format!("the grace period of {} is over", words::duration(budget)),
             What::Exit(status) => format!("{} {}", self.names(glyphs), words::exit(status)),

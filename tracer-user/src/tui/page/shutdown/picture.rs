@@ -99,7 +99,7 @@ impl Shutdown {
         sections: &[Section<'_>],
         theme: Theme,
     ) {
-        let Some(started) = sections.iter().map(|section| section.termination.started).min() else { return };
+        let Some(started) = sections.iter().map(|section| section.termination.axis_start()).min() else { return };
         if area.height < LOG_LEAST {
             return;
         }
@@ -275,7 +275,7 @@ fn standing(sections: &[Section<'_>], at: BootNs) -> String {
         .count();
     let left = sections.first().and_then(|section| {
         let budget = picture::budget(&section.termination)?;
-        budget.checked_sub(at.ms_since(section.termination.started))
+        budget.checked_sub(at.ms_since(section.termination.counted_from()))
     });
     let left = left.map(|left| format!("{} left; ", timeline::tenths(left))).unwrap_or_default();
     format!("{left}{running} {} running", if running == 1 { "process" } else { "processes" })

@@ -35,12 +35,6 @@ impl<'a> Section<'a> {
     fn last(&self) -> BootNs {
         picture::last_moment(&self.termination).max(self.now.unwrap_or(BootNs(0)))
     }
-
-    /// The end of the grace period, where there is one.
-    fn budget_end(&self) -> Option<BootNs> {
-        let ms = picture::budget(&self.termination)?;
-        Some(BootNs(self.termination.started.0.saturating_add(ms.saturating_mul(1_000_000))))
-    }
 }
 
 /// A line of the picture, not yet drawn: there may be thousands of them, and a screenful is visible.
@@ -159,9 +153,9 @@ impl<'a> Picture<'a> {
         let (told, scale) = (&self.sections[section], &self.scales[section]);
         let termination = &told.termination;
         let mut cells = picture::empty(self.lane);
-        let from = scale.column(termination.started);
+        let from = scale.column(termination.counted_from());
         let until = scale.column(termination.exited.or(told.now).unwrap_or(termination.started)).max(from);
-        let Some(end) = told.budget_end() else {
+        let Some(end) = picture::budget_end(termination) else {
             if termination.stop_signal.is_some() || termination.pre_stop.is_some() {
                 cells[from..=until].fill((self.glyphs.used, Paint::Dim));
             }
@@ -240,7 +234,7 @@ pub(super) const fn is_running(process: &TerminationProcess) -> bool {
 pub(super) fn used_ms(section: &Section<'_>) -> u64 {
     let termination = &section.termination;
     let until = termination.exited.or(section.now);
-    until.map_or(termination.grace.used_ms, |until| until.ms_since(termination.started))
+    until.map_or(termination.grace.used_ms, |until| until.ms_since(termination.counted_from()))
 }
 
 fn label_width(
@@ -260,10 +254,14 @@ fn label_width(
 
 /// The axes: all of one length, which the longest section needs.
 fn scales(sections: &[Section<'_>], aligned: bool, columns: usize) -> Vec<Scale> {
-    let common = sections.iter().map(|section| section.termination.started).min().unwrap_or_default();
-    let start = |section: &Section<'_>| if aligned { section.termination.started } else { common };
+    let common = sections.iter().map(|section| section.termination.axis_start()).min().unwrap_or_default();
+    let start = |section: &Section<'_>| if aligned { section.termination.axis_start() } else { common };
     let last = sections.iter().map(|section| section.last().since(start(section))).max().unwrap_or(0);
-    let budget = sections.iter().filter_map(|section| Some(section.budget_end()?.ms_since(start(section)))).max();
+    let budget = |section: &Section<'_>| {
+        let end = picture::budget_end(&section.termination)?.ms_since(start(section));
+        Some((end, picture::budget(&section.termination)?))
+    };
+    let budget = sections.iter().filter_map(budget).max();
     sections.iter().map(|section| Scale::over(start(section), last, budget, columns)).collect()
 }
 
@@ -320,8 +318,7 @@ pub(super) fn tenths(ms: u64) -> String {
 /// A container of the same pod that runs on.
 pub(super) fn beside(container: &Container, limit: usize, glyphs: &Glyphs) -> Line {
     let mut line = Line::default();
-    let name = container.name.name.as_deref().unwrap_or_else(|| container.name.short_id());
-    line.push(Paint::Bold, &format!(" {}", safe(name, glyphs)));
+    line.push(Paint::Bold, &format!(" {}", safe(container.name.own(), glyphs)));
     line.push(Paint::Dim, "  of the same pod runs on; nothing asked it to stop yet");
     line.cut(limit, glyphs);
     line

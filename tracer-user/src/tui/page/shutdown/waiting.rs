@@ -66,7 +66,7 @@ impl Story<'_> {
         match &self.termination.pre_stop {
             Some(hook) if hook.ended.is_none() => format!(
                 "The preStop hook {} runs for {}; no stop signal is sent before it ends, and its time counts against the grace period.",
-                words::process(&hook.process, self.glyphs),
+                words::hook(hook, self.glyphs),
                 tenths(self.now.ms_since(hook.started))
             ),
             Some(_) => "The preStop hook ended; the stop signal is next.".to_owned(),
@@ -104,7 +104,7 @@ impl Story<'_> {
         let Some(budget) = picture::budget(self.termination) else {
             return "Nothing more happens until SIGKILL, at the end of a grace period that is not known.".to_owned();
         };
-        match budget.checked_sub(self.now.ms_since(self.termination.started)) {
+        match budget.checked_sub(self.now.ms_since(self.termination.counted_from())) {
             Some(left) if left > 0 => format!("Nothing more happens until SIGKILL in {}.", tenths(left)),
             _ => "SIGKILL is due.".to_owned(),
         }

@@ -4,6 +4,7 @@ use crate::event::{BootNs, Handler, SendResult, TaskKey};
 use crate::model::{Change, ContainerRef, DeliverNews, News, Outcome, ProcessNews, Receipt, Role, SignalNews};
 use crate::output::glyphs::Glyphs;
 use crate::output::line::safe;
+use crate::output::pod;
 use crate::output::si_code;
 use crate::output::words::{self, Detail};
 use crate::signal::{Signal, SignalSet};
@@ -67,6 +68,15 @@ pub(super) fn details(change: &Change, scene: &Scene<'_>, glyphs: &Glyphs) -> Ve
             ];
             told.extend(news.fix.as_ref().map(|fix| ("Fix", safe(fix, glyphs).into_owned())));
             told
+        }
+        News::Pod(news) => {
+            let ends = news.containers.iter();
+            let ends = ends.map(|end| format!("{}: {}", safe(end.container.own(), glyphs), end.verdict));
+            vec![("What", pod::ended(news, glyphs)), ("Ends", ends.collect::<Vec<_>>().join(", "))]
+        }
+        News::Restarted(news) => {
+            let container = words::full_container(&news.container, 80, glyphs);
+            vec![("What", format!("{container} {}", pod::restarted(news, glyphs)))]
         }
         News::Lost(lost) => vec![(
             "What",

@@ -95,6 +95,8 @@ fn weight(change: &Change) -> usize {
             let figures = news.figures.len() * 64;
             size_of_val(&**news) + news.explanation.len() + news.fix.as_ref().map_or(0, String::len) + figures
         }
+        News::Pod(news) => size_of_val(&**news) + size_of_val(news.containers.as_slice()) + news.uid.len(),
+        News::Restarted(news) => size_of_val(&**news) + news.before.as_deref().map_or(0, told),
         News::Deliver(_) | News::Exit(_) | News::Zombie(_) | News::Lost(_) => 0,
     };
     size_of::<Change>() + boxed
