@@ -58,11 +58,11 @@ impl Driver {
         }
     }
 
-    /// Gives the terminal back, where it was taken. What is said from now on is printed. Returns whether it was taken.
-    pub(super) async fn close(self, session: &mut Session) -> anyhow::Result<bool> {
+    /// Gives the terminal back, where it was taken. What is said from now on is printed. Returns what was on the screen.
+    pub(super) async fn close(self, session: &mut Session) -> anyhow::Result<Option<App>> {
         match self {
-            Self::Lines => Ok(false),
-            Self::Screen(live) => Ok(live.close(session).await.map(|()| true)?),
+            Self::Lines => Ok(None),
+            Self::Screen(live) => Ok(live.close(session).await.map(Some)?),
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::container::filter::Resolved;
 use crate::container::runtime;
 use crate::live::sink::Buffer;
 use crate::live::{End, Gate, NoSuchProcess, Options, Pipeline, Request, Session, boot_now, wall_clock};
-use crate::model::{Change, News, Termination};
+use crate::model::{Change, News};
 use crate::output::{Text, View as _};
 use crate::tui::app::App;
 
@@ -99,17 +99,17 @@ async fn trace(args: &Args) -> anyhow::Result<ExitCode> {
     let missing = unmatched(&session.pipeline);
     // whatever ends the tracing, a reader who has seen enough among others: the recording is to be whole
     let closed = driver.close(&mut session).await;
-    let on_screen = closed.as_ref().is_ok_and(|was_taken| *was_taken);
+    let (closed, app) = match closed {
+        Ok(app) => (Ok(()), app),
+        Err(error) => (Err(error), None),
+    };
     let finished = session
-        .finish_with(|pipeline, out| {
-            if on_screen && args.until_exit {
-                print_endings(pipeline, args.view.text(out, wall_clock()))
-            } else {
-                Ok(())
-            }
+        .finish_with(|pipeline, out| match app.filter(|_| args.until_exit) {
+            Some(app) => print_endings(pipeline, &app, args.view.text(out, wall_clock())),
+            None => Ok(()),
         })
         .await;
-    match (followed.and(closed.map(drop)), missing) {
+    match (followed.and(closed), missing) {
         (Err(error), _) if !is_broken_pipe(&error) => Err(error),
         (followed, missing) => {
             finished?;
@@ -158,9 +158,8 @@ async fn follow(session: &mut Session, driver: &mut Driver, args: &Args) -> anyh
 }
 
 /// With `--until-exit` the terminal UI goes away at the moment that was waited for: what it was stays on the terminal.
-fn print_endings(pipeline: &Pipeline, mut text: Text<Buffer>) -> io::Result<()> {
-    let shown = |ended: &&Arc<Termination>| pipeline.gate.is_wanted(&ended.container.id);
-    for ended in pipeline.node.terminations().filter(shown) {
+fn print_endings(pipeline: &Pipeline, app: &App, mut text: Text<Buffer>) -> io::Result<()> {
+    for ended in pipeline.node.terminations().filter(|ended| app.has_shown(ended)) {
         let at = ended.ended.unwrap_or(ended.started);
         text.show(&Change { at, news: News::Termination(Arc::clone(ended)) })?;
     }

@@ -11,7 +11,7 @@ use super::page::{self, Help, Page, PageKind};
 use super::scene::Scene;
 use super::theme::Theme;
 use crate::event::BootNs;
-use crate::model::{Change, ContainerState, News, Node};
+use crate::model::{Change, ContainerState, News, Node, Termination};
 use crate::output::Clock;
 
 mod help;
@@ -257,6 +257,12 @@ impl App {
             let (pages, scene) = (&mut self.pages, scene(&self.shown, self.frozen.as_deref(), moment));
             pages[page.index()].select(container, &scene);
         }
+    }
+
+    /// Whether an end was shown; those of sandboxes are not.
+    #[must_use]
+    pub fn has_shown(&self, ended: &Termination) -> bool {
+        self.shown.contains(&ended.container.id) && !ended.container.sandbox
     }
 
     /// When to draw again though nothing happens.

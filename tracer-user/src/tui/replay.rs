@@ -69,9 +69,8 @@ impl Player {
         player.fold_to(last, true)?;
         player.marks.sort_unstable();
         player.marks.dedup();
-        let Pipeline { node, gate, .. } = &player.pipeline;
-        let ended = node.terminations().rev().map(|ended| &ended.container.id).find(|id| gate.is_wanted(id));
-        if let Some(container) = ended.cloned() {
+        let last = player.pipeline.node.terminations().rev().find(|ended| player.app.has_shown(ended));
+        if let Some(container) = last.map(|ended| ended.container.id.clone()) {
             let (app, moment) = player.app_and_moment();
             app.turn(PageKind::Shutdown, Some(&container), &moment);
         }

@@ -71,10 +71,10 @@ pub(super) fn all(termination: &Termination, now: BootNs) -> Vec<Moment<'_>> {
             (None, _) => {}
         }
     }
-    if let Some((budget, over)) = picture::budget(termination).zip(picture::budget_end(termination)) {
-        if over <= termination.exited.unwrap_or(now) {
-            add(over, What::GraceOver(budget), None);
-        }
+    if let Some((budget, over)) = picture::budget(termination).zip(picture::budget_end(termination))
+        && over <= termination.exited.unwrap_or(now)
+    {
+        add(over, What::GraceOver(budget), None);
     }
     // right after the last exit it goes without saying
     let last = picture::last_moment(termination);

@@ -92,10 +92,8 @@ pub(super) fn entries<'a>(scene: &Scene<'a>) -> Vec<Entry<'a>> {
         .filter_map(|(key, container)| Some(Entry::GoingOn(key, container, container.stop.as_ref()?)))
         .collect();
     going_on.sort_by_key(|entry| std::cmp::Reverse(entry.started()));
-    let past = scene.node.terminations().rev().filter(|termination| {
-        let known = scene.node.container_by_id(&termination.container.id);
-        scene.shows(&termination.container) && known.is_none_or(|(_, container)| !container.is_sandbox())
-    });
+    let past = scene.node.terminations().rev();
+    let past = past.filter(|ended| scene.shows(&ended.container) && !ended.container.sandbox);
     going_on.extend(past.map(Entry::Past));
     going_on
 }
