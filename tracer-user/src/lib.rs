@@ -3,7 +3,7 @@
 //! One stream, one fold, many views: everything the tool knows enters as an [`event::Event`], the
 //! [`model::Node`] folds events into processes, terminations and verdicts, and the views only read it.
 //!
-//! Dependencies point one way: `commands` → {`probe`, `container`, `stream`, `output`, `tui`} → `model` →
+//! Dependencies point one way: `commands` → `tui` → `live` → {`probe`, `container`, `stream`, `output`} → `model` →
 //! `event` → `tracer-common`.
 
 pub mod audit;
@@ -19,3 +19,4 @@ pub mod printable;
 pub mod probe;
 pub mod signal;
 pub mod stream;
+pub mod tui;

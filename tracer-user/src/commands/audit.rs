@@ -14,7 +14,7 @@ use crate::live::{boot_now, wall_clock};
 use crate::model::Verdict;
 use crate::output::{self, JsonLines};
 
-use super::options::{Failure, Filters, Format, Sockets, View, note, terminal_width};
+use super::options::{Failure, Filters, Plain, PlainFormat, Sockets, note, terminal_width};
 use super::{DONE, FOUND, NO_MATCH, UNSUITABLE, logging};
 
 /// An audit that takes longer than this says that it goes on.
@@ -26,7 +26,7 @@ pub(super) struct Args {
     #[command(flatten)]
     filters: Filters,
     #[command(flatten)]
-    view: View,
+    view: Plain,
     /// One line a container with all there is, as wide as it takes; no explanations
     #[arg(long, help_heading = "Output")]
     wide: bool,
@@ -131,14 +131,14 @@ async fn with_progress<T>(work: impl Future<Output = T>) -> T {
 fn show(report: &Report, args: &Args) -> io::Result<()> {
     let mut out = io::stdout().lock();
     match args.view.output {
-        Format::Json => {
+        PlainFormat::Json => {
             let at = boot_now();
             let mut lines = JsonLines::new(io::BufWriter::new(out), wall_clock());
             report.containers.iter().try_for_each(|audited| lines.audited(at, audited))?;
             lines.into_inner().flush()
         }
-        Format::Text if args.wide => out.write_all(output::audit_wide(report, args.view.style()).as_bytes()),
-        Format::Text => out.write_all(output::audit(report, args.view.style(), terminal_width()).as_bytes()),
+        PlainFormat::Text if args.wide => out.write_all(output::audit_wide(report, args.view.style()).as_bytes()),
+        PlainFormat::Text => out.write_all(output::audit(report, args.view.style(), terminal_width()).as_bytes()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! `tracer demo`: small real containers of its own, stopped as kubelet would, and traced.
 
+use std::future::pending;
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -11,11 +12,10 @@ use crate::container::filter::Filters;
 use crate::demo::scenarios::Exit;
 use crate::demo::{SCENARIOS, Scenario, Stage};
 use crate::event::Described;
-use crate::live::sink::Buffer;
 use crate::live::{End, Options, Pipeline, Request, Session};
 use crate::model::{Condition, ExitStatus};
-use crate::output::Clock;
 
+use super::driver::Driver;
 use super::logging;
 use super::options::{Failure, Format, View, note};
 use super::{DONE, UNSUITABLE, USAGE};
@@ -82,29 +82,30 @@ async fn show(args: &Args, scenarios: &[&'static Scenario]) -> anyhow::Result<Ex
         // containers are made while it goes on
         keep_privileges: true,
     };
-    let mut buffer = Buffer::default();
-    let mut session = Session::start(&request, |out, clock: Clock| {
-        buffer = out.clone();
-        args.view.open(out, clock)
-    })
-    .map_err(super::live::unsuitable)?;
-    let played = play_all(args, &stage, scenarios, &mut session, &mut buffer).await;
+    let format = args.view.format();
+    let (mut session, mut driver) = Driver::start(&request, &args.view, format)?;
+    let played = play_all(&stage, scenarios, &mut session, &mut driver, format).await;
     drop(stage);
+    let played = match played {
+        Ok(played) => show_result(played, scenarios.len(), &mut session, &mut driver).await,
+        Err(error) => Err(error),
+    };
+    let was_quit = driver.was_quit();
     // whatever ended it: the recording is to be whole
+    let closed = driver.close(&mut session).await;
     let finished = session.finish().await;
-    let Played { wrong, interrupted } = match played {
+    let played = match played.and_then(|played| closed.map(|_| played)) {
         Err(error) if !super::is_broken_pipe(&error) => return Err(error),
         played => {
             finished?;
             played?
         }
     };
-    if interrupted {
-        return Ok(ExitCode::from(INTERRUPTED));
+    if played.interrupted {
+        return Ok(ExitCode::from(if was_quit { DONE } else { INTERRUPTED }));
     }
-    let right = scenarios.len() - wrong.len();
-    note(&format!("{right} of {} scenarios were judged as they should be", scenarios.len()));
-    anyhow::ensure!(wrong.is_empty(), "on this kernel the tracer is wrong about {}", wrong.join("; "));
+    note(&played.result(scenarios.len()));
+    anyhow::ensure!(played.wrong.is_empty(), "on this kernel the tracer is wrong about {}", played.wrong.join("; "));
     Ok(ExitCode::from(DONE))
 }
 
@@ -117,28 +118,58 @@ struct Played {
     interrupted: bool,
 }
 
+impl Played {
+    /// `15 of 16 scenarios were judged as they should be`.
+    fn result(&self, of: usize) -> String {
+        format!("{} of {of} scenarios were judged as they should be", of - self.wrong.len())
+    }
+}
+
 async fn play_all(
-    args: &Args,
     stage: &Stage,
     scenarios: &[&'static Scenario],
     session: &mut Session,
-    buffer: &mut Buffer,
+    driver: &mut Driver,
+    format: Format,
 ) -> anyhow::Result<Played> {
     let root = stage.hierarchy().path_of(stage.dir());
     let mut played = Played::default();
     for (index, scenario) in scenarios.iter().enumerate() {
-        if args.view.output == Format::Text {
-            let title = format!("\n({}/{}) {}: {}\n", index + 1, scenarios.len(), scenario.name, scenario.title);
-            buffer.write_all(title.as_bytes())?;
-        }
+        let title = format!("({}/{}) {}: {}", index + 1, scenarios.len(), scenario.name, scenario.title);
+        announce(session, driver, format, &title)?;
         let path = format!("{root}/{}", scenario.name);
-        if play(session, stage, scenario, &path).await? == End::Interrupted {
+        if play(session, driver, stage, scenario, &path).await? == End::Interrupted {
             played.interrupted = true;
             break;
         }
         played.wrong.extend(judge(&session.pipeline, scenario, &path));
     }
     Ok(played)
+}
+
+/// On the terminal UI all of it can be looked at until the person quits.
+async fn show_result(played: Played, of: usize, session: &mut Session, driver: &mut Driver) -> anyhow::Result<Played> {
+    if let Some(app) = driver.app().filter(|_| !played.interrupted) {
+        app.set_title(Some(format!("{}; q quits", played.result(of))));
+        driver.run_until(session, pending::<()>(), |_| None).await?;
+    }
+    Ok(played)
+}
+
+/// Says which scenario comes: above its lines, or in the header.
+fn announce(session: &mut Session, driver: &mut Driver, format: Format, title: &str) -> anyhow::Result<()> {
+    match driver.app() {
+        Some(app) => {
+            app.set_title(Some(title.to_owned()));
+            app.open_the_first();
+        }
+        None if format == Format::Text => {
+            let (_, sink) = session.pipeline_and_sink();
+            sink.buffer().write_all(format!("\n{title}\n").as_bytes())?;
+        }
+        None => {}
+    }
+    Ok(())
 }
 
 /// Compares what the trace found with what the scenario is made to show. `None` when it is right.
@@ -161,7 +192,13 @@ fn judge(pipeline: &Pipeline, scenario: &Scenario, id: &str) -> Option<String> {
 }
 
 /// One scenario, from its cgroup to its last event.
-async fn play(session: &mut Session, stage: &Stage, scenario: &'static Scenario, id: &str) -> anyhow::Result<End<()>> {
+async fn play(
+    session: &mut Session,
+    driver: &mut Driver,
+    stage: &Stage,
+    scenario: &'static Scenario,
+    id: &str,
+) -> anyhow::Result<End<()>> {
     let before = session.pipeline.ended();
     let prepared = stage.prepare(scenario)?;
     session.describe(Described {
@@ -179,10 +216,10 @@ async fn play(session: &mut Session, stage: &Stage, scenario: &'static Scenario,
         container.stop().await?;
         container.finish().await
     };
-    match session.run_until(life, |_| None).await? {
+    match driver.run_until(session, life, |_| None).await? {
         End::Interrupted => return Ok(End::Interrupted),
         End::Done(result) => result?,
     }
     let over = |pipeline: &Pipeline| (pipeline.ended() > before).then_some(());
-    session.run_until(sleep(LAST_EVENTS), over).await
+    driver.run_until(session, sleep(LAST_EVENTS), over).await
 }

@@ -1,15 +1,22 @@
 //! `tracer` without a subcommand: live tracing.
 
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::sleep;
 
 use crate::container::filter::Resolved;
 use crate::container::runtime;
-use crate::live::{End, Gate, NoSuchProcess, Options, Pipeline, Request, Session, boot_now};
+use crate::live::sink::Buffer;
+use crate::live::{End, Gate, NoSuchProcess, Options, Pipeline, Request, Session, boot_now, wall_clock};
+use crate::model::{Change, News};
+use crate::output::{Text, View as _};
+use crate::tui::app::App;
 
+use super::driver::Driver;
 use super::logging;
 use super::options::{Failure, Filters, Sockets, View, note};
 use super::{DONE, NO_MATCH, UNSUITABLE, is_broken_pipe};
@@ -84,12 +91,25 @@ async fn trace(args: &Args) -> anyhow::Result<ExitCode> {
         sockets: args.sockets.all(),
         keep_privileges: false,
     };
-    let mut session = Session::start(&request, |out, clock| args.view.open(out, clock)).map_err(unsuitable)?;
-    let followed = follow(&mut session, args).await;
+    let (mut session, mut driver) = Driver::start(&request, &args.view, args.view.format())?;
+    let filters = &request.filters;
+    let one = !filters.containers.is_empty() || !filters.pods.is_empty() || !filters.pids.is_empty();
+    driver.app().filter(|_| one).into_iter().for_each(App::open_the_first);
+    let followed = follow(&mut session, &mut driver, args).await;
     let missing = unmatched(&session.pipeline);
     // whatever ends the tracing, a reader who has seen enough among others: the recording is to be whole
-    let finished = session.finish().await;
-    match (followed, missing) {
+    let closed = driver.close(&mut session).await;
+    let (closed, app) = match closed {
+        Ok(app) => (Ok(()), app),
+        Err(error) => (Err(error), None),
+    };
+    let finished = session
+        .finish_with(|pipeline, out| match app.filter(|_| args.until_exit) {
+            Some(app) => print_endings(pipeline, &app, args.view.text(out, wall_clock())),
+            None => Ok(()),
+        })
+        .await;
+    match (followed.and(closed), missing) {
         (Err(error), _) if !is_broken_pipe(&error) => Err(error),
         (followed, missing) => {
             finished?;
@@ -100,7 +120,7 @@ async fn trace(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 /// Traces until the end that was asked for, or until Ctrl-C.
-async fn follow(session: &mut Session, args: &Args) -> anyhow::Result<()> {
+async fn follow(session: &mut Session, driver: &mut Driver, args: &Args) -> anyhow::Result<()> {
     let over = |pipeline: &Pipeline| (args.until_exit && pipeline.is_over()).then_some(());
     let end = async {
         match args.duration {
@@ -110,28 +130,40 @@ async fn follow(session: &mut Session, args: &Args) -> anyhow::Result<()> {
     };
     tokio::pin!(end);
     // what runs is known at once, its names a moment later
-    let opening = session
+    let opening = driver
         .run_until(
+            session,
             async {
                 tokio::select! { () = &mut end => true, () = sleep(Duration::ZERO) => false }
             },
             |p| over(p).map(|()| true),
         )
         .await?;
-    note(&begun(session, args));
+    if driver.app().is_none() {
+        note(&begun(session, args));
+    }
     let mut done = opening != End::Done(false);
     if !done {
         let waiting = async {
             tokio::select! { () = &mut end => true, () = sleep(SAY_WAITING) => false }
         };
-        done = session.run_until(waiting, |p| over(p).map(|()| true)).await? != End::Done(false);
+        done = driver.run_until(session, waiting, |p| over(p).map(|()| true)).await? != End::Done(false);
         if !done {
             say_what_is_missing(session, &args.sockets);
-            session.run_until(end, over).await?;
+            driver.run_until(session, end, over).await?;
         }
     }
     say_what_goes_on(session);
     Ok(())
+}
+
+/// With `--until-exit` the terminal UI goes away at the moment that was waited for: what it was stays on the terminal.
+fn print_endings(pipeline: &Pipeline, app: &App, mut text: Text<Buffer>) -> io::Result<()> {
+    for ended in pipeline.node.terminations().filter(|ended| app.has_shown(ended)) {
+        let at = ended.ended.unwrap_or(ended.started);
+        text.show(&Change { at, news: News::Termination(Arc::clone(ended)) })?;
+    }
+    text.flush()
 }
 
 /// The line that says that tracing goes on, of what, and how to end it.

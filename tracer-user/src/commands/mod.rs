@@ -4,6 +4,7 @@ mod audit;
 mod completions;
 mod demo;
 mod doctor;
+mod driver;
 mod live;
 mod logging;
 mod man;

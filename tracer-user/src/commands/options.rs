@@ -14,6 +14,7 @@ use crate::container::runtime::{Kind, Socket, socket_path, usual_sockets};
 use crate::live::sink::{Buffer, CANNOT_WRITE};
 use crate::output::{self, Clock};
 use crate::signal::Signal;
+use crate::tui::notices;
 
 /// Of what the filters of each command say in common.
 const FILTERS: &str = "Filters (each may repeat: any of a kind will do, but all labels; kinds narrow each other down)";
@@ -110,33 +111,100 @@ impl Sockets {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub(super) struct View {
-    /// How to show it
-    #[arg(short, long, value_enum, default_value_t = Format::Text)]
-    pub(super) output: Format,
-    /// No colours, as with the environment variable `NO_COLOR`
-    #[arg(long)]
-    no_color: bool,
+    /// How to show it; without this the terminal UI where there is a terminal, text where there is none
+    #[arg(short, long, value_enum)]
+    output: Option<Format>,
+    #[command(flatten)]
+    pub(super) colors: Colors,
 }
 
 /// Form of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
-    /// For people
+    /// On the whole terminal, with keys: ? tells which
+    Tui,
+    /// For people, line by line
     Text,
     /// For programs: one JSON object a line
     Json,
 }
 
 impl View {
-    /// The view, writing to `out`.
-    #[must_use]
-    pub(super) fn open(&self, out: Buffer, clock: Clock) -> Box<dyn output::View> {
-        match self.output {
-            Format::Json => Box::new(output::JsonLines::new(out, clock)),
-            Format::Text => Box::new(output::Text::new(out, clock, self.style(), terminal_width())),
+    /// The form that is asked for, as far as it is possible here. Where it is not, that is said.
+    pub(super) fn format(&self) -> Format {
+        match (self.output, no_screen()) {
+            (Some(Format::Tui), Some(why)) => {
+                note(&format!("no terminal UI here, {why}: showing text"));
+                Format::Text
+            }
+            (Some(format), _) => format,
+            (None, None) => Format::Tui,
+            (None, Some(_)) => Format::Text,
         }
     }
 
+    /// The view for a format that is written line by line, writing to `out`.
+    pub(super) fn open(&self, format: Format, out: Buffer, clock: Clock) -> Box<dyn output::View> {
+        match format {
+            Format::Json => Box::new(output::JsonLines::new(out, clock)),
+            Format::Text | Format::Tui => Box::new(self.text(out, clock)),
+        }
+    }
+
+    /// The view for people, writing to `out`.
+    pub(super) fn text(&self, out: Buffer, clock: Clock) -> output::Text<Buffer> {
+        output::Text::new(out, clock, self.colors.style(), terminal_width())
+    }
+}
+
+/// How to show what is told once.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(super) struct Plain {
+    /// How to show it
+    #[arg(short, long, value_enum, default_value_t = PlainFormat::Text)]
+    pub(super) output: PlainFormat,
+    #[command(flatten)]
+    colors: Colors,
+}
+
+/// Form of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum PlainFormat {
+    /// For people
+    Text,
+    /// For programs: one JSON object a line
+    Json,
+}
+
+impl Plain {
+    /// What its text may be made of.
+    pub(super) fn style(&self) -> output::Style {
+        self.colors.style()
+    }
+}
+
+/// Why there is nothing to draw on, if so.
+fn no_screen() -> Option<&'static str> {
+    match std::env::var_os("TERM") {
+        _ if !std::io::stdout().is_terminal() => Some("standard output is no terminal"),
+        _ if !std::io::stdin().is_terminal() => Some("standard input is no terminal"),
+        None => Some("TERM is not set"),
+        Some(term) if term.is_empty() || term == "dumb" => Some("the terminal is a dumb one (TERM)"),
+        Some(_) => None,
+    }
+}
+
+/// Whether there are colours.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(super) struct Colors {
+    /// No colours, as with the environment variable `NO_COLOR`
+    #[arg(long)]
+    no_color: bool,
+}
+
+impl Colors {
     /// Colours only where a terminal shows them and nobody minds.
     pub(super) fn style(&self) -> output::Style {
         let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
@@ -191,10 +259,13 @@ pub(super) fn print(text: &[u8]) -> anyhow::Result<()> {
     out.write_all(text).and_then(|()| out.flush()).context(CANNOT_WRITE)
 }
 
-/// Says something on standard error, so that standard output stays what it is for.
+/// Says something on standard error, so that standard output stays what it is for. While the terminal UI has the
+/// terminal, it is said there.
 pub(super) fn note(text: &str) {
     let text = crate::printable::text(text).into_owned();
-    say(&format!("tracer: {text}\n"));
+    if !notices::keep(&text) {
+        say(&format!("tracer: {text}\n"));
+    }
 }
 
 /// Says what went wrong.

@@ -10,10 +10,11 @@ use anyhow::Context as _;
 use crate::live::Pipeline;
 use crate::live::sink::Buffer;
 use crate::output::Clock;
-use crate::stream::Reader;
+use crate::stream::{ReadError, Reader};
+use crate::tui::replay::Player;
 
 use super::live::unmatched;
-use super::options::{Failure, Shown, View, note, print};
+use super::options::{Failure, Format, Shown, View, note, print};
 use super::{DONE, NO_MATCH};
 
 /// Options of `tracer replay`.
@@ -31,10 +32,37 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let (name, input) = open(&args.file)?;
     let mut reader = Reader::new(input).with_context(|| format!("cannot replay {name}"))?;
     let clock = Clock { boot_to_wall_ns: reader.start().boot_to_wall_ns };
+    let Read { damage, missing } = match args.view.format() {
+        Format::Tui => on_screen(args, &mut reader, clock)?,
+        format => as_lines(args, format, &mut reader, clock)?,
+    };
+    if let Some(error) = damage {
+        let events = reader.events();
+        note(&format!("{events} {} of {name} could be read", if events == 1 { "event" } else { "events" }));
+        return Err(anyhow::Error::new(error).context(format!("cannot replay {name} to its end")));
+    }
+    if let Some(missing) = missing {
+        return Err(Failure::new(NO_MATCH, format!("nothing in {name} matches: {missing}")).into());
+    }
+    Ok(ExitCode::from(DONE))
+}
+
+type Recording = Reader<Box<dyn BufRead>>;
+
+/// What came of a recording.
+struct Read {
+    /// Why it could not be read to its end.
+    damage: Option<ReadError>,
+    /// What to say when the filters left nothing of it.
+    missing: Option<String>,
+}
+
+/// Writes it down as it is read.
+fn as_lines(args: &Args, format: Format, reader: &mut Recording, clock: Clock) -> anyhow::Result<Read> {
     let buffer = Buffer::default();
-    let mut pipeline = Pipeline::new(args.filters.build(), args.view.open(buffer.clone(), clock), None);
+    let mut pipeline = Pipeline::new(args.filters.build(), args.view.open(format, buffer.clone(), clock), None);
     let mut damage = None;
-    for event in &mut reader {
+    for event in reader {
         match event {
             Ok(event) => pipeline.take(&[event])?,
             Err(error) => damage = Some(error),
@@ -49,15 +77,32 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     pipeline.conclude()?;
     pipeline.flush()?;
     print(&buffer.take())?;
-    if let Some(error) = damage {
-        let events = reader.events();
-        note(&format!("{events} {} of {name} could be read", if events == 1 { "event" } else { "events" }));
-        return Err(anyhow::Error::new(error).context(format!("cannot replay {name} to its end")));
+    Ok(Read { damage, missing: unmatched(&pipeline) })
+}
+
+/// Shows it on the terminal UI, as far as it can be read.
+fn on_screen(args: &Args, reader: &mut Recording, clock: Clock) -> anyhow::Result<Read> {
+    let (mut events, mut damage) = (Vec::new(), None);
+    for event in reader {
+        match event {
+            Ok(event) => events.push(event),
+            Err(error) => damage = Some(error),
+        }
     }
-    if let Some(missing) = unmatched(&pipeline) {
-        return Err(Failure::new(NO_MATCH, format!("nothing in {name} matches: {missing}")).into());
+    let mut player = Player::new(events, args.filters.build(), clock, args.view.colors.style().into())?;
+    let missing = unmatched(player.pipeline());
+    if damage.is_none() && missing.is_some() {
+        // there is nothing to look at
+        return Ok(Read { damage, missing });
     }
-    Ok(ExitCode::from(DONE))
+    if let Some(error) = &damage {
+        player.app.say(format!("the recording is damaged: {error}"));
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let result = runtime.block_on(player.run());
+    // a thread that is stuck in a write must not keep us
+    runtime.shutdown_background();
+    result.map(|()| Read { damage, missing })
 }
 
 /// The recording, and what to call it.

@@ -9,7 +9,7 @@ use crate::signal::{Signal, SignalSet};
 
 /// SIGINT, SIGTERM and SIGHUP.
 #[derive(Debug)]
-pub(super) struct Interrupt {
+pub(crate) struct Interrupt {
     int: Incoming,
     term: Incoming,
     /// `None` when whoever started us wants it ignored, as nohup does.
@@ -18,13 +18,13 @@ pub(super) struct Interrupt {
 
 impl Interrupt {
     /// Listens from now on. To be made once: what we inherited is not to be seen afterwards.
-    pub(super) fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         let hup = if ignored().has(Signal::HUP) { None } else { Some(signal(SignalKind::hangup())?) };
         Ok(Self { int: signal(SignalKind::interrupt())?, term: signal(SignalKind::terminate())?, hup })
     }
 
     /// Safe to cancel.
-    pub(super) async fn wait(&mut self) {
+    pub(crate) async fn wait(&mut self) {
         let Self { int, term, hup } = self;
         let hup = async {
             match hup {

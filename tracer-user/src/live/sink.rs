@@ -92,11 +92,14 @@ impl Sink {
         let room = Arc::new(Semaphore::new(QUEUED as usize));
         let closing = Closing(Arc::clone(&room));
         let thread = std::thread::Builder::new().name("tracer-output".to_owned()).spawn(move || {
-            let _closing = closing;
+            let closing = closing;
             while let Some(chunk) = incoming.blocking_recv() {
-                out.write_all(&chunk.text)?;
-                if incoming.is_empty() {
-                    out.flush()?;
+                let written = out.write_all(&chunk.text);
+                let written = written.and_then(|()| if incoming.is_empty() { out.flush() } else { Ok(()) });
+                if written.is_err() {
+                    // before the chunk's room comes back: all of it free means that all is written
+                    closing.0.close();
+                    return written;
                 }
             }
             out.flush()
@@ -132,6 +135,27 @@ impl Sink {
         let chunk = Chunk { text: self.buffer.take(), _room: room };
         let gone = self.chunks.as_ref().is_none_or(|chunks| chunks.send(chunk).is_err());
         if gone { self.join() } else { Ok(()) }
+    }
+
+    /// Whether everything is written: the reader is not behind.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.buffer.len() == 0 && self.room.available_permits() == QUEUED as usize
+    }
+
+    /// Hands over what was written and waits until it is read, for as long as the reader may take.
+    ///
+    /// # Errors
+    /// What the thread met.
+    pub async fn drain(&mut self, patience: Duration) -> io::Result<()> {
+        let deadline = Instant::now() + patience;
+        let Ok(delivered) = tokio::time::timeout_at(deadline, self.deliver()).await else { return Ok(()) };
+        delivered?;
+        // all the room is free when all is written
+        let all = tokio::time::timeout_at(deadline, self.room.acquire_many(QUEUED)).await;
+        let ended = matches!(all, Ok(Err(_)));
+        drop(all);
+        if ended { self.join() } else { Ok(()) }
     }
 
     /// Writes the rest until `deadline`: a reader that stalls must not keep the program from ending. Returns how many
@@ -278,6 +302,23 @@ mod tests {
         drop(release);
         assert_eq!(sink.close(in_a_while()).await.expect("it is written"), 0);
         assert_eq!(written.lock().expect("no panic").len(), told);
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_the_reader_knows_when_it_has_read_and_does_not_wait_for_ever() {
+        let (release, gate) = mpsc::channel();
+        let mut sink = Sink::new(Stalled(gate)).expect("a thread");
+        assert!(sink.is_idle());
+        sink.buffer().write_all(b"frame").expect("memory");
+        assert!(!sink.is_idle());
+        sink.drain(Duration::from_millis(20)).await.expect("the reader may be slow");
+        assert!(!sink.is_idle());
+        drop(release);
+        sink.drain(Duration::from_secs(10)).await.expect("it is written");
+        assert!(sink.is_idle());
+        let mut broken = Sink::new(Broken).expect("a thread");
+        broken.buffer().write_all(b"frame").expect("memory");
+        assert!(broken.drain(Duration::from_secs(10)).await.is_err());
     }
 
     #[tokio::test]

@@ -14,25 +14,25 @@ use crate::model::{
 };
 use crate::signal::{Signal, SignalSet};
 
-pub(super) use events::every_event;
+pub(crate) use events::every_event;
 
 /// Boot is at 2026-11-21 14:03:00 UTC.
-pub(super) const CLOCK: Clock = Clock { boot_to_wall_ns: 1_795_269_780_000_000_000 };
+pub(crate) const CLOCK: Clock = Clock { boot_to_wall_ns: 1_795_269_780_000_000_000 };
 /// When the terminations begin: 14:03:07.284.
-pub(super) const START_MS: u64 = 7284;
+pub(crate) const START_MS: u64 = 7284;
 /// A name that tries to clear the screen, ring the bell and be no UTF-8.
-pub(super) const HOSTILE: [u8; 16] = *b"\x1b[2J\x07\xff\xfe\xc2\x9b31m\n\0\0\0";
+pub(crate) const HOSTILE: [u8; 16] = *b"\x1b[2J\x07\xff\xfe\xc2\x9b31m\n\0\0\0";
 
-pub(super) fn ms(ms: u64) -> BootNs {
+pub(crate) fn ms(ms: u64) -> BootNs {
     BootNs(ms * 1_000_000)
 }
 
 /// `ms` after the beginning of a termination.
-pub(super) fn after(offset_ms: u64) -> BootNs {
+pub(crate) fn after(offset_ms: u64) -> BootNs {
     ms(START_MS + offset_ms)
 }
 
-pub(super) fn container() -> ContainerRef {
+pub(crate) fn container() -> ContainerRef {
     Arc::new(ContainerName {
         id: "4f0c7a1e9b2d".repeat(5) + "a1b2",
         name: Some("app".to_owned()),
@@ -46,11 +46,11 @@ pub(super) fn container() -> ContainerRef {
 }
 
 /// A container nobody has described yet.
-pub(super) fn nameless() -> ContainerRef {
+pub(crate) fn nameless() -> ContainerRef {
     Arc::new(ContainerName { id: "0123456789abcdef".repeat(4), ..ContainerName::default() })
 }
 
-pub(super) fn party(comm: &str, pid: u32, ns_pid: u32) -> Party {
+pub(crate) fn party(comm: &str, pid: u32, ns_pid: u32) -> Party {
     Party {
         pid,
         tid: pid,
@@ -63,12 +63,12 @@ pub(super) fn party(comm: &str, pid: u32, ns_pid: u32) -> Party {
     }
 }
 
-pub(super) fn outsider(comm: &str, pid: u32) -> Party {
+pub(crate) fn outsider(comm: &str, pid: u32) -> Party {
     Party { ns_pid: Some(pid), container: None, ..party(comm, pid, pid) }
 }
 
 /// A process of which next to nothing is known, with a hostile name.
-pub(super) fn stranger() -> Party {
+pub(crate) fn stranger() -> Party {
     Party {
         pid: 666,
         tid: 666,
@@ -81,23 +81,23 @@ pub(super) fn stranger() -> Party {
     }
 }
 
-pub(super) fn runc() -> Sender {
+pub(crate) fn runc() -> Sender {
     Sender { party: outsider("runc", 900), role: Role::Runtime, ancestors: shim() }
 }
 
-pub(super) fn shim() -> Vec<Ancestor> {
+pub(crate) fn shim() -> Vec<Ancestor> {
     vec![Ancestor { pid: 800, comm: Comm::from("containerd-shim") }, Ancestor { pid: 700, comm: Comm::from("systemd") }]
 }
 
-pub(super) fn exited(code: u32) -> ExitStatus {
+pub(crate) fn exited(code: u32) -> ExitStatus {
     ExitStatus { raw: code << 8 }
 }
 
-pub(super) fn killed_by(signal: Signal) -> ExitStatus {
+pub(crate) fn killed_by(signal: Signal) -> ExitStatus {
     ExitStatus { raw: u32::from(signal.number()) }
 }
 
-pub(super) fn signal_news() -> SignalNews {
+pub(crate) fn signal_news() -> SignalNews {
     SignalNews {
         signal: Signal::TERM,
         result: SendResult::Ignored,
@@ -114,22 +114,22 @@ pub(super) fn signal_news() -> SignalNews {
     }
 }
 
-pub(super) fn received(signal: Signal, at: BootNs, sender: &Sender, outcome: Outcome) -> Received {
+pub(crate) fn received(signal: Signal, at: BootNs, sender: &Sender, outcome: Outcome) -> Received {
     Received { signal, at, sender: sender.party.clone(), role: sender.role, outcome, taken: false }
 }
 
-pub(super) fn process(party: Party, depth: Option<u32>, received: Vec<Received>) -> TerminationProcess {
+pub(crate) fn process(party: Party, depth: Option<u32>, received: Vec<Received>) -> TerminationProcess {
     TerminationProcess { process: party, depth, received, exit: None, exited: None }
 }
 
 impl TerminationProcess {
-    pub(super) fn ends(self, at: BootNs, status: ExitStatus) -> Self {
+    pub(crate) fn ends(self, at: BootNs, status: ExitStatus) -> Self {
         Self { exit: Some(status), exited: Some(at), ..self }
     }
 }
 
 /// `docker stop` or `kubectl delete` of `sh -c 'sleep …'`: dropped, 30 s of nothing, SIGKILL.
-pub(super) fn dropped() -> Termination {
+pub(crate) fn dropped() -> Termination {
     let killed = killed_by(Signal::KILL);
     let init = Sender { party: party("sh", 4123, 1), role: Role::Inside, ancestors: Vec::new() };
     Termination {
@@ -179,7 +179,7 @@ pub(super) fn dropped() -> Termination {
 }
 
 /// nginx with two workers, all stopped in order.
-pub(super) fn graceful() -> Termination {
+pub(crate) fn graceful() -> Termination {
     let master = Sender { party: party("nginx", 4123, 1), role: Role::Inside, ancestors: Vec::new() };
     let worker = |pid, ns_pid| {
         process(party("nginx", pid, ns_pid), Some(1), vec![received(Signal::QUIT, after(4), &master, Outcome::Caught)])
@@ -212,7 +212,7 @@ pub(super) fn graceful() -> Termination {
 }
 
 /// npm took it and exited, its children were torn down with the namespace.
-pub(super) fn not_forwarded(children: u32) -> Termination {
+pub(crate) fn not_forwarded(children: u32) -> Termination {
     let init = Sender { party: party("npm start", 4123, 1), role: Role::Inside, ancestors: Vec::new() };
     let killed = killed_by(Signal::KILL);
     let mut processes = vec![
@@ -246,7 +246,7 @@ pub(super) fn not_forwarded(children: u32) -> Termination {
 }
 
 /// A preStop hook that leaves little, then a slow handler, and a shell from an exec beside it.
-pub(super) fn too_slow() -> Termination {
+pub(crate) fn too_slow() -> Termination {
     let killed = killed_by(Signal::KILL);
     Termination {
         verdict: Verdict::TooSlow,
@@ -294,7 +294,7 @@ pub(super) fn too_slow() -> Termination {
 }
 
 /// Blocked and taken by sigwait, as tini does; then the rest follows.
-pub(super) fn taken() -> Termination {
+pub(crate) fn taken() -> Termination {
     let tini = Sender { party: party("tini", 4123, 1), role: Role::Inside, ancestors: Vec::new() };
     Termination {
         verdict: Verdict::Graceful,
@@ -327,7 +327,7 @@ pub(super) fn taken() -> Termination {
 }
 
 /// Somebody on the host killed it, while events were lost.
-pub(super) fn killed() -> Termination {
+pub(crate) fn killed() -> Termination {
     let killer = Sender {
         party: outsider("kill", 999),
         role: Role::Host,
@@ -365,7 +365,7 @@ pub(super) fn killed() -> Termination {
 }
 
 /// An unknown termination full of names from strangers.
-pub(super) fn hostile() -> Termination {
+pub(crate) fn hostile() -> Termination {
     Termination {
         container: Arc::new(ContainerName {
             id: "\x1b]0;id\x07".to_owned(),
@@ -391,7 +391,7 @@ pub(super) fn hostile() -> Termination {
     }
 }
 
-pub(super) fn condition() -> Condition {
+pub(crate) fn condition() -> Condition {
     Condition {
         kind: ConditionKind::Zombies,
         container: Some(container()),
@@ -408,13 +408,13 @@ pub(super) fn condition() -> Condition {
 }
 
 /// What a view writes for `changes`.
-pub(super) fn show<V: View>(view: &mut V, changes: &[Change]) {
+pub(crate) fn show<V: View>(view: &mut V, changes: &[Change]) {
     for change in changes {
         view.show(change).expect("a Vec takes everything");
     }
     view.flush().expect("a Vec takes everything");
 }
 
-pub(super) fn terminated(termination: Termination) -> Change {
+pub(crate) fn terminated(termination: Termination) -> Change {
     Change { at: after(termination.grace.used_ms), news: News::Termination(Arc::new(termination)) }
 }

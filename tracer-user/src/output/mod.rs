@@ -5,11 +5,11 @@
 
 mod clock;
 mod json;
-mod si_code;
+pub(crate) mod si_code;
 mod text;
 
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 
 use std::io;
 
@@ -18,6 +18,7 @@ use crate::model::Change;
 pub use clock::Clock;
 pub use json::JsonLines;
 pub use text::{Style, Text, audit, audit_wide};
+pub(crate) use text::{block, glyphs, is_silent, line, picture, pod, words};
 
 /// Something that shows changes as they become known.
 pub trait View {

@@ -53,7 +53,7 @@ const POLL: &[&str] = &["POLL_IN", "POLL_OUT", "POLL_MSG", "POLL_ERR", "POLL_PRI
 const SYS: &[&str] = &["SYS_SECCOMP", "SYS_USER_DISPATCH"];
 
 /// The name of `code` when it comes with `signal`, else the number in digits.
-pub(super) fn name(signal: Signal, code: i32) -> Cow<'static, str> {
+pub(crate) fn name(signal: Signal, code: i32) -> Cow<'static, str> {
     if let Some((_, name)) = ANY.iter().find(|(known, _)| *known == code) {
         return Cow::Borrowed(name);
     }

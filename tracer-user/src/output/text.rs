@@ -1,12 +1,12 @@
 //! Text for people: a line an event, a block with a picture for each end of a container.
 
 mod audit;
-mod block;
-mod glyphs;
-mod line;
-mod picture;
-mod pod;
-mod words;
+pub(crate) mod block;
+pub(crate) mod glyphs;
+pub(crate) mod line;
+pub(crate) mod picture;
+pub(crate) mod pod;
+pub(crate) mod words;
 
 #[cfg(test)]
 mod tests;
@@ -70,15 +70,12 @@ impl<W: Write> Text<W> {
         self.out
     }
 
-    fn lines(&self, change: &Change) -> Vec<Line> {
+    pub(crate) fn lines(&self, change: &Change) -> Vec<Line> {
         let glyphs = Glyphs::of(self.style);
         let at = change.at;
         match &change.news {
             News::Termination(news) => return block::termination(news, self.clock, self.width, glyphs),
-            // every death by a signal and every exit with threads shows one: it tells nothing of who was killed
-            News::Deliver(news) if news.signal == Signal::KILL => return Vec::new(),
-            // an init that exits sweeps over those that are dead already: nobody ignored anything
-            News::Signal(news) if is_sweep(news) => return Vec::new(),
+            _ if is_silent(&change.news) => return Vec::new(),
             News::Condition(news) => {
                 let time = self.clock.time_of_day(at).to_string();
                 return block::condition(news, &time, self.width, glyphs);
@@ -330,9 +327,17 @@ fn outcome(signal: Signal, outcome: Outcome) -> (Paint, &'static str) {
     }
 }
 
-/// SIGKILL from the kernel to what was on its way out.
-fn is_sweep(news: &SignalNews) -> bool {
-    news.signal == Signal::KILL && news.role == Role::Kernel && news.outcome == Outcome::Ignored
+/// What tells a person nothing.
+pub(crate) fn is_silent(news: &News) -> bool {
+    match news {
+        // every death by a signal and every exit with threads shows one: it tells nothing of who was killed
+        News::Deliver(news) => news.signal == Signal::KILL,
+        // an init that exits sweeps over those that are dead already: nobody ignored anything
+        News::Signal(news) => {
+            news.signal == Signal::KILL && news.role == Role::Kernel && news.outcome == Outcome::Ignored
+        }
+        _ => false,
+    }
 }
 
 impl<W: Write> View for Text<W> {

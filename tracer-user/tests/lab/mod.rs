@@ -33,6 +33,7 @@ pub(crate) mod host;
 pub(crate) mod image;
 pub(crate) mod kubelet;
 pub(crate) mod podman;
+pub(crate) mod screen;
 pub(crate) mod tracer;
 
 use std::fs::OpenOptions;

@@ -14,11 +14,12 @@ pub struct Style {
 
 /// What a lane of the picture is marked with. Each differs by shape: colour only helps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mark {
+pub(crate) enum Mark {
     Sent,
     Caught,
     Blocked,
     Taken,
+    PassedOn,
     Ignored,
     Dropped,
     Killed,
@@ -27,7 +28,7 @@ pub(super) enum Mark {
 
 impl Mark {
     /// The mark of a signal that was sent.
-    pub(super) const fn of(signal: Signal, outcome: Outcome) -> Self {
+    pub(crate) const fn of(signal: Signal, outcome: Outcome) -> Self {
         match outcome {
             Outcome::Dropped => Self::Dropped,
             Outcome::Ignored => Self::Ignored,
@@ -39,12 +40,13 @@ impl Mark {
     }
 
     /// Words for the legend, after the name of the signal.
-    pub(super) const fn word(self) -> &'static str {
+    pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Sent => " (default action)",
             Self::Caught => " caught",
             Self::Blocked => " blocked",
             Self::Taken => " taken",
+            Self::PassedOn => " passed on",
             Self::Ignored => " ignored",
             Self::Dropped => " dropped",
             Self::Killed => "",
@@ -55,41 +57,49 @@ impl Mark {
 
 /// One set of characters, each one column wide.
 #[derive(Debug)]
-pub(super) struct Glyphs {
-    pub(super) only_ascii: bool,
-    pub(super) cut: char,
-    pub(super) arrow: char,
-    pub(super) rule: char,
-    pub(super) thin_rule: char,
-    pub(super) lane: char,
-    pub(super) hook: char,
-    pub(super) axis: char,
-    pub(super) axis_start: char,
-    pub(super) axis_tick: char,
-    pub(super) axis_end: char,
-    pub(super) axis_budget: char,
-    pub(super) branch: char,
-    pub(super) last_branch: char,
-    pub(super) trunk: char,
-    pub(super) beside: char,
-    pub(super) dot: char,
-    pub(super) bad: char,
-    pub(super) good: char,
-    pub(super) warn: char,
-    marks: [char; 8],
+pub(crate) struct Glyphs {
+    pub(crate) only_ascii: bool,
+    pub(crate) cut: char,
+    pub(crate) arrow: char,
+    pub(crate) rule: char,
+    pub(crate) thin_rule: char,
+    pub(crate) lane: char,
+    pub(crate) hook: char,
+    pub(crate) axis: char,
+    pub(crate) axis_start: char,
+    pub(crate) axis_tick: char,
+    pub(crate) axis_end: char,
+    pub(crate) axis_budget: char,
+    pub(crate) branch: char,
+    pub(crate) last_branch: char,
+    pub(crate) trunk: char,
+    pub(crate) beside: char,
+    pub(crate) dot: char,
+    pub(crate) bad: char,
+    pub(crate) good: char,
+    pub(crate) warn: char,
+    /// A part of a whole: what is used, what is left, what is beyond.
+    pub(crate) used: char,
+    pub(crate) left: char,
+    pub(crate) over: char,
+    /// The column that is sorted by, the greatest first.
+    pub(crate) sorted: char,
+    /// A stop that goes on.
+    pub(crate) going_on: char,
+    marks: [char; 9],
 }
 
 impl Glyphs {
-    pub(super) const fn of(style: Style) -> &'static Self {
+    pub(crate) const fn of(style: Style) -> &'static Self {
         if style.ascii { &ASCII } else { &UNICODE }
     }
 
-    pub(super) const fn mark(&self, mark: Mark) -> char {
+    pub(crate) const fn mark(&self, mark: Mark) -> char {
         self.marks[mark as usize]
     }
 }
 
-pub(super) const UNICODE: Glyphs = Glyphs {
+pub(crate) const UNICODE: Glyphs = Glyphs {
     only_ascii: false,
     cut: '…',
     arrow: '→',
@@ -110,10 +120,15 @@ pub(super) const UNICODE: Glyphs = Glyphs {
     bad: '✖',
     good: '✔',
     warn: '▲',
-    marks: ['▼', '●', '□', '◆', '○', '⊘', '✖', '■'],
+    used: '█',
+    left: '░',
+    over: '▓',
+    sorted: '▾',
+    going_on: '▶',
+    marks: ['▼', '●', '□', '◆', '↓', '○', '⊘', '✖', '■'],
 };
 
-pub(super) const ASCII: Glyphs = Glyphs {
+pub(crate) const ASCII: Glyphs = Glyphs {
     only_ascii: true,
     cut: '~',
     arrow: '>',
@@ -134,7 +149,12 @@ pub(super) const ASCII: Glyphs = Glyphs {
     bad: 'x',
     good: '*',
     warn: '!',
-    marks: ['v', 'C', 'B', 'T', 'I', 'D', 'K', 'X'],
+    used: '=',
+    left: '.',
+    over: '!',
+    sorted: 'v',
+    going_on: '>',
+    marks: ['v', 'C', 'B', 'T', 'F', 'I', 'D', 'K', 'X'],
 };
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::glyphs::Glyphs;
 
 /// What a piece of text is, told by its colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Paint {
+pub(crate) enum Paint {
     Plain,
     Dim,
     Bold,
@@ -48,18 +48,23 @@ impl Paint {
 
 /// Pieces and their width in columns of the terminal.
 #[derive(Debug, Default)]
-pub(super) struct Line {
+pub(crate) struct Line {
     pieces: Vec<(Paint, String)>,
     width: usize,
 }
 
 impl Line {
-    pub(super) fn width(&self) -> usize {
+    pub(crate) fn width(&self) -> usize {
         self.width
     }
 
+    /// What it consists of.
+    pub(crate) fn pieces(&self) -> &[(Paint, String)] {
+        &self.pieces
+    }
+
     /// Adds text that holds no control characters: our own, or made safe by [`safe`].
-    pub(super) fn push(&mut self, paint: Paint, text: &str) {
+    pub(crate) fn push(&mut self, paint: Paint, text: &str) {
         self.width += width(text);
         match self.pieces.last_mut() {
             Some((last, piece)) if *last == paint => piece.push_str(text),
@@ -67,12 +72,12 @@ impl Line {
         }
     }
 
-    pub(super) fn push_char(&mut self, paint: Paint, c: char) {
+    pub(crate) fn push_char(&mut self, paint: Paint, c: char) {
         self.push(paint, c.encode_utf8(&mut [0; 4]));
     }
 
     /// Spaces up to `column`; one at least, so that columns never touch.
-    pub(super) fn pad_to(&mut self, column: usize) {
+    pub(crate) fn pad_to(&mut self, column: usize) {
         let spaces = column.saturating_sub(self.width).max(usize::from(self.width > 0));
         self.push(Paint::Plain, &" ".repeat(spaces));
     }
@@ -86,13 +91,13 @@ impl Line {
     }
 
     /// The whole line in the background.
-    pub(super) fn dim(&mut self) {
+    pub(crate) fn dim(&mut self) {
         let text: String = self.pieces.drain(..).map(|(_, text)| text).collect();
         self.pieces.push((Paint::Dim, text));
     }
 
     /// Cuts what is beyond `limit` columns.
-    pub(super) fn cut(&mut self, limit: usize, glyphs: &Glyphs) {
+    pub(crate) fn cut(&mut self, limit: usize, glyphs: &Glyphs) {
         if self.width <= limit {
             return;
         }
@@ -113,7 +118,7 @@ impl Line {
     }
 
     /// Appends the line and a line break to `page`.
-    pub(super) fn write(&self, page: &mut String, color: bool) {
+    pub(crate) fn write(&self, page: &mut String, color: bool) {
         let start = page.len();
         for (paint, text) in &self.pieces {
             let sgr = paint.sgr();
@@ -134,7 +139,7 @@ impl Line {
 }
 
 /// Text from a stranger or from the model, safe for a terminal; in ASCII where that is asked for.
-pub(super) fn safe<'a>(text: &'a str, glyphs: &Glyphs) -> Cow<'a, str> {
+pub(crate) fn safe<'a>(text: &'a str, glyphs: &Glyphs) -> Cow<'a, str> {
     let text = printable::text(text);
     if glyphs.only_ascii && !text.is_ascii() {
         return Cow::Owned(text.chars().map(|c| if c.is_ascii() { c } else { '?' }).collect());
@@ -161,7 +166,7 @@ pub(super) fn fit_middle<'a>(text: &'a str, limit: usize, glyphs: &Glyphs) -> Co
 }
 
 /// `text` in no more than `limit` columns; the end is cut and the cut marked.
-pub(super) fn fit<'a>(text: &'a str, limit: usize, glyphs: &Glyphs) -> Cow<'a, str> {
+pub(crate) fn fit<'a>(text: &'a str, limit: usize, glyphs: &Glyphs) -> Cow<'a, str> {
     if width(text) <= limit {
         return Cow::Borrowed(text);
     }
@@ -181,7 +186,7 @@ pub(super) fn fit<'a>(text: &'a str, limit: usize, glyphs: &Glyphs) -> Cow<'a, s
 }
 
 /// `text` in lines of at most `limit` columns, broken at spaces where possible.
-pub(super) fn wrap(text: &str, limit: usize) -> Vec<String> {
+pub(crate) fn wrap(text: &str, limit: usize) -> Vec<String> {
     let limit = limit.max(8);
     let mut lines = Vec::new();
     let mut line = String::new();
@@ -220,7 +225,7 @@ fn is_unit(word: &str) -> bool {
 }
 
 /// Columns of a text without control characters.
-pub(super) fn width(text: &str) -> usize {
+pub(crate) fn width(text: &str) -> usize {
     if text.is_ascii() { text.len() } else { text.chars().map(char_width).sum() }
 }
 

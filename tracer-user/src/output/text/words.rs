@@ -1,14 +1,14 @@
 //! Phrases: how a process, a container, a sender, an exit or a time is put into words.
 
 use crate::event::{Ancestor, Handler, SendResult};
-use crate::model::{ContainerName, ExitStatus, Outcome, Party, Role, SignalNews};
+use crate::model::{ContainerName, ExitStatus, Outcome, Party, PreStop, Role, SignalNews};
 use crate::signal::Signal;
 
 use super::glyphs::Glyphs;
 use super::line::{fit, fit_middle, safe, width};
 
 /// `4123 (PID 1)`, `4130 (ns 7)`, or `4130` where the namespace's number is the same or unknown.
-pub(super) fn pids(party: &Party) -> String {
+pub(crate) fn pids(party: &Party) -> String {
     match party.ns_pid {
         _ if party.is_init => format!("{} (PID 1)", party.pid),
         Some(ns_pid) if ns_pid != party.pid => format!("{} (ns {ns_pid})", party.pid),
@@ -17,7 +17,7 @@ pub(super) fn pids(party: &Party) -> String {
 }
 
 /// The name, made safe.
-pub(super) fn comm(party: &Party, glyphs: &Glyphs) -> String {
+pub(crate) fn comm(party: &Party, glyphs: &Glyphs) -> String {
     match safe(&party.comm.to_string(), glyphs) {
         name if name.is_empty() => "?".to_owned(),
         name => name.into_owned(),
@@ -25,13 +25,13 @@ pub(super) fn comm(party: &Party, glyphs: &Glyphs) -> String {
 }
 
 /// `sh 4123 (PID 1)`.
-pub(super) fn process(party: &Party, glyphs: &Glyphs) -> String {
+pub(crate) fn process(party: &Party, glyphs: &Glyphs) -> String {
     format!("{} {}", comm(party, glyphs), pids(party))
 }
 
 /// The same in `limit` columns: first the namespace's number gives way, then the name; being PID 1 and the host's
 /// pid are told to the last.
-pub(super) fn short_process(party: &Party, limit: usize, glyphs: &Glyphs) -> String {
+pub(crate) fn short_process(party: &Party, limit: usize, glyphs: &Glyphs) -> String {
     let (name, pids) = (comm(party, glyphs), pids(party));
     let name_wanted = if party.is_init { 4 } else { width(&name) };
     let pids = if limit < name_wanted + 1 + width(&pids) { party.pid.to_string() } else { pids };
@@ -39,8 +39,13 @@ pub(super) fn short_process(party: &Party, limit: usize, glyphs: &Glyphs) -> Str
     format!("{} {pids}", fit(&name, room.max(2), glyphs))
 }
 
+/// `sleep 4200 (ns 40)`; a hook that kubelet runs itself is called as in the pod's spec.
+pub(crate) fn hook(hook: &PreStop, glyphs: &Glyphs) -> String {
+    hook.process.as_ref().map_or_else(|| hook.kind.in_pod_spec().to_owned(), |party| process(party, glyphs))
+}
+
 /// `pod/name`, `name` or the short id, in `limit` columns. The pod's name gives way before the container's does.
-pub(super) fn container(container: &ContainerName, limit: usize, glyphs: &Glyphs) -> String {
+pub(crate) fn container(container: &ContainerName, limit: usize, glyphs: &Glyphs) -> String {
     let own = safe(container.own(), glyphs);
     let Some(pod) = &container.pod else {
         let own = container.service.as_deref().map_or(own, |service| safe(service, glyphs));
@@ -55,7 +60,7 @@ pub(super) fn container(container: &ContainerName, limit: usize, glyphs: &Glyphs
 }
 
 /// The same with the pod's namespace before it, for headers.
-pub(super) fn full_container(name: &ContainerName, limit: usize, glyphs: &Glyphs) -> String {
+pub(crate) fn full_container(name: &ContainerName, limit: usize, glyphs: &Glyphs) -> String {
     let Some(pod) = name.pod.as_ref().filter(|pod| !pod.namespace.is_empty()) else {
         return container(name, limit, glyphs);
     };
@@ -66,14 +71,14 @@ pub(super) fn full_container(name: &ContainerName, limit: usize, glyphs: &Glyphs
 
 /// How much is said about a sender.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Detail {
+pub(crate) enum Detail {
     Name,
     Pids,
     Ancestors,
 }
 
 /// `runc 900, started by containerd-shim`, `the kernel`, `itself`, `kill 999 (host)`.
-pub(super) fn sender(party: &Party, role: Role, ancestors: &[Ancestor], detail: Detail, glyphs: &Glyphs) -> String {
+pub(crate) fn sender(party: &Party, role: Role, ancestors: &[Ancestor], detail: Detail, glyphs: &Glyphs) -> String {
     let mut text = match role {
         Role::Kernel if detail == Detail::Name => return "kernel".to_owned(),
         Role::Kernel => return "the kernel".to_owned(),
@@ -102,7 +107,7 @@ pub(super) fn sender(party: &Party, role: Role, ancestors: &[Ancestor], detail: 
 }
 
 /// Why a signal met its outcome, where the outcome alone does not say it.
-pub(super) fn why(news: &SignalNews) -> &'static str {
+pub(crate) fn why(news: &SignalNews) -> &'static str {
     match (news.outcome, news.result) {
         (_, SendResult::Overflow) => "its queue is full: lost",
         (Outcome::Dropped, _) if matches!(news.signal, Signal::KILL | Signal::STOP) => "PID 1 is immune from inside",
@@ -117,7 +122,7 @@ pub(super) fn why(news: &SignalNews) -> &'static str {
 }
 
 /// `exited with code 143`, `killed by SIGTERM (Kubernetes shows 143)`: the two look alike elsewhere.
-pub(super) fn exit(status: ExitStatus) -> String {
+pub(crate) fn exit(status: ExitStatus) -> String {
     let dumped = if status.core_dumped() { ", core dumped" } else { "" };
     match (status.code(), status.signal()) {
         (Some(code), _) => {
@@ -136,7 +141,7 @@ pub(super) fn exit(status: ExitStatus) -> String {
 }
 
 /// What the exit word does not say, in short: `shown as 143`, or nothing.
-pub(super) fn exit_remark(status: ExitStatus) -> String {
+pub(crate) fn exit_remark(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (None, Some(signal)) => format!("shown as {}", 128 + u32::from(signal.number())),
         _ => String::new(),
@@ -144,7 +149,7 @@ pub(super) fn exit_remark(status: ExitStatus) -> String {
 }
 
 /// The same in a word of at most eight columns: `exit 143`, `SIGTERM`.
-pub(super) fn exit_word(status: ExitStatus) -> String {
+pub(crate) fn exit_word(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("exit {code}"),
         (None, Some(signal)) => signal.to_string().chars().take(8).collect(),
@@ -153,7 +158,7 @@ pub(super) fn exit_word(status: ExitStatus) -> String {
 }
 
 /// Milliseconds for people: `284 ms`, `1.23 s`, `30.1 s`, `30 s`, `2 min 5 s`.
-pub(super) fn duration(ms: u64) -> String {
+pub(crate) fn duration(ms: u64) -> String {
     match ms {
         0..1_000 => format!("{ms} ms"),
         _ if ms.is_multiple_of(1_000) && ms < 120_000 => format!("{} s", ms / 1_000),

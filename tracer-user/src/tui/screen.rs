@@ -1,0 +1,271 @@
+//! The screen: when a frame is drawn, what comes from the person, and the effects that concern the terminal.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::time::Duration;
+
+use crossterm::clipboard::CopyToClipboard;
+use crossterm::event::{Event, EventStream};
+use crossterm::queue;
+use futures_util::StreamExt as _;
+use ratatui::backend::CrosstermBackend;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::Instant;
+
+use super::app::{App, Moment};
+use super::input::{Effect, Input, Seek};
+use super::notices;
+use super::terminal::Terminal;
+use crate::live::sink::{Buffer, Sink};
+
+/// Time between frames: 30 a second at most.
+const FRAME: Duration = Duration::from_millis(33);
+/// A terminal that is behind is looked at again after this time.
+const BEHIND: Duration = Duration::from_millis(100);
+/// Something is said for this long.
+const NOTICE: Duration = Duration::from_secs(6);
+/// The terminal has this long to take what gives it back.
+const LAST: Duration = Duration::from_millis(500);
+
+/// Why [`Screen::wait`] came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Woken {
+    /// The person did something.
+    Input(Input),
+    /// Something changed.
+    Changed,
+    /// A frame, or something else, is due.
+    Due,
+    /// The shell continued us: the terminal may be in any state.
+    Continued,
+}
+
+/// What is left to do for whoever runs the screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// Nothing.
+    Nothing,
+    /// Move in the recording.
+    Seek(Seek),
+    /// End.
+    Quit,
+}
+
+/// The terminal, drawn on through the output's thread.
+pub struct Screen {
+    // restores the modes: to be dropped before anything is printed
+    terminal: Terminal,
+    drawing: ratatui::Terminal<CrosstermBackend<Buffer>>,
+    out: Buffer,
+    events: EventStream,
+    continued: Signal,
+    /// When the next frame is to be drawn, if one is.
+    frame: Option<Instant>,
+    /// When the last one was drawn.
+    drawn: Option<Instant>,
+    /// When something will look another way by itself.
+    wake: Option<Instant>,
+    /// When what is being said has been said.
+    hush: Option<Instant>,
+}
+
+impl Screen {
+    /// Takes the terminal. What is written to `out` must reach it.
+    ///
+    /// # Errors
+    /// When there is no terminal.
+    pub fn open(out: Buffer) -> io::Result<Self> {
+        let continued = signal(SignalKind::from_raw(libc::SIGCONT))?;
+        let terminal = Terminal::take(out.clone())?;
+        let drawing = ratatui::Terminal::new(CrosstermBackend::new(out.clone()))?;
+        let now = Some(Instant::now());
+        Ok(Self {
+            terminal,
+            drawing,
+            out,
+            events: EventStream::new(),
+            continued,
+            frame: now,
+            drawn: None,
+            wake: None,
+            hush: None,
+        })
+    }
+
+    /// Whether a frame is to be drawn soon.
+    #[must_use]
+    pub const fn is_scheduled(&self) -> bool {
+        self.frame.is_some()
+    }
+
+    /// A frame is to be drawn as soon as one may be.
+    pub fn schedule(&mut self) {
+        let now = Instant::now();
+        let earliest = self.drawn.map_or(now, |drawn| drawn + FRAME);
+        self.frame.get_or_insert(earliest.max(now));
+    }
+
+    /// Waits for whatever comes first. Safe to cancel.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub async fn wait(&mut self) -> io::Result<Woken> {
+        let due = [self.frame, self.wake, self.hush].into_iter().flatten().min();
+        loop {
+            tokio::select! {
+                biased;
+                event = self.events.next() => {
+                    let gone = || io::Error::new(io::ErrorKind::UnexpectedEof, "the terminal is gone");
+                    let input = match event.ok_or_else(gone)?? {
+                        Event::Key(key) => Input::Key(key),
+                        Event::Mouse(mouse) => Input::Mouse(mouse),
+                        Event::Resize(columns, lines) => Input::Resize(columns, lines),
+                        Event::FocusGained | Event::FocusLost | Event::Paste(_) => continue,
+                    };
+                    return Ok(Woken::Input(input));
+                }
+                Some(()) = self.continued.recv() => return Ok(Woken::Continued),
+                () = sleep_until(due) => return Ok(Woken::Due),
+            }
+        }
+    }
+
+    /// Does what came of a wait, and draws when a frame is due and the terminal has taken the one before.
+    ///
+    /// # Errors
+    /// Those of the terminal.
+    pub async fn step(
+        &mut self,
+        woken: Woken,
+        app: &mut App,
+        moment: &Moment<'_>,
+        sink: &mut Sink,
+    ) -> io::Result<Left> {
+        let left = match woken {
+            Woken::Input(input) => {
+                let effect = app.input(input, moment);
+                self.perform(effect, app, sink).await?
+            }
+            Woken::Changed => {
+                self.schedule();
+                Left::Nothing
+            }
+            Woken::Continued => {
+                self.again()?;
+                Left::Nothing
+            }
+            Woken::Due => Left::Nothing,
+        };
+        self.draw_if_due(app, moment, sink)?;
+        Ok(left)
+    }
+
+    fn draw_if_due(&mut self, app: &mut App, moment: &Moment<'_>, sink: &Sink) -> io::Result<()> {
+        let now = Instant::now();
+        if self.hush.is_some_and(|hush| hush <= now) {
+            self.hush = None;
+            app.hush();
+            self.schedule();
+        }
+        if self.hush.is_none()
+            && let Some(notice) = notices::next()
+        {
+            app.say(notice);
+            self.schedule();
+        }
+        if self.wake.is_some_and(|wake| wake <= now) {
+            self.wake = None;
+            self.schedule();
+        }
+        if self.frame.is_none_or(|frame| frame > now) {
+            return Ok(());
+        }
+        if !sink.is_idle() {
+            self.frame = Some(now + BEHIND);
+            return Ok(());
+        }
+        self.drawing.draw(|frame| app.render(frame, moment))?;
+        self.frame = None;
+        self.drawn = Some(now);
+        self.wake = app.next(moment).map(|at| now + Duration::from_nanos(at.since(moment.now)).max(FRAME));
+        self.hush = app.notice().map(|_| self.hush.unwrap_or(now + NOTICE));
+        Ok(())
+    }
+
+    async fn perform(&mut self, effect: Effect, app: &mut App, sink: &mut Sink) -> io::Result<Left> {
+        if effect == Effect::Pass {
+            return Ok(Left::Nothing);
+        }
+        // what is said next is said for its whole time
+        self.hush = None;
+        match effect {
+            Effect::Pass | Effect::Draw | Effect::Show(..) => {}
+            Effect::Say(notice) => app.say(notice),
+            Effect::Copy(text) => {
+                queue!(self.out, CopyToClipboard::to_clipboard_from(&text))?;
+                app.say("copied, if the terminal allows it (OSC 52)".to_owned());
+            }
+            Effect::Save(path, text) => app.say(save(&path, &text)),
+            Effect::Mouse(ours) => self.terminal.set_mouse(ours)?,
+            Effect::Suspend => self.suspend(sink).await?,
+            Effect::Seek(seek) => {
+                self.schedule();
+                return Ok(Left::Seek(seek));
+            }
+            Effect::Quit => return Ok(Left::Quit),
+        }
+        self.schedule();
+        Ok(Left::Nothing)
+    }
+
+    /// Gives the terminal back, stops until the shell continues us, and takes it again. The whole process group stops,
+    /// as with Ctrl-Z in any other program: a script or sudo that waits for us must come back to its shell, too.
+    async fn suspend(&mut self, sink: &mut Sink) -> io::Result<()> {
+        self.terminal.leave()?;
+        sink.drain(LAST).await?;
+        self.terminal.release()?;
+        let group = nix::unistd::Pid::from_raw(0);
+        nix::sys::signal::kill(group, nix::sys::signal::Signal::SIGTSTP)?;
+        self.again()
+    }
+
+    /// Takes the terminal, in whatever state it is, and draws all of it.
+    fn again(&mut self) -> io::Result<()> {
+        self.terminal.enter()?;
+        let area = self.drawing.size()?.into();
+        self.drawing.resize(area)?;
+        self.schedule();
+        Ok(())
+    }
+
+    /// Gives the terminal back.
+    ///
+    /// # Errors
+    /// When its modes cannot be set.
+    pub async fn close(mut self, sink: &mut Sink) -> io::Result<()> {
+        self.terminal.leave()?;
+        let drained = sink.drain(LAST).await;
+        self.terminal.release()?;
+        drained
+    }
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Writes a file that is not there yet. Returns what to say of it.
+fn save(path: &Path, text: &str) -> String {
+    let written = OpenOptions::new().write(true).create_new(true).open(path).and_then(|mut file| {
+        file.write_all(text.as_bytes())?;
+        file.flush()
+    });
+    match written {
+        Ok(()) => format!("saved as {}", path.display()),
+        Err(error) => format!("cannot save {}: {error}", path.display()),
+    }
+}

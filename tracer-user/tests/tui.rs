@@ -1,0 +1,241 @@
+//! The terminal UI on a real terminal: what it shows while real containers stop, and that it leaves the terminal as it was,
+//! however it ends.
+
+mod lab;
+
+use lab::docker::{Cgroups, Daemon, Options};
+use lab::screen::{Screen, typed};
+use lab::tracer::BINARY;
+use lab::{PATIENCE, again, send, until};
+
+/// A recording to look at, where no root and no kernel are needed.
+const RECORDING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/scenarios/bash-drops.rec");
+
+fn replay() -> String {
+    format!("{BINARY} replay {RECORDING}")
+}
+
+/// The pid of the tracer that runs on that screen: the shell's child.
+fn tracer_of(screen: &Screen) -> u32 {
+    let shell = screen.shell();
+    until("the tracer to run", PATIENCE, || {
+        let children = std::fs::read_to_string(format!("/proc/{shell}/task/{shell}/children")).ok()?;
+        children.split_whitespace().next()?.parse().ok()
+    })
+}
+
+/// The terminal is the shell's again, with the modes it had.
+#[track_caller]
+fn is_as_before(screen: &Screen, modes: &str) {
+    until("the shell to have its screen again", PATIENCE, || (!screen.is_taken()).then_some(()));
+    assert_eq!(screen.modes(), modes, "the modes of the terminal");
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test runs it"]
+fn a_replay_takes_the_terminal_and_gives_it_back() {
+    if !lab::can_run("a_replay_takes_the_terminal_and_gives_it_back", &["tmux"]) {
+        return;
+    }
+    let screen = Screen::open(80, 24);
+    let modes = screen.modes();
+    screen.type_line(&format!("{}; echo ended-$?", replay()));
+    screen.wait_for("REPLAY");
+    assert!(screen.is_taken());
+    screen.press("1");
+    screen.wait_for("sigterm-dropped");
+    screen.press("{ Space");
+    screen.wait_for("PLAYING");
+    screen.wait_for("stopping: bash-drops");
+    screen.press("Space");
+    screen.wait_for("REPLAY");
+    // another size, too small, and back
+    screen.resize(30, 8);
+    screen.wait_for("too small");
+    screen.resize(100, 30);
+    screen.wait_for("CONTAINER");
+    screen.press("q");
+    screen.wait_for("ended-0");
+    is_as_before(&screen, &modes);
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test runs it"]
+fn stopped_and_continued_by_the_shell() {
+    if !lab::can_run("stopped_and_continued_by_the_shell", &["tmux"]) {
+        return;
+    }
+    let screen = Screen::open(80, 24);
+    let modes = screen.modes();
+    for _ in 0..2 {
+        screen.type_line(&replay());
+        screen.wait_for("REPLAY");
+        screen.press("C-z");
+        screen.wait_for("Stopped");
+        is_as_before(&screen, &modes);
+        screen.type_line("fg");
+        screen.wait_for("REPLAY");
+        assert!(screen.is_taken());
+        screen.press("?");
+        screen.wait_for("Everywhere");
+        // Esc and a key right after it are another key
+        screen.press("Esc");
+        screen.wait_until("the help to close", |text| !text.contains("Everywhere"));
+        screen.press("q");
+        is_as_before(&screen, &modes);
+    }
+    // stopped from elsewhere, without a chance to tidy up: it comes back whole
+    screen.type_line(&replay());
+    screen.wait_for("REPLAY");
+    send("STOP", tracer_of(&screen));
+    screen.wait_for("Stopped");
+    screen.type_line("clear");
+    screen.wait_until("nothing of it", |text| !text.contains("REPLAY"));
+    screen.type_line("fg");
+    screen.wait_for("REPLAY");
+    screen.press("q");
+    is_as_before(&screen, &modes);
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test runs it"]
+fn signals_end_it_in_order() {
+    if !lab::can_run("signals_end_it_in_order", &["tmux"]) {
+        return;
+    }
+    let screen = Screen::open(80, 24);
+    let modes = screen.modes();
+    for signal in ["TERM", "INT", "HUP"] {
+        screen.type_line(&format!("{}; echo ended-$?", replay()));
+        screen.wait_for("REPLAY");
+        send(signal, tracer_of(&screen));
+        screen.wait_for("ended-0");
+        is_as_before(&screen, &modes);
+    }
+}
+
+/// Takes the terminal and panics, in a process of its own.
+fn take_the_terminal_and_panic() {
+    std::panic::set_hook(Box::new(|panic| {
+        use std::io::Write as _;
+        writeln!(std::io::stderr(), "the hook before: {panic}").expect("standard error");
+    }));
+    let sink = tracer_user::live::sink::Sink::new(std::io::stdout()).expect("a thread");
+    let _terminal = tracer_user::tui::terminal::Terminal::take(sink.buffer()).expect("a terminal");
+    panic!("as if there were a bug");
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test runs it"]
+fn a_panic_gives_the_terminal_back() {
+    if again::scene().is_some() {
+        take_the_terminal_and_panic();
+    }
+    if !lab::can_run("a_panic_gives_the_terminal_back", &["tmux"]) {
+        return;
+    }
+    let screen = Screen::open(100, 24);
+    let modes = screen.modes();
+    let test = again::binary();
+    let arguments = "--exact a_panic_gives_the_terminal_back --include-ignored --nocapture";
+    screen.type_line(&format!("TRACER_LAB_SCENE=panic {} {arguments} 2>panic.txt; cat panic.txt", test.display()));
+    screen.wait_for("the hook before");
+    let told = screen.run("cat panic.txt; rm panic.txt");
+    assert!(told.contains("as if there were a bug"), "{told}");
+    is_as_before(&screen, &modes);
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test runs it"]
+fn where_there_is_no_screen_there_is_text() {
+    if !lab::can_run("where_there_is_no_screen_there_is_text", &["tmux"]) {
+        return;
+    }
+    let screen = Screen::open(160, 60);
+    let replay = replay();
+    for (before, after, why) in [
+        ("TERM=dumb", "-o tui", "a dumb one"),
+        ("TERM=", "-o tui", "a dumb one"),
+        ("", "-o tui </dev/null", "standard input is no terminal"),
+        ("", "-o tui | cat", "standard output is no terminal"),
+    ] {
+        let told = screen.run(&format!("{before} {replay} {after}"));
+        assert!(told.contains(why) && told.contains("SIGTERM DROPPED"), "{before} {after}: {told}");
+    }
+    // nobody asked for it: nothing to say
+    for command in [format!("TERM=dumb {replay}"), format!("{replay} | cat"), format!("{replay} -o text")] {
+        let told = screen.run(&command);
+        assert!(told.contains("SIGTERM DROPPED") && !told.contains("no terminal UI"), "{command}: {told}");
+    }
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test runs it"]
+fn the_demo_on_a_terminal_checks_itself() {
+    if !lab::can_run("the_demo_on_a_terminal_checks_itself", &["tmux"]) {
+        return;
+    }
+    let screen = Screen::open(80, 24);
+    let modes = screen.modes();
+    screen.type_line(&format!("{BINARY} demo dropped graceful; echo ended-$?"));
+    screen.wait_for("(1/2) dropped");
+    screen.press("1");
+    screen.wait_until("the stop draining", |text| text.contains("dropped") && text.contains("left"));
+    screen.wait_for("(2/2) graceful");
+    let end = screen.wait_for("2 of 2 scenarios were judged as they should be");
+    assert!(end.contains("sigterm-dropped") && end.contains("graceful"), "{end}");
+    screen.press("4");
+    screen.wait_for("SIGKILL");
+    screen.press("q");
+    let left = screen.wait_for("ended-0");
+    assert!(left.contains("tracer: 2 of 2 scenarios"), "{left}");
+    is_as_before(&screen, &modes);
+    // half way
+    screen.type_line(&format!("clear; {BINARY} demo; echo ended-$?"));
+    screen.wait_for("(1/16)");
+    screen.press("q");
+    screen.wait_for("ended-0");
+    is_as_before(&screen, &modes);
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test runs it"]
+fn a_container_of_docker_is_watched_as_it_is_stopped() {
+    if !lab::can_run("a_container_of_docker_is_watched_as_it_is_stopped", &["tmux", "dockerd", "containerd", "runc"]) {
+        return;
+    }
+    let docker = Daemon::start(Cgroups::PureV2);
+    let screen = Screen::open(80, 24);
+    let modes = screen.modes();
+    let tracer = typed(&docker.enter(BINARY));
+    let socket = docker.socket();
+    screen.type_line(&format!("{tracer} --docker {} -c web; echo ended-$?", socket.display()));
+    // it is waited for, and that is said on the screen
+    screen.wait_for("waiting for it");
+    docker.run("web", &["sh", "-c", "sleep 1000; true"], &Options::default());
+    screen.wait_for("1 container");
+    // what was asked for by name is opened
+    until("its page to be opened", PATIENCE, || screen.text().contains("web").then_some(()));
+    screen.press("1");
+    screen.wait_until("its row", |text| text.contains("web") && text.contains("running"));
+    let mut stop = docker.client(&["stop", "--time", "3", "web"]).spawn().expect("docker starts");
+    screen.wait_until("the budget draining", |text| text.contains("stopping: web") && text.contains("dropped"));
+    screen.wait_for("sigterm-dropped");
+    assert!(stop.wait().expect("docker ends").success());
+    screen.press("4");
+    let log = screen.wait_for("SIGTERM DROPPED");
+    assert!(log.contains("SIGTERM  DROPPED"), "{log}");
+    screen.press("q");
+    let left = screen.wait_for("ended-0");
+    assert!(left.contains("tracer: no container is called web yet; waiting for it"), "{left}");
+    is_as_before(&screen, &modes);
+    // with --until-exit it goes away by itself, and what was waited for stays on the terminal
+    docker.run("brief", &["sh", "-c", "sleep 1000; true"], &Options::default());
+    screen.type_line(&format!("clear; {tracer} --docker {} -c brief --until-exit; echo ended-$?", socket.display()));
+    until("the tracer to have the screen", PATIENCE, || screen.is_taken().then_some(()));
+    screen.wait_for("1 container");
+    docker.stop("brief", 1);
+    let left = screen.wait_for("ended-0");
+    assert!(left.contains("sigterm-dropped"), "{left}");
+    is_as_before(&screen, &modes);
+}
