@@ -90,7 +90,6 @@ pub async fn audit(request: &Request) -> anyhow::Result<Report> {
     let (mut eyes, mut blind) = Eyes::open(&hierarchies);
     let (described, runtimes) = names(&places, &request.sockets).await;
     let answers = runtimes.iter().any(|(_, state)| matches!(state, State::Connected { .. }));
-    let nameless = !answers && places.iter().any(Place::has_runtime);
     let earlier = match eyes.look(&hierarchies, &places) {
         Ok(look) => look,
         Err(error) => {
@@ -99,6 +98,8 @@ pub async fn audit(request: &Request) -> anyhow::Result<Report> {
             eyes.look(&hierarchies, &places)?
         }
     };
+    let running = |place: &Place| place.has_runtime() && earlier.members.contains_key(&place.id);
+    let nameless = !answers && places.iter().any(running);
     let names: Vec<_> = places.iter().map(|place| gather::name(&place.id, described.get(&place.id))).collect();
     let resolved = request.filters.resolve(&names.iter().filter(|name| !name.sandbox).collect::<Vec<_>>());
     // of one that nobody described nothing but its id can match

@@ -1,5 +1,7 @@
 //! The findings of an audit: a table, and below it what is wrong and what to change.
 
+mod groups;
+
 use crate::audit::{Audited, Foreseen, NoteKind, Report, Sight, StopSignal};
 
 use super::block::prose;
@@ -25,9 +27,13 @@ pub fn audit(report: &Report, style: Style, limit: usize) -> String {
     let glyphs = Glyphs::of(style);
     let limit = limit.max(super::NARROWEST);
     let mut lines = table(report, limit, glyphs);
-    for audited in report.containers.iter().filter(|audited| is_told(audited)) {
+    for group in groups::groups(report.containers.iter().filter(|audited| is_told(audited))) {
         lines.push(Line::default());
-        lines.extend(block(audited, limit, glyphs));
+        match group.as_slice() {
+            [audited] => lines.extend(block(audited, limit, glyphs)),
+            [first, ..] => lines.extend(groups::block(first, &group, limit, glyphs)),
+            [] => {}
+        }
     }
     lines.extend(last(report, limit));
     page(&lines, style)
@@ -199,11 +205,15 @@ fn block(audited: &Audited, limit: usize, glyphs: &Glyphs) -> Vec<Line> {
             prose(&mut lines, ("Fix", Paint::Good), Paint::Plain, fix, limit, glyphs);
         }
     }
-    if !finding.certain && finding.foreseen != Foreseen::Unknown {
-        let text = "not everything that this rests on could be seen, or it changed while we looked";
-        prose(&mut lines, ("Caution", Paint::Bad), Paint::Plain, text, limit, glyphs);
-    }
+    caution(&mut lines, audited, limit, glyphs);
     lines
+}
+
+fn caution(lines: &mut Vec<Line>, audited: &Audited, limit: usize, glyphs: &Glyphs) {
+    if !audited.finding.certain && audited.finding.foreseen != Foreseen::Unknown {
+        let text = "not everything that this rests on could be seen, or it changed while we looked";
+        prose(lines, ("Caution", Paint::Bad), Paint::Plain, text, limit, glyphs);
+    }
 }
 
 /// `SIGTERM would be dropped`.

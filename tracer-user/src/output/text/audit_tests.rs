@@ -83,3 +83,23 @@ fn who_takes_the_signal_for_something_else_is_not_fine() {
     assert!(text.contains("▲ machine") && text.contains("Fix ") && !text.contains('✔'), "{text}");
     assert_eq!(summary(&report), "1 container: 1 would take it for something else.");
 }
+
+#[test]
+fn containers_with_the_same_fault_are_one_block() {
+    let mut report = report();
+    let pods = |n: usize, comm: &str| audited(named(&format!("web-{n}")), process(comm, &[comm, "serve"]));
+    report.containers = (0..100).map(|n| pods(n, "app")).collect();
+    let text = audit(&report, PLAIN, 80);
+    assert_eq!((text.matches("  Fix ").count(), text.matches("  Why ").count()), (1, 1), "{text}");
+    let blocks: String = text.lines().skip(101).collect::<Vec<_>>().join(" ");
+    assert!(blocks.contains("100 containers: SIGTERM would be dropped"), "{text}");
+    assert!((0..100).all(|n| blocks.contains(&format!("web-{n}"))), "{text}");
+
+    // each has a line where the reasons differ; another fix, or zombies beside it, is told alone
+    report.containers = vec![pods(0, "app"), pods(1, "python3"), pods(2, "server"), pods(3, "app")];
+    report.containers[3].subject.zombies.count = 1;
+    let text = audit(&report, PLAIN, 80);
+    assert!(text.lines().all(|line| width(line) <= 80), "{text}");
+    assert!(text.contains("2 containers: ") && text.matches("  Fix ").count() == 3, "{text}");
+    assert!(text.contains("\n  web-0: app (PID 1) has") && text.contains("\n  web-2: server (PID 1) has"), "{text}");
+}
