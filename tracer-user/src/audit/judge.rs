@@ -7,7 +7,7 @@ use crate::signal::Signal;
 
 use super::fate::{Fate, Foreseen, fate, program};
 use super::known;
-use super::notes::notes;
+use super::notes::{is_taken_to_reexecute, notes};
 use super::subject::{Process, Sight, Subject, Thread, Waits};
 
 /// What an audit says of a container.
@@ -144,10 +144,17 @@ fn fix(subject: &Subject, fate: &Fate, verdict: Option<Verdict>) -> Option<Strin
             "Make the stop signal one that the program handles (STOPSIGNAL in the Dockerfile), or handle {signal} in it."
         ));
     }
+    if is_taken_to_reexecute(&subject.first, signal, fate) {
+        return Some(
+            "Make the stop signal the one by which systemd powers off: STOPSIGNAL SIGRTMIN+3 in the Dockerfile (docker run --stop-signal SIGRTMIN+3; lifecycle.stopSignal: SIGRTMIN+3 in the pod)."
+                .to_owned(),
+        );
+    }
     let called = subject.first.called();
     let fault = Fault::new(verdict?, fate.cause, kind(subject), Some(signal), &called)
         .with_caught(subject.first.caught)
-        .with_grace(subject.grace_ms);
+        .with_grace(subject.grace_ms)
+        .foreseen();
     fix_for(&fault)
 }
 

@@ -131,10 +131,15 @@ fn inits_take_it_by_a_wait() {
     for name in ["catatonit", "s6-svscan", "systemd"] {
         let mut process = init(name).with_threads(vec![thread(0, &blocks, Waits::No)]);
         process.signalfds = Some(vec![SignalFd { fd: 4, mask: set(&[Signal::TERM, Signal::CHLD]) }]);
-        let finding = fine(name, &subject(process.clone()), Foreseen::Taken);
+        let finding = judge(&subject(process.clone()));
+        assert_eq!((finding.foreseen, finding.verdict, finding.certain), (Foreseen::Taken, None, true), "{name}");
         assert!(finding.explanation.contains("file descriptor 4 is a signalfd"), "{finding:#?}");
         let other = name == "systemd";
         assert_eq!(finding.notes.iter().any(|note| note.note == NoteKind::OtherMeaning), other, "{finding:#?}");
+        let fix = finding.fix.as_deref();
+        assert_eq!(fix.is_some_and(|fix| fix.contains("STOPSIGNAL SIGRTMIN+3")), other, "{finding:#?}");
+        // only an init takes it for that, and only SIGTERM
+        assert_eq!(judge(&subject(process.clone().no_init())).fix, None);
         // the signalfd is not for this one
         unknown(name, &stopped_by(Signal::QUIT, process));
     }
@@ -241,7 +246,8 @@ fn dispositions() {
     check("SIG_IGN", &subject(init("app").ignores(Signal::TERM)), Foreseen::Ignored, ignored, None);
     check("SIGWINCH", &stopped_by(Signal::WINCH, init("app")), Foreseen::Ignored, ignored, None);
     let acts = Some(Verdict::DefaultAction);
-    check("no init", &subject(init("app").no_init()), Foreseen::Default, acts, None);
+    let finding = check("no init", &subject(init("app").no_init()), Foreseen::Default, acts, None);
+    assert!(finding.fix.is_some_and(|fix| fix.contains("would be gone at once")));
     check("SIGKILL", &stopped_by(Signal::KILL, init("app")), Foreseen::Default, Some(Verdict::Killed), None);
     let finding = judge(&stopped_by(Signal::STOP, init("app")));
     assert_eq!((finding.foreseen, finding.verdict), (Foreseen::Default, None));

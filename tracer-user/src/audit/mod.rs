@@ -72,6 +72,8 @@ pub struct Report {
     pub blind: Option<ProbeError>,
     /// How it stands with each runtime.
     pub runtimes: Vec<(Socket, State)>,
+    /// There are containers, and no runtime told of them: what filters by name ask for cannot be known.
+    pub nameless: bool,
     /// What each filter by name means.
     pub resolved: Vec<Resolved>,
     /// There were more cgroups, or deeper ones, than are looked at.
@@ -81,12 +83,13 @@ pub struct Report {
 /// Looks at every container that is asked for. A container that ends meanwhile is left out.
 ///
 /// # Errors
-/// When no cgroup hierarchy is mounted, or `--pid` names no process.
+/// When no cgroup hierarchy is mounted, or `--pid` names no process, or one that is in no container.
 pub async fn audit(request: &Request) -> anyhow::Result<Report> {
     let hierarchies = Hierarchies::discover()?;
     let (places, cut) = places(&hierarchies, &request.filters)?;
     let (mut eyes, mut blind) = Eyes::open(&hierarchies);
     let (described, runtimes) = names(&places, &request.sockets).await;
+    let answers = runtimes.iter().any(|(_, state)| matches!(state, State::Connected { .. }));
     let earlier = match eyes.look(&hierarchies, &places) {
         Ok(look) => look,
         Err(error) => {
@@ -95,6 +98,8 @@ pub async fn audit(request: &Request) -> anyhow::Result<Report> {
             eyes.look(&hierarchies, &places)?
         }
     };
+    let running = |place: &Place| place.has_runtime() && earlier.members.contains_key(&place.id);
+    let nameless = !answers && places.iter().any(running);
     let names: Vec<_> = places.iter().map(|place| gather::name(&place.id, described.get(&place.id))).collect();
     let resolved = request.filters.resolve(&names.iter().filter(|name| !name.sandbox).collect::<Vec<_>>());
     // of one that nobody described nothing but its id can match
@@ -111,13 +116,12 @@ pub async fn audit(request: &Request) -> anyhow::Result<Report> {
     let mut containers = settle(&mut gatherer, &mut eyes, &wanted, &earlier).await;
     containers.retain(|audited| request.filters.signal(audited.subject.stop.signal));
     containers.sort_by_key(|audited| (rank(audited), audited.subject.container.friendly()));
-    Ok(Report { containers, sight, blind, runtimes, resolved, cut })
+    Ok(Report { containers, sight, blind, runtimes, nameless, resolved, cut })
 }
 
 /// What the runtimes say of these containers, by id.
 async fn names(places: &[Place], sockets: &[Socket]) -> (HashMap<String, Described>, Vec<(Socket, State)>) {
-    let ids: Vec<String> =
-        places.iter().filter(|place| place.runtime != "cgroup").map(|place| place.id.clone()).collect();
+    let ids: Vec<String> = places.iter().filter(|place| place.has_runtime()).map(|place| place.id.clone()).collect();
     if ids.is_empty() {
         return (HashMap::new(), Vec::new());
     }
@@ -179,6 +183,8 @@ fn rank(audited: &Audited) -> u8 {
         _ if audited.subject.zombies.count > 0 => 1,
         Foreseen::Unknown => 2,
         Foreseen::Default => 3,
+        // advice is for what is bad
+        _ if audited.finding.fix.is_some() => 3,
         Foreseen::Caught | Foreseen::Taken => 4,
     }
 }

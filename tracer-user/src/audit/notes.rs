@@ -110,18 +110,28 @@ fn trap_deferred(subject: &Subject, fate: &Fate) -> Option<Note> {
     ))
 }
 
+/// systemd as PID 1 takes SIGTERM for the order to execute itself anew; one of a user, which exits by it, is no PID 1.
+/// <https://www.freedesktop.org/software/systemd/man/latest/systemd.html#Signals>
+pub(super) fn is_taken_to_reexecute(first: &Process, signal: Signal, fate: &Fate) -> bool {
+    let taken = matches!(fate.foreseen, Foreseen::Taken | Foreseen::Caught);
+    let is_systemd = known::manner(first).is_some_and(|(name, _)| name == "systemd");
+    taken && signal == Signal::TERM && first.init && is_systemd
+}
+
 /// Programs that take SIGTERM for something else than the order to end.
 fn other_meaning(first: &Process, signal: Signal, fate: &Fate) -> Option<Note> {
+    if is_taken_to_reexecute(first, signal, fate) {
+        return Some(Note::new(
+            NoteKind::OtherMeaning,
+            "systemd as an init takes SIGTERM for the order to execute itself anew, and stays until SIGKILL."
+                .to_owned(),
+        ));
+    }
     if !matches!(fate.foreseen, Foreseen::Taken | Foreseen::Caught) || signal != Signal::TERM {
         return None;
     }
     let file = first.exe.as_deref().and_then(|exe| exe.rsplit('/').next()).unwrap_or_default();
     match (first.comm.as_str(), file) {
-        ("systemd", _) | (_, "systemd") => Some(Note::new(
-            NoteKind::OtherMeaning,
-            "systemd as an init takes SIGTERM for the order to execute itself anew, and stays: its stop signal is SIGRTMIN+3 (STOPSIGNAL SIGRTMIN+3)."
-                .to_owned(),
-        )),
         ("uwsgi", _) | (_, "uwsgi") => Some(Note::new(
             NoteKind::OtherMeaning,
             "uWSGI reloads on SIGTERM, and stays, unless die-on-term is set: STOPSIGNAL SIGQUIT, or die-on-term = true."

@@ -9,7 +9,7 @@ use crate::container::filter::Filters;
 use crate::container::hierarchy::Hierarchies;
 use crate::container::scan::{Classifier, cgroups_of, figures};
 use crate::event::{CgroupFound, CgroupId};
-use crate::live::NoSuchProcess;
+use crate::live::{InNoContainer, NoSuchProcess};
 
 use super::subject::Pids;
 
@@ -44,6 +44,11 @@ impl Cgroup {
 }
 
 impl Place {
+    /// It is a runtime's, and not only a cgroup that was named.
+    pub(super) fn has_runtime(&self) -> bool {
+        self.runtime != "cgroup"
+    }
+
     /// Figures of its own cgroup.
     pub(super) fn pids(&self, hierarchies: &Hierarchies) -> Pids {
         let mut own = self.cgroups.iter().filter(|cgroup| cgroup.own);
@@ -55,14 +60,18 @@ impl Place {
 /// All of them that `--cgroup` and `--pid` ask for, by their ids. Whether there were more than a scan looks at.
 ///
 /// # Errors
-/// When `--pid` names no process.
+/// When `--pid` names no process, or one that is in no container.
 pub(super) fn places(hierarchies: &Hierarchies, filters: &Filters) -> anyhow::Result<(Vec<Place>, bool)> {
     let classifier = Classifier::new(hierarchies, &filters.cgroups);
     let mut of_pids = Vec::new();
     for &pid in &filters.pids {
         let cgroups = cgroups_of(hierarchies, pid).map_err(|_gone| NoSuchProcess(pid))?;
         let found = cgroups.iter().filter_map(|cgroup| classifier.classify(cgroup.id?, &cgroup.path, false));
+        let before = of_pids.len();
         of_pids.extend(found.map(|found| found.container));
+        if of_pids.len() == before {
+            return Err(InNoContainer(pid).into());
+        }
     }
     let everything = filters.cgroups.is_empty() && filters.pids.is_empty();
     let wanted = |found: &CgroupFound| {

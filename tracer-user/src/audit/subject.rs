@@ -42,10 +42,21 @@ pub struct StopSignal {
     pub source: String,
 }
 
+impl StopSignal {
+    /// What is the source of one that no runtime told.
+    pub const ASSUMED: &'static str = "default";
+
+    /// No runtime told it.
+    #[must_use]
+    pub fn is_assumed(&self) -> bool {
+        self.source == Self::ASSUMED
+    }
+}
+
 impl Default for StopSignal {
     /// What every runtime sends where nothing else is configured.
     fn default() -> Self {
-        Self { signal: Signal::TERM, source: "default".to_owned() }
+        Self { signal: Signal::TERM, source: Self::ASSUMED.to_owned() }
     }
 }
 

@@ -14,14 +14,32 @@ use crate::live::{boot_now, wall_clock};
 use crate::model::Verdict;
 use crate::output::{self, JsonLines};
 
-use super::options::{Failure, Filters, Plain, PlainFormat, Sockets, note, terminal_width};
+use super::options::{Failure, Filters, Plain, PlainFormat, Sockets, no_names, note, terminal_width};
 use super::{DONE, FOUND, NO_MATCH, UNSUITABLE, logging};
+
+/// The filters are those of live tracing, which waits for what it is asked for.
+const CONTAINERS: &str = "\
+Container by name (of its pod, too: APP, POD/APP, NAMESPACE/POD/APP; or Compose's SERVICE, PROJECT/SERVICE), or by the \
+beginning of its id (4 characters or more)";
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done; --fail-on found nothing of what it names, or no container runs
+  1  --fail-on found what it names, or the audit could not be done (standard error says why)
+  2  the command line is wrong
+  3  not everything can be seen from here (standard error says what to do)
+  4  the filter matched nothing";
 
 /// An audit that takes longer than this says that it goes on.
 const SAY_BUSY: Duration = Duration::from_secs(1);
 
 /// Options of `tracer audit`.
 #[derive(Debug, clap::Args)]
+#[command(
+    mut_arg("containers", |arg| arg.help(CONTAINERS)),
+    mut_arg("signals", |arg| arg.help("Only containers with one of these stop signals: TERM, SIGKILL, RTMIN+3, 15")),
+    mut_arg("pids", |arg| arg.help("The container this process is in")),
+    after_help = EXIT_CODES
+)]
 pub(super) struct Args {
     #[command(flatten)]
     filters: Filters,
@@ -176,6 +194,9 @@ fn nothing(report: &Report, request: &Request) -> anyhow::Result<ExitCode> {
     let filters = &request.filters;
     let nothing: Vec<_> =
         report.resolved.iter().filter(|resolved| resolved.is_nothing()).map(Resolved::finally).collect();
+    if filters.asks_by_name() && report.nameless {
+        return Err(Failure::new(NO_MATCH, no_names(&filters.asked())).into());
+    }
     let message = match (nothing.is_empty(), filters.asks_by_name()) {
         (false, _) => nothing.join("; "),
         (true, true) => format!("no container is all of this at once: {}", filters.asked()),
@@ -187,6 +208,42 @@ fn nothing(report: &Report, request: &Request) -> anyhow::Result<ExitCode> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::container::filter;
+    use crate::live::InNoContainer;
+
+    #[test]
+    fn a_name_that_nobody_could_tell_is_not_one_that_nothing_has() {
+        let filters = filter::Filters { namespaces: vec!["shop".to_owned()], ..Default::default() };
+        let refused = |nameless, filters: &filter::Filters| {
+            let resolved = filters.resolve(&[]);
+            let report = Report {
+                containers: vec![],
+                sight: audit::Sight::Kernel,
+                blind: None,
+                runtimes: vec![],
+                nameless,
+                resolved,
+                cut: false,
+            };
+            let request = Request { filters: filters.clone(), sockets: vec![] };
+            let error = nothing(&report, &request).expect_err("the filter matched nothing");
+            let failure = error.downcast::<Failure>().expect("it has an exit code");
+            assert_eq!(failure.code, NO_MATCH);
+            failure.message
+        };
+        let told = refused(true, &filters);
+        assert!(told.contains("no runtime answers") && told.contains("namespace shop"), "{told}");
+        assert!(!refused(false, &filters).contains("no runtime answers"));
+        let filters = filter::Filters { cgroups: vec!["/shop".to_owned()], ..Default::default() };
+        assert!(!refused(true, &filters).contains("no runtime answers"));
+    }
+
+    #[test]
+    fn a_process_in_no_container_is_told() {
+        let error = super::super::live::unsuitable(InNoContainer(17).into());
+        let failure = error.downcast::<Failure>().expect("it has an exit code");
+        assert_eq!((failure.code, failure.message.as_str()), (NO_MATCH, "process 17 is in no container"));
+    }
 
     #[test]
     fn the_words_of_fail_on() {

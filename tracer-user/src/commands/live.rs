@@ -11,14 +11,14 @@ use tokio::time::sleep;
 use crate::container::filter::Resolved;
 use crate::container::runtime;
 use crate::live::sink::Buffer;
-use crate::live::{End, Gate, NoSuchProcess, Options, Pipeline, Request, Session, boot_now, wall_clock};
+use crate::live::{End, Gate, InNoContainer, NoSuchProcess, Options, Pipeline, Request, Session, boot_now, wall_clock};
 use crate::model::{Change, News};
 use crate::output::{Text, View as _};
 use crate::tui::app::App;
 
 use super::driver::Driver;
 use super::logging;
-use super::options::{Failure, Filters, Sockets, View, note};
+use super::options::{Failure, Filters, Sockets, View, no_names, note};
 use super::{DONE, NO_MATCH, UNSUITABLE, is_broken_pipe};
 
 /// How long a container that is asked for may take to be there before we say that we wait for it.
@@ -96,7 +96,9 @@ async fn trace(args: &Args) -> anyhow::Result<ExitCode> {
     let one = !filters.containers.is_empty() || !filters.pods.is_empty() || !filters.pids.is_empty();
     driver.app().filter(|_| one).into_iter().for_each(App::open_the_first);
     let followed = follow(&mut session, &mut driver, args).await;
-    let missing = unmatched(&session.pipeline);
+    let missing = unmatched(&session.pipeline).map(|missing| {
+        if nobody_tells_names(&session) { no_names(&session.pipeline.gate.filters().asked()) } else { missing }
+    });
     // whatever ends the tracing, a reader who has seen enough among others: the recording is to be whole
     let closed = driver.close(&mut session).await;
     let (closed, app) = match closed {
@@ -202,6 +204,10 @@ fn say_what_is_missing(session: &Session, named: &Sockets) {
             _ => note(&told),
         }
     }
+    if nobody_tells_names(session) {
+        note(&format!("{}; waiting for it", no_names(&session.pipeline.gate.filters().asked())));
+        return;
+    }
     let resolved = session.pipeline.resolve();
     for resolved in &resolved {
         if resolved.is_nothing() {
@@ -214,6 +220,16 @@ fn say_what_is_missing(session: &Session, named: &Sockets) {
     if gate.matched() == 0 && resolved.len() > 1 && !resolved.iter().any(Resolved::is_nothing) {
         note(&format!("{}; waiting for one", none_of_all(gate)));
     }
+}
+
+/// What is asked for by name may be among the containers that are here, but no runtime answers.
+fn nobody_tells_names(session: &Session) -> bool {
+    let Pipeline { gate, node, .. } = &session.pipeline;
+    let answers = |state| matches!(state, runtime::State::Connected { .. } | runtime::State::Connecting);
+    gate.filters().asks_by_name()
+        && gate.matched() == 0
+        && !session.runtimes().any(|(_, state)| answers(state))
+        && node.containers().next().is_some()
 }
 
 /// Each filter means something, and together they mean nothing.
@@ -253,6 +269,9 @@ pub(super) fn unmatched(pipeline: &Pipeline) -> Option<String> {
 pub(super) fn unsuitable(error: anyhow::Error) -> anyhow::Error {
     if let Some(NoSuchProcess(pid)) = error.downcast_ref() {
         return Failure::new(NO_MATCH, format!("no process has the pid {pid}")).into();
+    }
+    if let Some(outside) = error.downcast_ref::<InNoContainer>() {
+        return Failure::new(NO_MATCH, outside.to_string()).into();
     }
     if error.downcast_ref::<crate::probe::ProbeError>().is_some()
         || error.downcast_ref::<crate::container::hierarchy::Error>().is_some()

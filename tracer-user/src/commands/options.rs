@@ -253,6 +253,15 @@ impl Failure {
     }
 }
 
+/// What a filter by name that matches nothing may come from: what is asked for may well be there. `asked` is what
+/// [`filter::Filters::asked`] says.
+pub(super) fn no_names(asked: &str) -> String {
+    format!(
+        "no runtime answers, so that names, pods and labels are not known (tracer doctor tells more); nothing else fits \
+         {asked}"
+    )
+}
+
 /// Writes to standard output.
 pub(super) fn print(text: &[u8]) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();

@@ -214,7 +214,7 @@ fn others(facts: &Facts) -> Check {
             "let a security module allow it: in Kubernetes appArmorProfile Unconfined for this container, in Docker \
              --security-opt apparmor=unconfined",
         ),
-        // process 1 of a host may be anything, and something else is wrong where it cannot be found
+        // where there is no other, there is nothing to be looked at
         Probe::Works | Probe::Missing | Probe::Failed(_) => about.ok("can be looked at"),
     }
 }

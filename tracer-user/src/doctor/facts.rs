@@ -35,7 +35,7 @@ pub struct Facts {
     pub lockdown: Lockdown,
     /// `/proc/self` names the pid that we know ourselves by.
     pub proc_knows_us: bool,
-    /// The executable's link of process 1, that we tried to read: what an audit reads of every process is like it.
+    /// The executable's link of any other process, that we tried to read.
     pub others: Probe,
     /// Mounts.
     pub mounts: Vec<Mount>,

@@ -60,10 +60,7 @@ impl Facts {
             lockdown: read("/sys/kernel/security/lockdown").map_or(Lockdown::Unknown, |text| Lockdown::parse(&text)),
             proc_knows_us: fs::read_link("/proc/self")
                 .is_ok_and(|link| link == Path::new(&std::process::id().to_string())),
-            others: match fs::read_link("/proc/1/exe") {
-                Ok(_) => Probe::Works,
-                Err(error) => failed(&error),
-            },
+            others: others(),
             mounts: read("/proc/self/mountinfo").map(|text| Mount::parse(&text)).unwrap_or_default(),
             memlock: getrlimit(Resource::RLIMIT_MEMLOCK).ok().map(|(soft, _)| soft),
             runtimes: Vec::new(),
@@ -86,6 +83,25 @@ fn inside(hierarchies: &Hierarchies, pid_namespace: Option<u64>, cgroup_namespac
     } else {
         Inside::Host
     }
+}
+
+/// Whether the executable's link of any other process can be read. A single one says little: some are protected.
+fn others() -> Probe {
+    let us = std::process::id();
+    let mut found = Probe::Missing;
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let pid = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok());
+        if pid.is_none_or(|pid| pid == us) {
+            continue;
+        }
+        match fs::read_link(entry.path().join("exe")) {
+            Ok(_) => return Probe::Works,
+            Err(error) if failed(&error) == Probe::NotPermitted => found = Probe::NotPermitted,
+            // a kernel thread has none, and others are gone by now
+            Err(_) => {}
+        }
+    }
+    found
 }
 
 fn supported(there: bool) -> Probe {

@@ -58,6 +58,11 @@ const DESCRIPTIONS: usize = 256;
 #[error("no process has the pid {0}")]
 pub struct NoSuchProcess(pub u32);
 
+/// `--pid` names a process that is in no container, where only containers are looked at.
+#[derive(Debug, thiserror::Error)]
+#[error("process {0} is in no container")]
+pub struct InNoContainer(pub u32);
+
 /// Nanoseconds since boot, suspend included: the time of events.
 #[must_use]
 pub fn boot_now() -> BootNs {

@@ -40,6 +40,8 @@ pub struct Fault<'a> {
     pub static_pod: bool,
     /// The configured grace period when somebody asked for a shorter one, ms.
     pub cut_short_of_ms: Option<u64>,
+    /// It has not happened: an audit foresees it.
+    pub foreseen: bool,
 }
 
 impl<'a> Fault<'a> {
@@ -64,6 +66,7 @@ impl<'a> Fault<'a> {
             pid_namespace: None,
             static_pod: false,
             cut_short_of_ms: None,
+            foreseen: false,
         }
     }
 
@@ -78,6 +81,13 @@ impl<'a> Fault<'a> {
     #[must_use]
     pub const fn with_grace(mut self, grace_ms: Option<u64>) -> Self {
         self.grace_ms = grace_ms;
+        self
+    }
+
+    /// As something that would happen.
+    #[must_use]
+    pub const fn foreseen(mut self) -> Self {
+        self.foreseen = true;
         self
     }
 
@@ -203,8 +213,9 @@ fn too_slow(fault: &Fault<'_>) -> String {
 fn default_action(fault: &Fault<'_>) -> String {
     let stop = fault.stop();
     let how = fault.program.handler_advice(&stop).map_or_else(String::new, |advice| format!(": {advice}"));
+    let gone = if fault.foreseen { "would be" } else { "was" };
     format!(
-        "Nothing, if it has nothing to clean up: {stop} ends it at once. Otherwise handle {stop} in the program{how}."
+        "Nothing, if it has nothing to clean up: it {gone} gone at once. Otherwise handle {stop} in the program{how}."
     )
 }
 

@@ -1,7 +1,8 @@
 //! The findings of an audit: a table, and below it what is wrong and what to change.
 
-use crate::audit::{Audited, Foreseen, NoteKind, Report, Sight};
-use crate::signal::Signal;
+mod groups;
+
+use crate::audit::{Audited, Foreseen, NoteKind, Report, Sight, StopSignal};
 
 use super::block::prose;
 use super::glyphs::{Glyphs, Style};
@@ -26,9 +27,13 @@ pub fn audit(report: &Report, style: Style, limit: usize) -> String {
     let glyphs = Glyphs::of(style);
     let limit = limit.max(super::NARROWEST);
     let mut lines = table(report, limit, glyphs);
-    for audited in report.containers.iter().filter(|audited| is_told(audited)) {
+    for group in groups::groups(report.containers.iter().filter(|audited| is_told(audited))) {
         lines.push(Line::default());
-        lines.extend(block(audited, limit, glyphs));
+        match group.as_slice() {
+            [audited] => lines.extend(block(audited, limit, glyphs)),
+            [first, ..] => lines.extend(groups::block(first, &group, limit, glyphs)),
+            [] => {}
+        }
     }
     lines.extend(last(report, limit));
     page(&lines, style)
@@ -43,9 +48,17 @@ pub fn audit_wide(report: &Report, style: Style) -> String {
     page(&lines, style)
 }
 
-/// An empty line and the summary.
+/// An empty line, what the marks mean that need to be told, and the summary.
 fn last(report: &Report, limit: usize) -> Vec<Line> {
     let mut lines = vec![Line::default()];
+    if report.containers.iter().any(|audited| audited.subject.stop.is_assumed()) {
+        let legend = format!("? no runtime told the stop signal: {} is assumed", StopSignal::default().signal);
+        lines.extend(wrap(&legend, limit).iter().map(|text| {
+            let mut line = Line::default();
+            line.push(Paint::Dim, text);
+            line
+        }));
+    }
     for text in wrap(&summary(report), limit) {
         let mut line = Line::default();
         line.push(Paint::Bold, &text);
@@ -78,7 +91,7 @@ fn table(report: &Report, limit: usize, glyphs: &Glyphs) -> Vec<Line> {
             mark.to_string(),
             name(audited, name_width, glyphs),
             fit(&command(audited, glyphs), command_width, glyphs).into_owned(),
-            signal(audited.subject.stop.signal),
+            signal(&audited.subject.stop),
             audited.finding.foreseen.to_string(),
             zombies(audited),
             pids(audited),
@@ -157,7 +170,7 @@ fn cells(audited: &Audited, glyphs: &Glyphs) -> [String; 15] {
         subject.first.pid.to_string(),
         fit(&command(audited, glyphs), WIDE_COMMAND, glyphs).into_owned(),
         init,
-        signal(subject.stop.signal),
+        signal(&subject.stop),
         safe(&subject.stop.source, glyphs).into_owned(),
         subject.grace_ms.map_or_else(none, words::duration),
         format!("{}{certain}", finding.foreseen),
@@ -192,11 +205,15 @@ fn block(audited: &Audited, limit: usize, glyphs: &Glyphs) -> Vec<Line> {
             prose(&mut lines, ("Fix", Paint::Good), Paint::Plain, fix, limit, glyphs);
         }
     }
-    if !finding.certain && finding.foreseen != Foreseen::Unknown {
-        let text = "not everything that this rests on could be seen, or it changed while we looked";
-        prose(&mut lines, ("Caution", Paint::Bad), Paint::Plain, text, limit, glyphs);
-    }
+    caution(&mut lines, audited, limit, glyphs);
     lines
+}
+
+fn caution(lines: &mut Vec<Line>, audited: &Audited, limit: usize, glyphs: &Glyphs) {
+    if !audited.finding.certain && audited.finding.foreseen != Foreseen::Unknown {
+        let text = "not everything that this rests on could be seen, or it changed while we looked";
+        prose(lines, ("Caution", Paint::Bad), Paint::Plain, text, limit, glyphs);
+    }
 }
 
 /// `SIGTERM would be dropped`.
@@ -240,12 +257,18 @@ fn is_told(audited: &Audited) -> bool {
         || audited.finding.notes.iter().any(|note| odd(note.note))
 }
 
+/// The program gets its stop signal, and does not end by it.
+fn is_misunderstood(audited: &Audited) -> bool {
+    matches!(audited.finding.foreseen, Foreseen::Caught | Foreseen::Taken) && audited.finding.fix.is_some()
+}
+
 fn mark(audited: &Audited, glyphs: &Glyphs) -> (char, Paint) {
     match audited.finding.foreseen {
         Foreseen::Dropped | Foreseen::Ignored | Foreseen::Blocked => (glyphs.bad, Paint::Bad),
         _ if audited.subject.zombies.count > 0 => (glyphs.warn, Paint::Warn),
         Foreseen::Unknown => ('?', Paint::Warn),
         Foreseen::Default => (glyphs.warn, Paint::Warn),
+        _ if is_misunderstood(audited) => (glyphs.warn, Paint::Warn),
         Foreseen::Caught | Foreseen::Taken => (glyphs.good, Paint::Good),
     }
 }
@@ -276,10 +299,11 @@ fn line_of(command: &[String], comm: &str) -> String {
     std::iter::once(program).chain(arguments.iter().map(String::as_str)).collect::<Vec<_>>().join(" ")
 }
 
-/// `TERM`: the column's head says what it is.
-fn signal(signal: Signal) -> String {
-    let name = signal.to_string();
-    name.strip_prefix("SIG").map_or(name.clone(), str::to_owned)
+/// `TERM`: the column's head says what it is; `TERM?` when no runtime told it.
+fn signal(stop: &StopSignal) -> String {
+    let name = stop.signal.to_string();
+    let assumed = if stop.is_assumed() { "?" } else { "" };
+    format!("{}{assumed}", name.strip_prefix("SIG").unwrap_or(&name))
 }
 
 fn zombies(audited: &Audited) -> String {
@@ -302,11 +326,13 @@ fn pids(audited: &Audited) -> String {
 fn summary(report: &Report) -> String {
     let count = |wanted: &dyn Fn(&Audited) -> bool| report.containers.iter().filter(|audited| wanted(audited)).count();
     let of = |foreseen: &'static [Foreseen]| count(&|audited: &Audited| foreseen.contains(&audited.finding.foreseen));
+    let misunderstood = count(&is_misunderstood);
     let parts: Vec<String> = [
         (of(&[Foreseen::Dropped, Foreseen::Ignored, Foreseen::Blocked]), "would not react to the stop signal"),
         (of(&[Foreseen::Default]), "would meet its default action"),
         (of(&[Foreseen::Unknown]), "cannot be told"),
-        (of(&[Foreseen::Caught, Foreseen::Taken]), "would get it"),
+        (misunderstood, "would take it for something else"),
+        (of(&[Foreseen::Caught, Foreseen::Taken]) - misunderstood, "would get it"),
         (count(&|audited| audited.subject.zombies.count > 0), "with zombies"),
     ]
     .into_iter()
