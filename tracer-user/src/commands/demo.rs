@@ -91,7 +91,7 @@ async fn show(args: &Args, scenarios: &[&'static Scenario]) -> anyhow::Result<Ex
     let played = play_all(args, &stage, scenarios, &mut session, &mut buffer).await;
     drop(stage);
     // whatever ended it: the recording is to be whole
-    let finished = session.finish().await;
+    let finished = session.finish(|_| {}).await;
     let Played { wrong, interrupted } = match played {
         Err(error) if !super::is_broken_pipe(&error) => return Err(error),
         played => {

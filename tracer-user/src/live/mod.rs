@@ -330,11 +330,12 @@ impl Session {
         Ok(())
     }
 
-    /// Ends: takes in the rest, completes the recording, writes what is left to write. Takes less than a second.
+    /// Ends: takes in the rest, lets `look` see what there is then, completes the recording, writes what is left to
+    /// write. Takes less than a second.
     ///
     /// # Errors
     /// When the output or the end of the recording cannot be written.
-    pub async fn finish(mut self) -> anyhow::Result<()> {
+    pub async fn finish(mut self, look: impl FnOnce(&Pipeline)) -> anyhow::Result<()> {
         let begun = Instant::now();
         let drained = self.drain_the_last(begun);
         self.tracker.counted(&mut self.events);
@@ -342,6 +343,7 @@ impl Session {
         self.pipeline.take(&events)?;
         self.pipeline.tick(self.tracker.behind().unwrap_or_else(boot_now))?;
         self.pipeline.conclude()?;
+        look(&self.pipeline);
         self.pipeline.flush()?;
         let recorded = self.pipeline.finish_recording();
         let closed = self.sink.close(begun + CLOSE).await;
