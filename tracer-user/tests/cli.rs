@@ -30,6 +30,19 @@ fn help() {
     }
 }
 
+#[test]
+fn headings_and_what_stands_below_the_help_fit_a_terminal() {
+    let help = |columns: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tracer"));
+        let output = command.arg("-h").env("COLUMNS", columns).stdin(Stdio::null()).output().expect("it starts");
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    let (narrow, wide) = (help("80"), help("100"));
+    assert!(narrow.lines().all(|line| line.chars().count() <= 80), "{narrow}");
+    let below = |help: &str| help.split_once("\nExamples:").expect("there are some").1.to_owned();
+    assert_eq!(below(&narrow), below(&wide), "nothing wraps");
+}
+
 /// `TRACER_UPDATE_DOCS=1 cargo test --test cli` writes it.
 #[test]
 fn the_readme_shows_the_usage() {

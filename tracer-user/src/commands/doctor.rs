@@ -11,7 +11,7 @@ use crate::live::{boot_now, wall_clock};
 use crate::output::Clock;
 use crate::printable;
 
-use super::options::{Plain, PlainFormat, Sockets};
+use super::options::{Plain, PlainFormat, Sockets, terminal_width};
 
 /// Options of `tracer doctor`.
 #[derive(Debug, clap::Args)]
@@ -30,19 +30,20 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<ExitCode> 
     let facts = Facts::gather(args.sockets.all(), |socket| args.sockets.names(socket));
     let checks = checks(&facts);
     match args.view.output {
-        PlainFormat::Text => text(&checks, args.view.style().color, out)?,
+        PlainFormat::Text => text(&checks, args.view.style().color, terminal_width().min(WIDTH), out)?,
         PlainFormat::Json => json(facts.release.as_deref(), &checks, boot_now(), wall_clock(), out)?,
     }
     let code = if overall(&checks) == State::Fail { EXIT_UNSUITABLE } else { 0 };
     Ok(ExitCode::from(code))
 }
 
-/// Column in which a sentence is broken: a terminal's 80, and the indentation beyond it.
+/// Column in which a sentence is broken at the latest, however wide the terminal is.
 const WIDTH: usize = 100;
 
-fn text(checks: &[Check], color: bool, out: &mut dyn Write) -> io::Result<()> {
+fn text(checks: &[Check], color: bool, width: usize, out: &mut dyn Write) -> io::Result<()> {
     let name_width = checks.iter().map(|check| check.name.len()).max().unwrap_or_default();
     let indent = " ".repeat(name_width + 5);
+    let wrap = |sentence: &str, hang| wrap(sentence, &indent, hang, width);
     for check in checks {
         let (mark, sgr) = match check.state {
             State::Ok => ("✓", "32"),
@@ -50,11 +51,11 @@ fn text(checks: &[Check], color: bool, out: &mut dyn Write) -> io::Result<()> {
             State::Fail => ("✗", "1;31"),
         };
         let (on, off) = if color { (format!("\x1b[{sgr}m"), "\x1b[0m") } else { (String::new(), "") };
-        let found = wrap(&printable::text(&check.found), &indent, 0);
+        let found = wrap(&printable::text(&check.found), 0);
         writeln!(out, " {on}{mark}{off} {:name_width$}  {found}", check.name)?;
         if let Some(mend) = &check.mend {
-            writeln!(out, "{indent}why:  {}", wrap(check.why, &indent, 6))?;
-            writeln!(out, "{indent}mend: {}", wrap(&printable::text(mend), &indent, 6))?;
+            writeln!(out, "{indent}why:  {}", wrap(check.why, 6))?;
+            writeln!(out, "{indent}mend: {}", wrap(&printable::text(mend), 6))?;
         }
     }
     writeln!(out, "\n{}", summary(checks))
@@ -73,12 +74,12 @@ fn summary(checks: &[Check]) -> String {
 }
 
 /// Breaks a sentence into lines that begin below its first one.
-fn wrap(sentence: &str, indent: &str, hang: usize) -> String {
+fn wrap(sentence: &str, indent: &str, hang: usize, width: usize) -> String {
     let mut text = String::new();
     let mut column = indent.len() + hang;
     for word in sentence.split(' ') {
         let length = word.chars().count() + 1;
-        if !text.is_empty() && column + length > WIDTH {
+        if !text.is_empty() && column + length > width {
             text.push('\n');
             text.push_str(indent);
             text.push_str(&" ".repeat(hang));
@@ -134,7 +135,7 @@ mod tests {
 
     fn shown(checks: &[Check], color: bool) -> String {
         let mut out = Vec::new();
-        text(checks, color, &mut out).expect("memory");
+        text(checks, color, 100, &mut out).expect("memory");
         String::from_utf8(out).expect("UTF-8")
     }
 
@@ -153,6 +154,14 @@ mod tests {
 
         Live tracing is impossible here: 1 problem. `tracer replay` works all the same.
         ");
+    }
+
+    #[test]
+    fn text_keeps_to_the_width_of_the_terminal() {
+        let mut out = Vec::new();
+        text(&some(), false, 80, &mut out).expect("memory");
+        let shown = String::from_utf8(out).expect("UTF-8");
+        assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
     }
 
     #[test]

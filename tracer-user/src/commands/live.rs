@@ -10,6 +10,7 @@ use tokio::time::sleep;
 
 use crate::container::filter::Resolved;
 use crate::container::runtime;
+use crate::event::BootNs;
 use crate::live::sink::Buffer;
 use crate::live::{End, Gate, InNoContainer, NoSuchProcess, Options, Pipeline, Request, Session, boot_now, wall_clock};
 use crate::model::{Change, News};
@@ -105,12 +106,21 @@ async fn trace(args: &Args) -> anyhow::Result<ExitCode> {
         Ok(app) => (Ok(()), app),
         Err(error) => (Err(error), None),
     };
+    let mut going_on = Vec::new();
     let finished = session
-        .finish_with(|pipeline, out| match app.filter(|_| args.until_exit) {
-            Some(app) => print_endings(pipeline, &app, args.view.text(out, wall_clock())),
-            None => Ok(()),
+        .finish_with(|pipeline, out| {
+            going_on = what_goes_on(pipeline, boot_now());
+            match app.filter(|_| args.until_exit) {
+                Some(app) => print_endings(pipeline, &app, args.view.text(out, wall_clock())),
+                None => Ok(()),
+            }
         })
         .await;
+    if followed.is_ok() {
+        for told in &going_on {
+            note(told);
+        }
+    }
     match (followed.and(closed), missing) {
         (Err(error), _) if !is_broken_pipe(&error) => Err(error),
         (followed, missing) => {
@@ -155,7 +165,6 @@ async fn follow(session: &mut Session, driver: &mut Driver, args: &Args) -> anyh
             driver.run_until(session, end, over).await?;
         }
     }
-    say_what_goes_on(session);
     Ok(())
 }
 
@@ -176,11 +185,8 @@ fn begun(session: &Session, args: &Args) -> String {
     let there = there + pipeline.gate.others().filter(|one| pipeline.node.container_by_id(&one.id).is_none()).count();
     let filters = pipeline.gate.filters();
     let what = match (there, filters.is_everything()) {
-        // names come a moment later
-        (0, false) if filters.asks_by_name() => format!("tracing {}; no container is here yet", filters.asked()),
-        (1, false) if filters.asks_by_name() => format!("tracing {}; 1 container is here", filters.asked()),
         (n, false) if filters.asks_by_name() => {
-            format!("tracing {}; {n} containers to choose from", filters.asked())
+            format!("tracing {}; {}", filters.asked(), so_far(n, pipeline.gate.matched()))
         }
         (0, false) => "tracing; no container is here yet".to_owned(),
         (1, _) => "tracing 1 container".to_owned(),
@@ -190,6 +196,19 @@ fn begun(session: &Session, args: &Args) -> String {
     match (args.duration, args.until_exit) {
         (None, false) => format!("{what}; Ctrl-C ends"),
         _ => what,
+    }
+}
+
+/// How many of the containers that are there are asked for, while names are still to come.
+fn so_far(there: usize, matching: usize) -> String {
+    match (there, matching) {
+        (0, _) => "no container is here yet".to_owned(),
+        (1, 0) => "the only container here does not match yet".to_owned(),
+        (n, 0) => format!("none of the {n} containers here matches yet"),
+        (n, 1) if n > 1 => format!("1 of the {n} containers here matches"),
+        (n, matching) if matching < n => format!("{matching} of the {n} containers here match"),
+        (1, _) => "the only container here matches".to_owned(),
+        (n, _) => format!("all {n} containers here match"),
     }
 }
 
@@ -238,15 +257,14 @@ fn none_of_all(gate: &Gate) -> String {
 }
 
 /// Whoever ends the tracing while a container does not stop has the question that the termination would answer.
-fn say_what_goes_on(session: &Session) {
-    let node = &session.pipeline.node;
-    for (key, container) in
-        node.containers().filter(|(_, container)| session.pipeline.gate.is_wanted(&container.name.id))
-    {
-        let Some(termination) = node.termination(key, boot_now()) else { continue };
-        let name = container.name.friendly();
-        note(&format!("{name} is still being stopped: {}", termination.explanation));
-    }
+fn what_goes_on(pipeline: &Pipeline, now: BootNs) -> Vec<String> {
+    let node = &pipeline.node;
+    let wanted = node.containers().filter(|(_, container)| pipeline.gate.is_wanted(&container.name.id));
+    let told = wanted.filter_map(|(key, container)| {
+        let termination = node.termination(key, now)?;
+        Some(format!("{} is still being stopped: {}", container.name.friendly(), termination.explanation))
+    });
+    told.collect()
 }
 
 /// What to say when the filters let nothing pass.
@@ -279,4 +297,48 @@ pub(super) fn unsuitable(error: anyhow::Error) -> anyhow::Error {
         return Failure::new(UNSUITABLE, format!("{error:#}")).into();
     }
     error
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::container::filter::Filters;
+    use crate::event::Event;
+    use crate::output::{Clock, JsonLines};
+    use crate::stream::Reader;
+
+    /// What goes on in a container that drops SIGTERM, after each of the events of its recording.
+    #[test]
+    fn what_has_ended_does_not_go_on() {
+        let text = include_bytes!("../../tests/scenarios/dash-drops.rec");
+        let events: Vec<Event> =
+            Reader::new(&text[..]).expect("a recording").map(|event| event.expect("good")).collect();
+        let mut told = 0;
+        for upto in 1..=events.len() {
+            let view = Box::new(JsonLines::new(io::sink(), Clock::default()));
+            let mut pipeline = Pipeline::new(Filters::default(), view, None);
+            pipeline.take(&events[..upto]).expect("nothing can go wrong");
+            pipeline.conclude().expect("nothing can go wrong");
+            let going_on = what_goes_on(&pipeline, events[upto - 1].0);
+            assert!(pipeline.ended() == 0 || going_on.is_empty(), "after {upto} events: {going_on:?}");
+            assert!(going_on.iter().all(|told| told.contains(" is still being stopped: ")), "{going_on:?}");
+            told += going_on.len();
+        }
+        assert!(told > 0, "while it was being stopped");
+    }
+
+    #[test]
+    fn how_many_match_is_told_in_good_english() {
+        for (there, matching, told) in [
+            (0, 0, "no container is here yet"),
+            (1, 0, "the only container here does not match yet"),
+            (1, 1, "the only container here matches"),
+            (3, 0, "none of the 3 containers here matches yet"),
+            (3, 1, "1 of the 3 containers here matches"),
+            (3, 2, "2 of the 3 containers here match"),
+            (3, 3, "all 3 containers here match"),
+        ] {
+            assert_eq!(so_far(there, matching), told);
+        }
+    }
 }

@@ -43,7 +43,7 @@ const NO_MATCH: u8 = 4;
     max_term_width = 100,
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
-    after_help = EXAMPLES
+    after_help = format!("{EXAMPLES}\n\n{EXIT_CODES}")
 )]
 struct Cli {
     #[command(flatten)]
@@ -52,6 +52,7 @@ struct Cli {
     command: Option<Command>,
 }
 
+/// The man page makes sections of these: their headings end with a colon.
 const EXAMPLES: &str = "\
 Examples:
   sudo tracer                                 every container of this node
@@ -60,12 +61,13 @@ Examples:
   sudo tracer --record stop.rec               keep what happens, to look again:
   tracer replay stop.rec
   sudo tracer -o json | jq 'select(.kind == \"termination\") | .verdict'
-  sudo tracer audit                           what would stop badly, before it is stopped
-  sudo tracer demo                            small containers that stop badly
+  sudo tracer audit                           what would stop badly, and why
+  sudo tracer demo                            small containers that stop badly";
 
+const EXIT_CODES: &str = "\
 Exit codes:
   0  done
-  1  could not be done (standard error says why), or --fail-on found what it names
+  1  could not be done (standard error says why), or --fail-on found something
   2  the command line is wrong
   3  not permitted, or the kernel is unsuitable; tracer doctor tells more
   4  the filter matched nothing";
@@ -75,6 +77,10 @@ enum Command {
     /// Tell what would become of the stop signal of every container that runs, without sending anything
     Audit(audit::Args),
     /// Start small real containers that stop well and badly, and trace them
+    ///
+    /// The containers have no runtime, and other tracers do not list them: they see them by --cgroup alone. While the
+    /// demo runs, find /sys/fs/cgroup -name 'tracer-demo-*' tells their cgroup, and in another terminal sudo tracer
+    /// --cgroup /tracer-demo-NUMBER shows what happens in it.
     Demo(demo::Args),
     /// Show a recording again; needs no root
     Replay(replay::Args),

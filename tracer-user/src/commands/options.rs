@@ -17,7 +17,7 @@ use crate::signal::Signal;
 use crate::tui::notices;
 
 /// Of what the filters of each command say in common.
-const FILTERS: &str = "Filters (each may repeat: any of a kind will do, but all labels; kinds narrow each other down)";
+const FILTERS: &str = "Filters (may repeat: any of a kind, but all labels; kinds narrow each other)";
 
 /// Which containers and signals are shown.
 #[derive(Clone, Debug, Default, Args)]

@@ -16,9 +16,10 @@ use super::Cli;
 /// When they mean nothing; or help or the version is asked for.
 pub(super) fn parse(args: &[OsString]) -> Result<Cli, Error> {
     Cli::try_parse_from(args).or_else(|error| match error.kind() {
-        ErrorKind::ArgumentConflict => command_first(args).unwrap_or(Err(error)),
-        ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument => Err(with_hint(error, args)),
-        _ => Err(error),
+        ErrorKind::ArgumentConflict => {
+            command_first(args).or_else(|| word_alone(args, &error)).unwrap_or(Err(error)).map_err(with_hint)
+        }
+        _ => Err(with_hint(error)),
     })
 }
 
@@ -42,16 +43,67 @@ fn command_first(args: &[OsString]) -> Option<Result<Cli, Error>> {
     last
 }
 
-/// Whoever names a recording wants to see it.
-fn with_hint(mut error: Error, args: &[OsString]) -> Error {
-    let is_recording =
-        |arg: &&OsString| Path::new(arg).extension().is_some_and(|kind| kind == "rec") || Path::new(arg).is_file();
-    if let Some(file) = args.iter().skip(1).find(is_recording) {
-        let file = crate::printable::text(&file.to_string_lossy()).into_owned();
-        let hint = StyledStr::from(format!("a recording is shown by: tracer replay {file}"));
-        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![hint]));
+/// A word after options that is no command, as if it stood alone: that it is none is what is wrong, not the options.
+fn word_alone(args: &[OsString], error: &Error) -> Option<Result<Cli, Error>> {
+    let word = told(error, ContextKind::InvalidSubcommand)?;
+    Some(Cli::try_parse_from([args.first()?, &OsString::from(word)]))
+}
+
+/// Whoever names a recording wants to see it, whoever names something else means a container, and what is recorded is
+/// neither in a cgroup nor a process any more.
+fn with_hint(mut error: Error) -> Error {
+    let replays = told(&error, ContextKind::Usage).is_some_and(|usage| usage.contains("tracer replay"));
+    let hint = match error.kind() {
+        ErrorKind::UnknownArgument if replays => hint_for_replay(&error),
+        ErrorKind::UnknownArgument => {
+            told(&error, ContextKind::InvalidArg).and_then(|word| hint_for_word(&word, &error))
+        }
+        ErrorKind::InvalidSubcommand => {
+            told(&error, ContextKind::InvalidSubcommand).and_then(|word| hint_for_word(&word, &error))
+        }
+        _ => None,
+    };
+    if let Some(hint) = hint {
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![StyledStr::from(hint)]));
+        error.remove(ContextKind::SuggestedArg);
     }
     error
+}
+
+/// What an error says of its `kind` of context.
+fn told(error: &Error, kind: ContextKind) -> Option<String> {
+    match error.get(kind)? {
+        ContextValue::String(text) => Some(text.clone()),
+        ContextValue::StyledStr(text) => Some(text.to_string()),
+        _ => None,
+    }
+}
+
+fn hint_for_replay(error: &Error) -> Option<String> {
+    let option = told(error, ContextKind::InvalidArg)?;
+    let live = ["--cgroup", "--pid", "-p"];
+    live.contains(&option.as_str()).then(|| "--cgroup and --pid work live only".to_owned())
+}
+
+/// For a word that is no command.
+fn hint_for_word(word: &str, error: &Error) -> Option<String> {
+    let path = Path::new(word);
+    let shown = crate::printable::text(word);
+    if word.starts_with('-') {
+        None
+    } else if path.extension().is_some_and(|kind| kind == "rec") || path.is_file() {
+        Some(format!("a recording is shown by: tracer replay {shown}"))
+    } else if error.get(ContextKind::SuggestedSubcommand).is_some() || is_of_a_command(error) {
+        None
+    } else {
+        Some(format!("to trace a container of that name: tracer -c {shown}"))
+    }
+}
+
+/// Whether it is about the arguments of a command, as its usage line tells.
+fn is_of_a_command(error: &Error) -> bool {
+    let usage = told(error, ContextKind::Usage).unwrap_or_default();
+    Cli::command().get_subcommands().any(|command| usage.contains(&format!("tracer {}", command.get_name())))
 }
 
 #[cfg(test)]
@@ -89,5 +141,30 @@ mod tests {
         let said = parsed("tracer stop.rec").expect_err("no command").to_string();
         assert!(said.contains("tracer replay stop.rec"), "{said}");
         assert!(!parsed("tracer stop").expect_err("no command").to_string().contains("replay stop"));
+    }
+
+    #[test]
+    fn a_word_that_is_no_command_may_be_a_container() {
+        let told = |line: &str| parsed(line).expect_err("no command").to_string();
+        for line in ["tracer web", "tracer -o json web"] {
+            assert!(told(line).contains("to trace a container of that name: tracer -c web"), "{}", told(line));
+        }
+        for line in ["tracer replya", "tracer doctr", "tracer stop.rec", "tracer demo --web", "tracer doctor web"] {
+            assert!(!told(line).contains("of that name"), "{}", told(line));
+        }
+        assert!(told("tracer replya").contains("'replay'"));
+    }
+
+    #[test]
+    fn what_a_recording_cannot_be_asked_for() {
+        let lines =
+            ["replay x.rec --cgroup /x", "replay x.rec -p 1", "replay --pid 1 x.rec", "--cgroup /x replay x.rec"];
+        for line in lines {
+            let said = parsed(&format!("tracer {line}")).expect_err("live only").to_string();
+            assert_eq!(said.matches("tip:").count(), 1, "{said}");
+            assert!(said.contains("--cgroup and --pid work live only"), "{said}");
+        }
+        let said = parsed("tracer audit --record x.rec").expect_err("nothing happens").to_string();
+        assert!(!said.contains("recording"), "{said}");
     }
 }
