@@ -159,5 +159,6 @@ async fn only_a_part_hangs() {
     let (cri, mut told) = start(fake.socket());
     assert!(cri.want(A));
     let told = told.recv().await.expect("a description");
+    assert!(told.partial, "its pod's labels are missing");
     assert_eq!((told.name.as_deref(), told.pod.map(|pod| pod.name).as_deref()), (Some("a"), Some("name")));
 }
