@@ -373,6 +373,7 @@ pub struct Dismissed {
 
 /// What a runtime said about a container. Everything it did not say is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 #[serde(deny_unknown_fields, default)]
 pub struct Described {
     /// Full id of the container.
@@ -432,6 +433,9 @@ pub struct Described {
     /// does not stop.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod_source: Option<String>,
+    /// Its pod and some of its labels may be missing: it was told before they were known.
+    #[serde(skip_serializing_if = "is_default")]
+    pub partial: bool,
 }
 
 /// A preStop hook as the pod's specification has it (`lifecycle.preStop`).

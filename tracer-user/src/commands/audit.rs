@@ -171,7 +171,7 @@ fn say_what_is_missing(report: &Report, args: &Args) {
     for (socket, state) in &report.runtimes {
         let told = format!("{} {state}", socket.path.display());
         match state {
-            State::Absent | State::Connecting if !args.sockets.names(socket) => log::info!("{told}"),
+            state if state.is_quiet() && !args.sockets.names(socket) => log::info!("{told}"),
             State::Connected { .. } => log::info!("{told}"),
             _ => note(&told),
         }

@@ -43,7 +43,7 @@ pub enum Verdict {
     Wanted,
     /// It is not.
     Unwanted,
-    /// No runtime has described it yet: that may decide it.
+    /// No runtime has described it yet, or not all of it: that may decide it.
     Undecided,
 }
 
@@ -86,6 +86,9 @@ impl Filters {
         let labelled = self.labels.iter().all(|wanted| wanted.fits(labels));
         if container && in_pod && namespace && labelled {
             Verdict::Wanted
+        } else if name.partial && (container || self.containers.iter().any(|wanted| wanted.contains('/'))) {
+            // a pod or labels that are still to be told may fit, also POD/NAME
+            Verdict::Undecided
         } else if name.name.is_some() || pod.is_some() || !labels.is_empty() {
             Verdict::Unwanted
         } else {

@@ -4,12 +4,13 @@
 //! is tracked is in the snapshot; what happens after comes through the ring; a cgroup made in between is tracked on
 //! trial by the kernel program itself.
 
+mod descriptions;
 mod forged;
 mod only;
 mod recover;
 mod unwanted;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use crate::container::filter::{Filters, Verdict};
@@ -22,6 +23,7 @@ use crate::probe::{CgroupMade, CgroupV1, KernelLog, Probe, Record, Ring, Setting
 use super::answers;
 use super::boot_now;
 use super::loss::mark_ends;
+use descriptions::Descriptions;
 use forged::{Owned, outer_first, rightful};
 use only::Only;
 use recover::unless_full;
@@ -31,8 +33,8 @@ use unwanted::Unwanted;
 const LINGER_MS: u64 = 5_000;
 /// Records taken in one go before anything else gets its turn.
 const BUDGET: usize = 1_024;
-/// Descriptions kept for containers whose cgroup has not been seen yet.
-const DESCRIPTIONS: usize = 4_096;
+/// Containers that wait to be asked about.
+const NAMELESS: usize = 4_096;
 
 /// The kernel programs, and what is known of cgroups.
 #[derive(Debug)]
@@ -52,8 +54,8 @@ pub struct Tracker {
     only: Option<Only>,
     /// Removed cgroups that are still tracked.
     lingering: VecDeque<(BootNs, CgroupId)>,
-    /// What the runtimes said, by container id.
-    descriptions: HashMap<String, Described>,
+    /// What the runtimes said.
+    descriptions: Descriptions,
     /// Containers whose names have not been asked for.
     nameless: VecDeque<String>,
     /// Containers that are not asked for.
@@ -120,7 +122,7 @@ impl Tracker {
             filters: filters.clone(),
             only,
             lingering: VecDeque::new(),
-            descriptions: HashMap::new(),
+            descriptions: Descriptions::default(),
             nameless: VecDeque::new(),
             unwanted: Unwanted::new(),
             drained_to: BootNs(0),
@@ -306,7 +308,7 @@ impl Tracker {
         let described = self.descriptions.get(&found.container).cloned();
         // a restarted container has another pid: the runtime is asked again
         if found.own && found.runtime != "cgroup" && !self.nameless.contains(&found.container) {
-            if self.nameless.len() == DESCRIPTIONS {
+            if self.nameless.len() == NAMELESS {
                 self.nameless.pop_front();
             }
             self.nameless.push_back(found.container.clone());
@@ -339,17 +341,13 @@ impl Tracker {
         if known {
             events.push(Event(boot_now(), What::Described(described.clone())));
         }
-        if self.descriptions.len() >= DESCRIPTIONS {
-            // whoever is not there any more needs no name
-            let live: HashSet<&str> = self.cgroups.values().map(|found| found.container.as_str()).collect();
-            self.descriptions.retain(|id, _| live.contains(id.as_str()));
-        }
         let wanted = self.unwanted.has(&described.id)
             && self.filters.container(&ContainerName::from(&described)) == Verdict::Wanted;
         let id = described.id.clone();
-        if known || wanted || self.descriptions.len() < DESCRIPTIONS {
-            self.descriptions.insert(id.clone(), described);
-        }
+        // whoever is not there yet is asked about once more when it comes
+        let command = if known || wanted { described.command } else { Vec::new() };
+        let live = || self.cgroups.values().map(|found| found.container.as_str()).collect();
+        self.descriptions.put(Described { command, ..described }, live);
         if wanted { self.take_back(&id, events) } else { Ok(()) }
     }
 

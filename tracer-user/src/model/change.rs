@@ -92,6 +92,8 @@ pub struct ContainerName {
     pub labels: BTreeMap<String, String>,
     /// It is the sandbox of its pod, the pause container: no container to people.
     pub sandbox: bool,
+    /// Its pod and some of its labels may still be told.
+    pub partial: bool,
 }
 
 impl ContainerName {

@@ -99,6 +99,7 @@ impl Node {
             service: service(&described.labels),
             labels: described.labels.clone(),
             sandbox: described.sandbox,
+            partial: described.partial,
         });
         container.described = Some(described.clone());
         if let Some(process) = described.pid.and_then(|pid| self.processes.by_pid(pid))
@@ -225,6 +226,7 @@ impl From<&Described> for ContainerName {
             service: service(&described.labels),
             labels: described.labels.clone(),
             sandbox: described.sandbox,
+            partial: described.partial,
         }
     }
 }

@@ -215,6 +215,24 @@ fn what_nobody_described_is_undecided_unless_its_id_decides() {
     assert_eq!(containers(&["app"]).container(&sandbox), Verdict::Unwanted);
 }
 
+/// What was said without its pod turns nobody away for the lack of it. What fits already fits.
+#[test]
+fn what_is_told_in_part_decides_what_it_can() {
+    let partial = ContainerName { partial: true, ..labelled(&[("app", "web")], called(WEB, "web")) };
+    let check = |filters: Filters, expect: Verdict| assert_eq!(filters.container(&partial), expect, "{filters:?}");
+    check(pods(&["web-0"]), Verdict::Undecided);
+    check(namespaces(&["shop"]), Verdict::Undecided);
+    check(labels(&["tier=front"]), Verdict::Undecided);
+    check(labels(&["app=web"]), Verdict::Wanted);
+    check(containers(&["web"]), Verdict::Wanted);
+    check(containers(&["db"]), Verdict::Unwanted);
+    check(containers(&["web-0/web"]), Verdict::Undecided);
+    check(Filters { pods: pods(&["web-0"]).pods, ..containers(&["web"]) }, Verdict::Undecided);
+    check(Filters { pods: pods(&["web-0"]).pods, ..containers(&["db"]) }, Verdict::Unwanted);
+    let whole = ContainerName { partial: false, ..partial.clone() };
+    assert_eq!(pods(&["web-0"]).container(&whole), Verdict::Unwanted);
+}
+
 /// A name that looks like an id is a name first, and an exact id before anything.
 #[test]
 fn the_better_fit_wins() {

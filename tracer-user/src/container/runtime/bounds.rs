@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-/// Bounds, in bytes: of a label's value, of any other text, of all labels together; and how many of a kind are kept.
+/// Bounds, in bytes: of a label's value, of any other text, of all labels together and of a whole command; and how many of a kind are kept.
 pub(super) const MAX_LABEL: usize = 64 << 10;
 pub(super) const MAX_TEXT: usize = 4 << 10;
 pub(super) const MAX_ALL_LABELS: usize = 256 << 10;
 pub(super) const MAX_LABELS: usize = 512;
 pub(super) const MAX_ARGUMENTS: usize = 256;
+pub(super) const MAX_COMMAND: usize = 64 << 10;
 
 /// Labels by their names.
 pub(super) type Labels = BTreeMap<String, String>;
@@ -27,9 +28,15 @@ pub(super) fn text(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| cut(text, MAX_TEXT))
 }
 
-/// A command and its arguments, cut.
+/// A command and its arguments, cut: as many of them as there is room for.
 pub(super) fn command<'a>(words: impl IntoIterator<Item = &'a str>) -> Vec<String> {
-    words.into_iter().take(MAX_ARGUMENTS).map(|word| cut(word, MAX_TEXT)).collect()
+    let mut room = MAX_COMMAND;
+    let fitting = words.into_iter().take(MAX_ARGUMENTS).map_while(|word| {
+        let word = cut(word, MAX_TEXT);
+        room = room.checked_sub(word.len())?;
+        Some(word)
+    });
+    fitting.collect()
 }
 
 /// As many labels as there is room for, in the order of their names, so that it is always the same ones. Of two with
@@ -87,5 +94,7 @@ mod tests {
         assert_eq!(text(""), None);
         let words = command(vec!["x"; 1000]);
         assert_eq!(words.len(), MAX_ARGUMENTS);
+        let long = "x".repeat(MAX_COMMAND);
+        assert_eq!(command(vec![long.as_str(); 1000]).concat().len(), MAX_COMMAND);
     }
 }

@@ -4,9 +4,12 @@
 //! that runs, that starts, or that is asked for. Nothing waits for it: a daemon that is absent, restarts, hangs or
 //! answers nonsense costs names, and nothing else. While a daemon is there and nothing happens, no timer runs.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -42,6 +45,8 @@ const LONGEST_WAIT: Duration = Duration::from_mins(1);
 const GOOD_SESSION: Duration = Duration::from_secs(30);
 /// Look-ups that wait; more than that at once means that somebody makes containers faster than they can be named.
 const MAX_WANTS: usize = 1024;
+/// Look-ups of which is known that some of the daemons took them; beyond, all are asked again.
+const MAX_REFUSED: usize = 8192;
 
 /// What is spoken at a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,6 +70,8 @@ pub struct Socket {
 #[derive(Debug)]
 pub struct Names {
     daemons: Vec<Daemon>,
+    /// The daemons that had no room for a question, by id: the others are not asked again.
+    refused: Mutex<HashMap<String, Vec<usize>>>,
 }
 
 #[derive(Debug)]
@@ -89,17 +96,30 @@ impl Names {
             let task = tokio::spawn(run(socket.clone(), wanted, out.clone(), told)).abort_handle();
             Daemon { socket, wants, state, task }
         });
-        Self { daemons: daemons.collect() }
+        Self { daemons: daemons.collect(), refused: Mutex::default() }
     }
 
     /// Asks every daemon for the container with this id, ahead of everything else; who knows it sends a [`Described`],
     /// even if that was sent before. A daemon that is absent is tried again within a second. Ids that no Engine makes
-    /// (they are hexadecimal) are passed over. False when too many wait already, at one of them at least.
+    /// (they are hexadecimal) are passed over. False when too many wait already, at one of them at least; when it is
+    /// asked for again, only those that had no room are asked.
     #[must_use]
     pub fn want(&self, id: &str) -> bool {
-        let ask = |daemon: &Daemon| daemon.wants.try_send(id.to_owned()).is_ok();
-        // each one is asked, also when another has no room
-        !bounds::is_id(id) || self.daemons.iter().filter(|daemon| !ask(daemon)).count() == 0
+        if !bounds::is_id(id) {
+            return true;
+        }
+        let is_full = |at: &usize| {
+            let asked = self.daemons.get(*at).map(|daemon| daemon.wants.try_send(id.to_owned()));
+            matches!(asked, Some(Err(TrySendError::Full(_))))
+        };
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = refused.remove(id).unwrap_or_else(|| (0..self.daemons.len()).collect());
+        let full: Vec<usize> = left.into_iter().filter(is_full).collect();
+        let taken = full.is_empty();
+        if !taken && refused.len() < MAX_REFUSED {
+            refused.insert(id.to_owned(), full);
+        }
+        taken
     }
 
     /// How it stands with each daemon.

@@ -2,8 +2,10 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -132,21 +134,29 @@ impl Work {
             self.busy.insert(job.what.clone(), job.clone());
             let client = client.clone();
             self.running.spawn(async move {
-                let done = match &job.what {
-                    What::List => within(2 * ANSWER, client.running()).await.map(Done::Listed),
-                    What::Inspect(id) => within(ANSWER, client.inspect(id)).await.map(Done::Answered),
+                let ask = async {
+                    match &job.what {
+                        What::List => within(2 * ANSWER, client.running()).await.map(Done::Listed),
+                        What::Inspect(id) => within(ANSWER, client.inspect(id)).await.map(Done::Answered),
+                    }
                 };
-                (job, done)
+                // one that panics would be ours to mend; until then it costs this answer, and nobody waits for it
+                let done = AssertUnwindSafe(ask).catch_unwind().await;
+                (job, done.unwrap_or_else(|_| Err(Failure::refused("its answer is more than can be understood"))))
             });
         }
     }
 
     /// The next job that is done; `None` (and never ready again until one is started) when none runs.
     pub(super) async fn next(&mut self) -> Option<(Job, Result<Done, Failure>)> {
-        // a job that panicked would be ours to mend; it counts as one that never was
-        let (job, done) = self.running.join_next().await?.ok()?;
-        self.busy.remove(&job.what);
-        Some((job, done))
+        // none is ended before its time
+        while let Some(joined) = self.running.join_next().await {
+            if let Ok((job, done)) = joined {
+                self.busy.remove(&job.what);
+                return Some((job, done));
+            }
+        }
+        None
     }
 
     /// What is under way or put off.
@@ -223,6 +233,42 @@ mod tests {
             assert!(!queue.waiting.contains(&job.what));
         }
         assert!(queue.jobs.is_empty() && queue.waiting.is_empty());
+    }
+
+    #[derive(Clone)]
+    struct Broken;
+
+    impl Client for Broken {
+        const HAS_EVENTS: bool = false;
+        const KNOWS_LATE: bool = false;
+
+        async fn connect(_: &std::path::Path) -> Result<(Self, super::super::client::Version), Failure> {
+            Err(Failure::Absent)
+        }
+
+        async fn running(&self) -> Result<Vec<String>, Failure> {
+            Ok(Vec::new())
+        }
+
+        async fn inspect(&self, _: &str) -> Result<Answer, Failure> {
+            panic!("a daemon that nobody thought of")
+        }
+
+        fn events(&self) -> Option<super::super::client::Events> {
+            None
+        }
+    }
+
+    #[tokio::test]
+    async fn a_job_that_panics_is_over() {
+        let (mut queue, mut work) = (Queue::default(), Work::default());
+        queue.push(Job::wanted("a".to_owned()));
+        work.start(&mut queue, &Broken);
+        let (job, done) = work.next().await.expect("a job");
+        assert!(matches!(done, Err(Failure::Refused(_))) && work.busy.is_empty());
+        queue.push(job);
+        work.start(&mut queue, &Broken);
+        assert_eq!(work.running.len(), 1, "it may be asked again");
     }
 
     #[test]

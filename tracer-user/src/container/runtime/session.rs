@@ -48,7 +48,7 @@ impl Session<'_> {
         let mut work = Work::default();
         let ended = self.follow(&mut work, &client, &connected).await;
         // the next session lists what runs; what somebody waits for it must not forget
-        for job in work.unfinished().filter(|job| job.wanted) {
+        for job in work.unfinished().filter(Job::is_asked_for) {
             self.queue.push(job);
         }
         ended.map_or(Ended::Nobody, Ended::Daemon)

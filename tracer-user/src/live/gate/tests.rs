@@ -203,3 +203,24 @@ fn what_is_held_back_is_bounded() {
     let shown = pass(&mut gate, vec![described("0000", "web", 3_000)]);
     assert_eq!((shown.len(), shown[0], gate.held_in_all), (HELD + 1, 1_000, HELD_IN_ALL - HELD));
 }
+
+/// A runtime names a container when it is made, and its pod when it is asked: its end is not lost in between.
+#[test]
+fn a_description_in_part_turns_nobody_away() {
+    let part = |id: &str, at: u64| {
+        let mut change = described(id, "app", at);
+        if let News::Container(news) = &mut change.news {
+            news.name = Arc::new(ContainerName { partial: true, ..(*news.name).clone() });
+        }
+        change
+    };
+    let mut gate = Gate::new(Filters { pods: vec!["web-0".parse().expect("a pod")], ..Filters::default() });
+    let changes =
+        vec![found("aaaa", 1), part("aaaa", 2), found("bbbb", 3), part("bbbb", 4), exit_in("aaaa", "web-0:app", 5)];
+    assert_eq!(pass(&mut gate, changes), [1, 2, 5]);
+    assert_eq!(gate.take_unwanted(), Vec::<String>::new());
+    let changes =
+        vec![described("aaaa", "web-0:app", 6), gone("aaaa", Some("web-0:app"), 7), described("bbbb", "app", 8)];
+    assert_eq!(pass(&mut gate, changes), [6, 7]);
+    assert_eq!(gate.take_unwanted(), ["bbbb"]);
+}

@@ -4,7 +4,9 @@
 //! Every `string` is read as `bytes`, which is the same on the wire: protobuf throws away the whole answer for one
 //! label that is not UTF-8, and then a container has no name. A `map<string, string>` is a list of [`Entry`].
 
-use prost::Message;
+use prost::bytes::{Buf, BufMut};
+use prost::encoding::{self, DecodeContext, WireType};
+use prost::{DecodeError, Message};
 
 /// Text as it arrives; nobody has looked whether it is UTF-8.
 pub(in super::super) type Text = Vec<u8>;
@@ -66,11 +68,45 @@ pub(in super::super) struct PodSandboxFilter {
     pub(in super::super) state: Option<StateValue>,
 }
 
-/// `ListContainersResponse` and `ListPodSandboxResponse`: of each item only the id.
-#[derive(Clone, PartialEq, Eq, Message)]
+/// More items than any node has containers.
+pub(in super::super) const MAX_ITEMS: usize = 16_384;
+
+/// `ListContainersResponse` and `ListPodSandboxResponse`: of each item only the id. Not more than one beyond
+/// [`MAX_ITEMS`] are kept: an empty one is two bytes on the wire, and many times as much here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in super::super) struct ListResponse {
-    #[prost(message, repeated, tag = "1")]
     pub(in super::super) items: Vec<Item>,
+}
+
+/// The field number of the items.
+const ITEMS: u32 = 1;
+
+impl Message for ListResponse {
+    fn encode_raw(&self, buf: &mut impl BufMut) {
+        encoding::message::encode_repeated(ITEMS, &self.items, buf);
+    }
+
+    fn merge_field(
+        &mut self,
+        tag: u32,
+        wire_type: WireType,
+        buf: &mut impl Buf,
+        ctx: DecodeContext,
+    ) -> Result<(), DecodeError> {
+        if tag == ITEMS && self.items.len() <= MAX_ITEMS {
+            encoding::message::merge_repeated(wire_type, &mut self.items, buf, ctx)
+        } else {
+            encoding::skip_field(wire_type, tag, buf, ctx)
+        }
+    }
+
+    fn encoded_len(&self) -> usize {
+        encoding::message::encoded_len_repeated(ITEMS, &self.items)
+    }
+
+    fn clear(&mut self) {
+        self.items.clear();
+    }
 }
 
 #[derive(Clone, PartialEq, Eq, Message)]
@@ -238,3 +274,17 @@ pub(in super::super) const SIGNALS: [&str; 66] = [
     "RTMAX-14", "RTMAX-13", "RTMAX-12", "RTMAX-11", "RTMAX-10", "RTMAX-9", "RTMAX-8", "RTMAX-7", "RTMAX-6", "RTMAX-5",
     "RTMAX-4", "RTMAX-3", "RTMAX-2", "RTMAX-1", "RTMAX",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_without_end_is_not_kept() {
+        let decode = |wire: &[u8]| ListResponse::decode(wire).expect("a list");
+        assert_eq!(decode(&[0x0a, 0x00].repeat(1 << 20)).items.len(), MAX_ITEMS + 1);
+        let list = ListResponse { items: ["a", "b"].map(|id| Item { id: id.into() }).to_vec() };
+        let wire = list.encode_to_vec();
+        assert_eq!((decode(&wire), wire.as_slice()), (list, &b"\x0a\x03\x0a\x01a\x0a\x03\x0a\x01b"[..]));
+    }
+}

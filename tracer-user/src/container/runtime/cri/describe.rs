@@ -62,6 +62,8 @@ pub(super) fn container(
 ) -> Described {
     let own = labels(&status.labels);
     let notes = Notes(&status.annotations);
+    let sandbox_id = sandbox_id(info);
+    let partial = sandbox.is_none() && sandbox_id.is_some();
     let sandbox = sandbox.unwrap_or_default();
     let (pre_stop, hook) = notes.pre_stop();
     let grace_ms = notes.grace_ms();
@@ -81,10 +83,11 @@ pub(super) fn container(
         pod: sandbox.pod.or_else(|| kubernetes::pod(&own)),
         labels: bounds::labels(own.into_iter().chain(sandbox.labels)),
         command: bounds::command(info.command()),
-        sandbox_id: sandbox_id(info),
+        sandbox_id,
         restarts: notes.restarts().or(attempt),
         pid_namespace: info.pid_namespace(),
         pod_source: sandbox.source,
+        partial,
         ..Described::default()
     }
 }

@@ -30,10 +30,11 @@ const SANDBOX_STATUS: &str = "/runtime.v1.RuntimeService/PodSandboxStatus";
 const IMAGE_STATUS: &str = "/runtime.v1.ImageService/ImageStatus";
 const EVENTS: &str = "/runtime.v1.RuntimeService/GetContainerEvents";
 
-/// What an answer may weigh, bytes. A list has a few KB a container; a status has its annotations several times, and
-/// Kubernetes allows 256 KiB of those.
-const LIST_SIZE: usize = 32 << 20;
-const STATUS_SIZE: usize = 4 << 20;
+/// What an answer may weigh, bytes; decoded it may hold many times as much. A list has a few KB a container; when it has
+/// more, each container is asked about as its cgroup is seen. Kubernetes allows 256 KiB of annotations, which a status
+/// has more than once, and an event has two of those.
+const LIST_SIZE: usize = 8 << 20;
+const STATUS_SIZE: usize = 1 << 20;
 const EVENT_SIZE: usize = 4 << 20;
 const VERSION_SIZE: usize = 64 << 10;
 /// How much of a version is told.
@@ -131,11 +132,9 @@ impl Cri {
             }
         };
         let (sandbox, image) = tokio::join!(sandbox, image);
-        // without it the pod's labels are missing, and what is asked for by them would be turned away for good
-        let incomplete = sandbox.is_none() && describe::sandbox_id(&info).is_some();
         let described = Box::new(describe::container(&self.0.name, id, &status, &info, sandbox, &image));
         let starting = status.state == state::CREATED && described.pid.is_none();
-        Ok(if starting || incomplete { Answer::Starting(described) } else { Answer::Told(described) })
+        Ok(if starting || described.partial { Answer::Starting(described) } else { Answer::Told(described) })
     }
 
     /// What is no container may be a sandbox.
@@ -193,6 +192,9 @@ async fn list<Q: prost::Message + 'static>(
 ) -> Result<impl Iterator<Item = String> + use<Q>, Failure> {
     let told: Option<api::ListResponse> = connection.ask(method, request, LIST_SIZE).await?;
     let items = told.unwrap_or_default().items;
+    if items.len() > api::MAX_ITEMS {
+        return Err(Failure::refused("it lists more containers than a node can have"));
+    }
     Ok(items.into_iter().filter_map(|item| String::from_utf8(item.id).ok()))
 }
 

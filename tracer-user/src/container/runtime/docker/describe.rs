@@ -60,6 +60,7 @@ pub(super) fn describe(inspected: Inspected, runtime: &str) -> Option<Described>
         pid_namespace: host.pid_mode.0.as_deref().and_then(pid_namespace),
         pod: kubernetes::pod(&all),
         pod_source: all.source(),
+        partial: false,
         command: bounds::command(words),
         init: host.init.0.unwrap_or(false),
         labels: all,
@@ -92,6 +93,8 @@ pub(super) fn of_event(actor: Actor, runtime: &str) -> Option<Described> {
         pod: kubernetes::pod(&attributes),
         sandbox: is_sandbox(&attributes),
         labels: attributes,
+        // Podman's pods and labels called `name` or `image` are told by an inspection only
+        partial: true,
         ..Described::default()
     })
 }
@@ -176,6 +179,7 @@ mod tests {
             image: Some("nginx:1".to_owned()),
             runtime: Some("podman".to_owned()),
             labels: [("a".to_owned(), "b".to_owned())].into(),
+            partial: true,
             ..Described::default()
         };
         let attributes = serde_json::json!({"name": "web", "image": "nginx:1", "a": "b", "c": 5});

@@ -84,15 +84,17 @@ impl Client for Docker {
 
 impl Docker {
     /// What only Podman's own API tells: whether the container belongs to a pod, and whether it is what the pod hangs
-    /// on. Without an answer the container is described all the same.
+    /// on. Without an answer the container is described all the same, in part.
     async fn in_pod(&self, told: Described) -> Described {
-        let Some(own) = self.libpod::<Inspected>(&format!("containers/{}", told.id)).await else { return told };
+        let Some(own) = self.libpod::<Inspected>(&format!("containers/{}", told.id)).await else {
+            return Described { partial: true, ..told };
+        };
         let sandbox = told.sandbox || own.is_infra.0 == Some(true);
         let told = Described { sandbox, ..told };
         let Some(pod) = own.pod.0.filter(|pod| is_id(pod)) else { return told };
         match self.libpod::<Pod>(&format!("pods/{pod}")).await {
             Some(pod) => with_pod(told, pod),
-            None => told,
+            None => Described { partial: true, ..told },
         }
     }
 

@@ -64,7 +64,7 @@ async fn nonsense_about_one() {
         Say::Status(UNKNOWN, "%1b[31mred"),
         Say::Status(99, ""),
         Say::Huge(100 << 20),
-        Say::Huge(5 << 20),
+        Say::Huge(2 << 20),
         Say::Stall,
         Say::Silence,
         Say::Vanish,
@@ -94,7 +94,9 @@ async fn nonsense_about_one() {
 async fn lists_that_are_none() {
     for say in [
         Say::Message(b"\x0a\xff".to_vec()),
+        Say::Message([0x0a, 0x00].repeat(1 << 20)),
         Say::Huge(100 << 20),
+        Say::Huge(9 << 20),
         Say::Stall,
         Say::Message(prost::Message::encode_to_vec(&api::ListResponse {
             items: [&b"../x"[..], b"\xff\xfe", b""].map(|id| api::Item { id: id.to_vec() }).to_vec(),
@@ -159,5 +161,6 @@ async fn only_a_part_hangs() {
     let (cri, mut told) = start(fake.socket());
     assert!(cri.want(A));
     let told = told.recv().await.expect("a description");
+    assert!(told.partial, "its pod's labels are missing");
     assert_eq!((told.name.as_deref(), told.pod.map(|pod| pod.name).as_deref()), (Some("a"), Some("name")));
 }

@@ -33,3 +33,23 @@ fn start(socket: Socket) -> (Names, mpsc::Receiver<Described>) {
     let (out, told) = mpsc::channel(16);
     (Names::start(vec![socket], &out), told)
 }
+
+/// A daemon that has no room is asked again, and the others are not.
+#[tokio::test]
+async fn who_has_room_is_asked_once() {
+    let daemon = |room: usize| {
+        let (wants, wanted) = mpsc::channel(room);
+        let socket = Socket { path: PathBuf::new(), kind: Kind::Cri };
+        let task = tokio::spawn(async {}).abort_handle();
+        (Daemon { socket, wants, state: watch::channel(State::default()).1, task }, wanted)
+    };
+    let ((roomy, mut all), (narrow, mut few)) = (daemon(8), daemon(1));
+    let names = Names { daemons: vec![roomy, narrow], refused: Mutex::default() };
+    assert!(names.want(A) && !names.want(B) && !names.want(B));
+    assert_eq!(few.recv().await.as_deref(), Some(A));
+    assert!(names.want(B));
+    assert_eq!(few.recv().await.as_deref(), Some(B));
+    assert_eq!([all.recv().await, all.recv().await].map(|id| id.expect("asked")), [A, B]);
+    assert!(all.try_recv().is_err() && names.want(B), "what is asked for once more is asked of all");
+    assert_eq!((all.recv().await.as_deref(), few.recv().await.as_deref()), (Some(B), Some(B)));
+}
