@@ -35,6 +35,10 @@ pub mod kind {
     pub const OOM: u16 = 80;
     /// [`super::TaskRecord`]: one process of the snapshot (from the task iterator, never from the ring).
     pub const TASK: u16 = 90;
+    /// [`super::ThreadRecord`]: one thread of the survey (from the thread iterator, never from the ring).
+    pub const THREAD: u16 = 91;
+    /// [`super::ActionsRecord`]: what a process of the survey does with its signals, likewise.
+    pub const ACTIONS: u16 = 92;
 }
 
 /// Indices into the per-CPU array of lost records, one for each kind that uses the ring.
@@ -360,6 +364,52 @@ pub struct TaskRecord {
     pub ignored: u64,
 }
 
+/// One thread of the survey: what it blocks, and what it waits for.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ThreadRecord {
+    /// See [`Header`].
+    pub header: Header,
+    /// Process id on the host.
+    pub tgid: u32,
+    /// Thread id on the host.
+    pub tid: u32,
+    /// `start_boottime` of the thread group leader, ns.
+    pub start: u64,
+    /// `task->blocked`.
+    pub blocked: u64,
+    /// `task->real_blocked`: not empty in `sigtimedwait` alone, which keeps there what was blocked before and takes the
+    /// signals it waits for out of `blocked`.
+    pub real_blocked: u64,
+    /// Signals pending for this thread alone.
+    pub pending: u64,
+    /// Signals pending for the process.
+    pub shared_pending: u64,
+    /// Bits of [`task_flags`].
+    pub flags: u32,
+    /// Zero.
+    pub pad: u32,
+}
+
+/// A `k_sigaction` as on every 64-bit machine: handler, flags, restorer, mask.
+pub type Action = [u64; 4];
+
+/// What a process of the survey does with each signal.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct ActionsRecord {
+    /// See [`Header`].
+    pub header: Header,
+    /// Process id on the host.
+    pub tgid: u32,
+    /// Zero.
+    pub pad: u32,
+    /// `start_boottime`, ns.
+    pub start: u64,
+    /// Action `n-1` is that of signal `n`.
+    pub actions: [Action; 64],
+}
+
 const _: () = assert!(size_of::<Header>() == 16);
 const _: () = assert!(size_of::<TaskRef>() == 48);
 const _: () = assert!(size_of::<SignalRecord>() == 152);
@@ -373,3 +423,5 @@ const _: () = assert!(size_of::<CgroupRecord>() == 552);
 const _: () = assert!(size_of::<JoinRecord>() == 112);
 const _: () = assert!(size_of::<OomRecord>() == 64);
 const _: () = assert!(size_of::<TaskRecord>() == 176);
+const _: () = assert!(size_of::<ThreadRecord>() == 72);
+const _: () = assert!(size_of::<ActionsRecord>() == 2080);

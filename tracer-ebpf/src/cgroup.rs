@@ -68,17 +68,21 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Looks a task's cgroup up: v2 first, then the chosen v1 hierarchy, since a hybrid host has containers in either.
+    /// Looks a task's cgroup up. On a hybrid host the chosen v1 hierarchy comes first: a runtime that uses v1 may leave
+    /// v2 alone, and then a container inside another one has the outer one's cgroup there. Runtimes that use v2 alone
+    /// leave their containers where nothing is tracked in v1.
     #[inline(always)]
     pub(crate) fn of(task: Addr) -> Self {
+        let v1 = v1_key(task);
+        if v1 != 0 {
+            let found = Tracked::find(v1);
+            if found.is_some() {
+                return Self { key: v1, tracked: found };
+            }
+        }
         let v2 = v2_key(task);
         let found = Tracked::find(v2);
-        if !enabled(features::CGROUP_V1) || found.is_some() {
-            return Self { key: v2, tracked: found };
-        }
-        let v1 = v1_key(task);
-        let found = Tracked::find(v1);
-        let key = if found.is_some() || (v2 <= V2_ROOT && v1 != 0) { v1 } else { v2 };
+        let key = if found.is_none() && v2 <= V2_ROOT && v1 != 0 { v1 } else { v2 };
         Self { key, tracked: found }
     }
 }

@@ -2,12 +2,9 @@
 //! The sets of caught and ignored signals, as `SigCgt` and `SigIgn` in `/proc/PID/status` show them.
 
 use aya_ebpf::{macros::map, maps::PerCpuArray};
-use tracer_common::TaskRecord;
+use tracer_common::{Action, ActionsRecord, TaskRecord};
 
 use crate::kernel::{Addr, at};
-
-/// A `k_sigaction` as on every 64-bit machine: four words, the first of them the handler.
-type Action = [u64; 4];
 
 /// Memory that would not fit on the 512-byte stack.
 #[repr(C)]
@@ -15,6 +12,7 @@ type Action = [u64; 4];
 struct Scratch {
     actions: [Action; 64],
     task: TaskRecord,
+    survey: ActionsRecord,
 }
 
 /// Slot of signal programs, which run with interrupts off.
@@ -25,10 +23,16 @@ pub(crate) const ITER: u32 = 1;
 #[map]
 static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(2, 0);
 
+/// Whether the kernel's actions are laid out as ours.
+#[inline(always)]
+fn is_known_layout() -> bool {
+    at!(action_size) as usize == size_of::<Action>() && at!(action_handler) == 0 && at!(action_flags) == 8
+}
+
 /// `(caught, ignored)` of a task's process.
 #[inline(always)]
 pub(crate) fn read(task: Addr, slot: u32) -> Option<(u64, u64)> {
-    if at!(action_size) as usize != size_of::<Action>() || at!(action_handler) != 0 {
+    if !is_known_layout() {
         // user space would have told; nothing is better than a wrong set
         return None;
     }
@@ -57,4 +61,17 @@ pub(crate) fn task_record() -> Option<&'static mut TaskRecord> {
     let scratch = SCRATCH.get_ptr_mut(ITER)?;
     // SAFETY: this CPU's entry; the iterator alone uses the slot, and not from an interrupt.
     Some(unsafe { &mut (*scratch).task })
+}
+
+/// Memory for one record of the survey, with the actions of a task's process in it; the rest is the caller's to fill.
+#[inline(always)]
+pub(crate) fn actions_record(task: Addr) -> Option<&'static mut ActionsRecord> {
+    if !is_known_layout() {
+        return None;
+    }
+    let scratch = SCRATCH.get_ptr_mut(ITER)?;
+    // SAFETY: this CPU's entry; the iterators alone use the slot, one at a time, and not from an interrupt.
+    let record = unsafe { &mut (*scratch).survey };
+    let sighand = task.follow(at!(task_sighand));
+    if sighand.copy(at!(sighand_action), &mut record.actions) { Some(record) } else { None }
 }

@@ -74,7 +74,7 @@ records! {
 /// The header of a record made now.
 #[inline(always)]
 #[expect(clippy::cast_possible_truncation, reason = "CPU numbers fit into 16 bits, records into a page")]
-fn header<T>(kind: u16) -> Header {
+pub(crate) fn header<T>(kind: u16) -> Header {
     // SAFETY: takes nothing, reads the clock.
     let time = unsafe { bpf_ktime_get_boot_ns() };
     Header { time, kind, cpu: cpu(), len: size_of::<T>() as u32 }

@@ -108,6 +108,12 @@ pub(crate) fn pending(leader: Addr) -> u64 {
     leader.load::<u64>(at!(task_pending)) | leader.follow(at!(task_signal)).load::<u64>(at!(signal_shared_pending))
 }
 
+/// Signals pending for a thread alone, and for its process.
+#[inline(always)]
+pub(crate) fn pending_apart(task: Addr) -> (u64, u64) {
+    (task.load(at!(task_pending)), task.follow(at!(task_signal)).load(at!(signal_shared_pending)))
+}
+
 /// `(blocked, real_blocked)` of a thread.
 #[inline(always)]
 pub(crate) fn blocked(task: Addr) -> (u64, u64) {

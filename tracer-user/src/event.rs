@@ -49,6 +49,8 @@ pub enum What {
     Cgroup(CgroupFound),
     /// A cgroup was removed (kernel, `cgroup_rmdir`).
     CgroupGone(CgroupGone),
+    /// A container is traced no longer: the filters do not ask for it.
+    Dismissed(Dismissed),
     /// A runtime described a container.
     Described(Described),
     /// Figures of a container's cgroup (`pids.current`, `pids.max`).
@@ -320,7 +322,7 @@ pub struct PendingSeen {
 pub struct StateSeen {
     /// Whose.
     pub task: TaskKey,
-    /// One letter as in `/proc/PID/stat`: R, S, D, T, t, Z, X.
+    /// One letter as in `/proc/PID/stat`: R, S, D, T, t, Z; X for a process that is gone.
     pub state: char,
     /// Kernel stack, innermost function first, if it could be read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -357,6 +359,14 @@ pub struct CgroupFound {
 pub struct CgroupGone {
     /// Which.
     pub cgroup: CgroupId,
+}
+
+/// A container that the filters do not ask for: of what happens there nobody is told from now on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dismissed {
+    /// Full id.
+    pub container: String,
 }
 
 /// What a runtime said about a container. Everything it did not say is `None`.

@@ -6,6 +6,7 @@
 //! Dependencies point one way: `commands` → `tui` → `live` → {`probe`, `container`, `stream`, `output`} → `model` →
 //! `event` → `tracer-common`.
 
+pub mod audit;
 pub mod commands;
 pub mod container;
 pub mod demo;

@@ -25,7 +25,7 @@ fn repository() -> &'static Path {
 #[test]
 fn help() {
     insta::assert_snapshot!("tracer", stdout(&["--help"]));
-    for command in ["demo", "replay", "doctor", "completions", "man"] {
+    for command in ["audit", "demo", "replay", "doctor", "completions", "man"] {
         insta::assert_snapshot!(command, stdout(&[command, "--help"]));
     }
 }
@@ -71,6 +71,7 @@ fn wrong_usage_is_exit_code_2_and_one_error() {
         &["--pid", "x"],
         &["replay"],
         &["demo", "no-such-scenario"],
+        &["audit", "--fail-on", "graceful"],
         &["completions", "tcsh"],
         &["frobnicate"],
     ] {
@@ -89,4 +90,56 @@ fn a_recording_that_is_none_is_one_clear_error() {
     assert_eq!(output.status.code(), Some(1));
     assert!(said.contains("not a tracer recording"), "{said}");
     assert_eq!(said.trim().lines().count(), 1, "{said}");
+}
+
+/// A recording of a scenario, and its text.
+fn recording() -> (std::path::PathBuf, String) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios/dash-drops.rec");
+    let text = std::fs::read_to_string(&path).expect("the recording");
+    (path, text)
+}
+
+#[test]
+fn a_recording_is_read_from_standard_input_too() {
+    let (path, _) = recording();
+    let expected = stdout(&["replay", path.to_str().expect("no strange names")]);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tracer"));
+    let file = std::fs::File::open(path).expect("the recording");
+    let output = command.args(["replay", "-"]).stdin(file).output().expect("the binary starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
+}
+
+#[test]
+fn what_is_wrong_with_a_recording_is_told_once_and_counted_well() {
+    let (_, text) = recording();
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let file = dir.path().join("cut.rec");
+    let file = file.to_str().expect("no strange names");
+    for (lines, events) in [(1, "0 events"), (2, "1 event"), (3, "2 events")] {
+        let cut: String = text.lines().take(lines).flat_map(|line| [line, "\n"]).collect();
+        for (more, what) in [("", "cut short"), ("garbage\n", "damaged")] {
+            std::fs::write(file, format!("{cut}{more}")).expect("it can be written");
+            let output = tracer(&["replay", file]);
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(1), "{said}");
+            assert!(said.starts_with(&format!("tracer: {events} of {file} could be read\n")), "{said}");
+            assert_eq!(said.matches(what).count(), 1, "{said}");
+            assert_eq!(said.matches("damaged").count() + said.matches("cut short").count(), 1, "{said}");
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_written_is_named() {
+    let (path, _) = recording();
+    let path = path.to_str().expect("no strange names");
+    for args in [&["replay", path][..], &["doctor"], &["man"], &["completions", "bash"]] {
+        let full = std::fs::File::options().write(true).open("/dev/full").expect("it is everywhere");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tracer"));
+        let output = command.args(args).stdout(full).output().expect("the binary starts");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {said}");
+        assert!(said.contains("cannot write to standard output: No space left"), "{args:?}: {said}");
+    }
 }

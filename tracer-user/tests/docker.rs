@@ -15,10 +15,10 @@ use lab::docker::{Cgroups, Daemon, IMAGE, Options};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 use tracer_common::CGROUP_V1;
-use tracer_user::container::docker::{Names, State};
 use tracer_user::container::hierarchy::Hierarchies;
+use tracer_user::container::runtime::{Kind, Names, Socket, State};
 use tracer_user::container::scan::{Classifier, cgroups_of, figures};
-use tracer_user::event::{CgroupFound, Described};
+use tracer_user::event::{CgroupFound, Described, PidNamespace};
 use tracer_user::signal::Signal;
 
 /// A shell that ends when it is told to.
@@ -54,7 +54,7 @@ fn names_from_a_daemon() {
 }
 
 /// In a container with a cgroup namespace that sees the host's hierarchy, paths in `/proc` begin at that namespace's
-/// root, and those of the hierarchy do not.
+/// root. They are told from the hierarchy's root, as the host has them.
 #[test]
 #[ignore = "needs root: cargo xtask test runs it"]
 fn from_inside_a_cgroup_namespace() {
@@ -97,11 +97,14 @@ fn seen_from_home(id: &str, base: &str) {
     assert_eq!(found.path, format!("/docker/{id}"));
     assert_eq!(found.cgroup.0, inode(&found.path));
     let me = &cgroups_of(&hierarchies, std::process::id()).unwrap()[0];
-    assert_eq!((me.path.as_str(), me.id.unwrap().0), ("/", inode(&format!("{base}/home"))));
+    let home = format!("{base}/home");
+    assert_eq!((&me.path, me.id.unwrap().0), (&home, inode(&home)));
     // the one outside that put us here
     let parent = std::os::unix::process::parent_id();
     let outside = &cgroups_of(&hierarchies, parent).unwrap()[0];
-    assert!(outside.path.starts_with("/../..") && outside.id.is_some(), "{outside:?}");
+    let text = fs::read_to_string(format!("/proc/{parent}/cgroup")).unwrap();
+    assert!(text.contains("0::/../.."), "{text}");
+    assert!(!outside.path.contains("..") && outside.id.is_some_and(|id| id.0 == inode(&outside.path)), "{outside:?}");
 }
 
 fn own<'a>(found: &'a [CgroupFound], id: &str, v1: bool) -> Option<&'a CgroupFound> {
@@ -221,7 +224,7 @@ async fn names() {
     let pid_of_first = daemon.pid("first");
 
     let (out, mut from) = mpsc::channel(16);
-    let names = Names::start(vec![daemon.socket()], &out);
+    let names = Names::start(vec![Socket { path: daemon.socket(), kind: Kind::Docker }], &out);
     // what runs; if that was created in this very second, its creation is told again before, and has no pid
     let described = told(&mut from, |told| told.id == first && told.pid.is_some()).await;
     let labels = [("a".to_owned(), "b".to_owned()), ("big".to_owned(), "x".repeat(64 << 10))].into();
@@ -237,6 +240,7 @@ async fn names() {
         labels,
         command: POLITE.map(str::to_owned).to_vec(),
         init: true,
+        pid_namespace: Some(PidNamespace::Container),
         ..Described::default()
     };
     assert_eq!(described, expect);

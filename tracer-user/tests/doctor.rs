@@ -104,8 +104,11 @@ fn root_of_a_user_namespace() {
 #[ignore = "needs root: cargo xtask test runs it"]
 fn no_cgroups_and_hidden_processes() {
     // Wherever they are mounted: also in somebody's chroot. In a mount namespace of its own, made private by unshare.
-    let umount = "umount --all --lazy --types cgroup,cgroup2 && exec \"$@\"";
-    assert_eq!(failing(&["unshare", "--mount", "sh", "-c", umount, "sh"]), ["cgroups"]);
+    let umount = |way: &str| format!("umount --all --lazy --types cgroup,cgroup2 && exec {way} \"$@\"");
+    let none = |way: &str| failing(&["unshare", "--mount", "sh", "-c", &umount(way), "sh"]);
+    // what the host has mounted is looked through instead, by those who may
+    assert_eq!(none(""), [""; 0]);
+    assert_eq!(none("setpriv --bounding-set=-sys_ptrace --"), ["cgroups"]);
     let hide = "mount -t proc -o hidepid=2 proc /proc && exec setpriv --bounding-set=-sys_ptrace -- \"$@\"";
     let wrapper = ["unshare", "--mount", "sh", "-c", hide, "sh"];
     assert_eq!(failing(&wrapper), [""; 0]);

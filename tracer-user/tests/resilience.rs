@@ -10,6 +10,8 @@ mod kernel;
 mod lab;
 #[path = "resilience/loss.rs"]
 mod loss;
+#[path = "resilience/missed.rs"]
+mod missed;
 #[path = "resilience/raw.rs"]
 mod raw;
 #[path = "resilience/recording.rs"]

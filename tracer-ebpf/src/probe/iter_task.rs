@@ -18,14 +18,14 @@ use crate::{
 };
 
 #[repr(C)]
-struct Context {
-    meta: *const Meta,
-    task: *const c_void,
+pub(super) struct Context {
+    pub(super) meta: *const Meta,
+    pub(super) task: *const c_void,
 }
 
 #[repr(C)]
-struct Meta {
-    seq: *mut seq_file,
+pub(super) struct Meta {
+    pub(super) seq: *mut seq_file,
 }
 
 /// `iter/task`; a null task ends the list.

@@ -4,6 +4,7 @@ mod cgroup_attach_task;
 mod cgroup_mkdir;
 mod cgroup_rmdir;
 mod iter_task;
+mod iter_thread;
 mod mark_victim;
 mod sched_process_exec;
 mod sched_process_exit;

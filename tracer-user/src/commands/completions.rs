@@ -1,9 +1,10 @@
 //! `tracer completions SHELL`.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap_complete::Shell;
+
+use super::options::print;
 
 /// Options of `tracer completions`.
 #[derive(Debug, clap::Args)]
@@ -16,6 +17,6 @@ pub(super) fn run(args: &Args, command: &mut clap::Command) -> anyhow::Result<Ex
     // clap_complete panics when it cannot write: a pipe that closes must not look like a crash
     let mut script = Vec::new();
     clap_complete::generate(args.shell, command, "tracer", &mut script);
-    std::io::stdout().write_all(&script)?;
+    print(&script)?;
     Ok(ExitCode::SUCCESS)
 }

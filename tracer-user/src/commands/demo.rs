@@ -17,7 +17,7 @@ use crate::model::{Condition, ExitStatus};
 
 use super::driver::Driver;
 use super::logging;
-use super::options::{Failure, Format, View, note};
+use super::options::{Failure, How, Output, note};
 use super::{DONE, UNSUITABLE, USAGE};
 
 /// The last events of a scenario may take this long to come.
@@ -36,7 +36,7 @@ pub(super) struct Args {
     #[arg(long)]
     list: bool,
     #[command(flatten)]
-    view: View,
+    output: Output,
     #[command(flatten)]
     capture: super::live::Capture,
 }
@@ -78,57 +78,99 @@ async fn show(args: &Args, scenarios: &[&'static Scenario]) -> anyhow::Result<Ex
         options: Options { ..args.capture.options() },
         record: args.capture.record.clone(),
         command: std::env::args().skip(1).collect(),
-        docker: None,
+        sockets: Vec::new(),
+        // containers are made while it goes on
+        keep_privileges: true,
     };
-    let format = args.view.format();
-    let (mut session, mut driver) = Driver::start(&request, &args.view, format)?;
-    let mut wrong = Vec::new();
-    let mut interrupted = false;
-    for (index, scenario) in scenarios.iter().enumerate() {
-        announce(
-            &mut session,
-            &mut driver,
-            format,
-            &format!("({}/{}) {}: {}", index + 1, scenarios.len(), scenario.name, scenario.title),
-        )?;
-        if play(&mut session, &mut driver, &stage, scenario, &path(scenario)).await? == End::Interrupted {
-            interrupted = true;
-            break;
-        }
-        wrong.extend(judge(&session.pipeline, scenario, &path(scenario)));
-    }
+    let how = args.output.how();
+    let (mut session, mut driver) = Driver::start(&request, &args.output, how)?;
+    let played = play_all(how, &stage, scenarios, &mut session, &mut driver).await;
     drop(stage);
-    let right = scenarios.len() - wrong.len();
-    let result = format!("{right} of {} scenarios were judged as they should be", scenarios.len());
-    if let Some(app) = driver.app().filter(|_| !interrupted) {
-        app.set_title(Some(format!("{result}; q quits")));
-        driver.run_until(&mut session, pending::<()>(), |_| None).await?;
-    }
+    let played = rest(played, scenarios.len(), &mut session, &mut driver).await;
     let was_quit = driver.was_quit();
-    driver.close(&mut session).await?;
-    session.finish().await?;
+    let closed = driver.close(&mut session).await;
+    let played = played.and_then(|played| closed.map(|()| played));
+    // whatever ended it: the recording is to be whole
+    let finished = session.finish().await;
+    let Played { wrong, interrupted } = match played {
+        Err(error) if !super::is_broken_pipe(&error) => return Err(error),
+        played => {
+            finished?;
+            played?
+        }
+    };
     if interrupted {
         return Ok(ExitCode::from(if was_quit { DONE } else { INTERRUPTED }));
     }
-    note(&result);
+    note(&result(&wrong, scenarios.len()));
     anyhow::ensure!(wrong.is_empty(), "on this kernel the tracer is wrong about {}", wrong.join("; "));
     Ok(ExitCode::from(DONE))
 }
 
+fn result(wrong: &[String], all: usize) -> String {
+    format!("{} of {all} scenarios were judged as they should be", all - wrong.len())
+}
+
+/// On the terminal UI what was played can be looked at until the person has seen enough.
+async fn rest(
+    played: anyhow::Result<Played>,
+    all: usize,
+    session: &mut Session,
+    driver: &mut Driver,
+) -> anyhow::Result<Played> {
+    let played = played?;
+    if let Some(app) = driver.app().filter(|_| !played.interrupted) {
+        app.set_title(Some(format!("{}; q quits", result(&played.wrong, all))));
+        driver.run_until(session, pending::<()>(), |_| None).await?;
+    }
+    Ok(played)
+}
+
 /// Says which scenario comes: above its lines, or in the header.
-fn announce(session: &mut Session, driver: &mut Driver, format: Format, title: &str) -> anyhow::Result<()> {
+fn announce(session: &mut Session, driver: &mut Driver, how: How, title: &str) -> anyhow::Result<()> {
     match driver.app() {
         Some(app) => {
             app.set_title(Some(title.to_owned()));
             app.open_the_first();
         }
-        None if format == Format::Text => {
+        None if how == How::Text => {
             let (_, sink) = session.pipeline_and_sink();
             sink.buffer().write_all(format!("\n{title}\n").as_bytes())?;
         }
         None => {}
     }
     Ok(())
+}
+
+/// What came of the scenarios.
+#[derive(Default)]
+struct Played {
+    /// Those that were judged as they should not be, and how.
+    wrong: Vec<String>,
+    /// By Ctrl-C, before the last one.
+    interrupted: bool,
+}
+
+async fn play_all(
+    how: How,
+    stage: &Stage,
+    scenarios: &[&'static Scenario],
+    session: &mut Session,
+    driver: &mut Driver,
+) -> anyhow::Result<Played> {
+    let root = stage.hierarchy().path_of(stage.dir());
+    let mut played = Played::default();
+    for (index, scenario) in scenarios.iter().enumerate() {
+        let title = format!("({}/{}) {}: {}", index + 1, scenarios.len(), scenario.name, scenario.title);
+        announce(session, driver, how, &title)?;
+        let path = format!("{root}/{}", scenario.name);
+        if play(session, driver, stage, scenario, &path).await? == End::Interrupted {
+            played.interrupted = true;
+            break;
+        }
+        played.wrong.extend(judge(&session.pipeline, scenario, &path));
+    }
+    Ok(played)
 }
 
 /// Compares what the trace found with what the scenario is made to show. `None` when it is right.
@@ -168,7 +210,7 @@ async fn play(
         grace_ms: scenario.stop.and_then(|stop| u64::try_from(stop.grace.as_millis()).ok()),
         grace_source: scenario.stop.map(|_| "demo".to_owned()),
         ..Described::default()
-    });
+    })?;
     let life = async {
         let mut container = prepared.start().await?;
         container.watch().await?;

@@ -3,7 +3,6 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::doctor::{Check, EXIT_UNSUITABLE, Facts, State, checks, overall};
@@ -12,25 +11,15 @@ use crate::live::{boot_now, wall_clock};
 use crate::output::Clock;
 use crate::printable;
 
-use super::options::Colors;
+use super::options::{Format, Sockets, View};
 
 /// Options of `tracer doctor`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// How to show it
-    #[arg(short, long, value_enum, default_value_t = Format::Text, help_heading = "Output")]
-    output: Format,
     #[command(flatten)]
-    colors: Colors,
-}
-
-/// Form of the report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For people
-    Text,
-    /// For programs: one JSON object
-    Json,
+    view: View,
+    #[command(flatten)]
+    sockets: Sockets,
 }
 
 /// Looks at this machine and tells what it found: exit code 3 when live tracing is impossible.
@@ -38,10 +27,10 @@ enum Format {
 /// # Errors
 /// When `out` cannot be written to.
 pub(super) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    let facts = Facts::gather();
+    let facts = Facts::gather(args.sockets.all(), |socket| args.sockets.names(socket));
     let checks = checks(&facts);
-    match args.output {
-        Format::Text => text(&checks, args.colors.style().color, out)?,
+    match args.view.output {
+        Format::Text => text(&checks, args.view.style().color, out)?,
         Format::Json => json(facts.release.as_deref(), &checks, boot_now(), wall_clock(), out)?,
     }
     let code = if overall(&checks) == State::Fail { EXIT_UNSUITABLE } else { 0 };

@@ -7,17 +7,17 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use crate::container::docker;
-use crate::container::filter::{Known, Resolved};
-use crate::live::{End, NoSuchProcess, Options, Pipeline, Request, Session, boot_now, wall_clock};
+use crate::container::filter::Resolved;
+use crate::container::runtime;
+use crate::live::{End, Gate, NoSuchProcess, Options, Pipeline, Request, Session, boot_now, wall_clock};
 use crate::model::{Change, News, Termination};
 use crate::output::View as _;
 use crate::tui::app::App;
 
 use super::driver::Driver;
 use super::logging;
-use super::options::{Failure, Filters, View, note};
-use super::{DONE, NO_MATCH, UNSUITABLE};
+use super::options::{Failure, Filters, Output, Sockets, note};
+use super::{DONE, NO_MATCH, UNSUITABLE, is_broken_pipe};
 
 /// How long a container that is asked for may take to be there before we say that we wait for it.
 const SAY_WAITING: Duration = Duration::from_secs(1);
@@ -28,12 +28,11 @@ pub(super) struct Args {
     #[command(flatten)]
     filters: Filters,
     #[command(flatten)]
-    view: View,
+    output: Output,
+    #[command(flatten)]
+    sockets: Sockets,
     #[command(flatten)]
     capture: Capture,
-    /// Socket of Docker or Podman, to ask for names; the usual places are tried by themselves
-    #[arg(long, value_name = "SOCKET")]
-    docker: Vec<PathBuf>,
     /// End after this time: 30s, 5m, 1h30m
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     duration: Option<Duration>,
@@ -56,7 +55,7 @@ pub(super) struct Capture {
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub(super) verbose: u8,
     /// Size of the buffer between kernel and tracer in KiB, a power of two; more for storms of events
-    #[arg(long, value_name = "KIB", hide = true, value_parser = clap::value_parser!(u32).range(4..=1 << 20))]
+    #[arg(long, value_name = "KIB", hide = true, value_parser = clap::value_parser!(u32).range(16..=1 << 20))]
     ring_size: Option<u32>,
 }
 
@@ -87,11 +86,29 @@ async fn trace(args: &Args) -> anyhow::Result<ExitCode> {
         options: args.capture.options(),
         record: args.capture.record.clone(),
         command: std::env::args().skip(1).collect(),
-        docker: Some(if args.docker.is_empty() { docker::usual_sockets() } else { args.docker.clone() }),
+        sockets: args.sockets.all(),
+        keep_privileges: false,
     };
-    let (mut session, mut driver) = Driver::start(&request, &args.view, args.view.format())?;
-    let one = !request.filters.containers.is_empty() || !request.filters.pids.is_empty();
+    let (mut session, mut driver) = Driver::start(&request, &args.output, args.output.how())?;
+    let one = request.filters.asks_by_name() || !request.filters.pids.is_empty();
     driver.app().filter(|_| one).into_iter().for_each(App::open_the_first);
+    let followed = follow(&mut session, &mut driver, args).await;
+    let followed = after(&mut session, driver, args, followed).await;
+    let missing = unmatched(&session.pipeline);
+    // whatever ends the tracing, a reader who has seen enough among others: the recording is to be whole
+    let finished = session.finish().await;
+    match (followed, missing) {
+        (Err(error), _) if !is_broken_pipe(&error) => Err(error),
+        (followed, missing) => {
+            finished?;
+            followed?;
+            missing.map_or_else(|| Ok(ExitCode::from(DONE)), |message| Err(Failure::new(NO_MATCH, message).into()))
+        }
+    }
+}
+
+/// Traces until the end that was asked for, or until Ctrl-C.
+async fn follow(session: &mut Session, driver: &mut Driver, args: &Args) -> anyhow::Result<()> {
     let over = |pipeline: &Pipeline| (args.until_exit && pipeline.is_over()).then_some(());
     let end = async {
         match args.duration {
@@ -103,7 +120,7 @@ async fn trace(args: &Args) -> anyhow::Result<ExitCode> {
     // what runs is known at once, its names a moment later
     let opening = driver
         .run_until(
-            &mut session,
+            session,
             async {
                 tokio::select! { () = &mut end => true, () = sleep(Duration::ZERO) => false }
             },
@@ -111,53 +128,71 @@ async fn trace(args: &Args) -> anyhow::Result<ExitCode> {
         )
         .await?;
     if driver.app().is_none() {
-        note(&begun(&session, args));
+        note(&begun(session, args));
     }
     let mut done = opening != End::Done(false);
     if !done {
         let waiting = async {
             tokio::select! { () = &mut end => true, () = sleep(SAY_WAITING) => false }
         };
-        done = driver.run_until(&mut session, waiting, |p| over(p).map(|()| true)).await? != End::Done(false);
+        done = driver.run_until(session, waiting, |p| over(p).map(|()| true)).await? != End::Done(false);
         if !done {
-            say_what_is_missing(&session, &args.docker);
-            driver.run_until(&mut session, end, over).await?;
+            say_what_is_missing(session, &args.sockets);
+            driver.run_until(session, end, over).await?;
         }
     }
-    let on_screen = driver.app().is_some();
-    driver.close(&mut session).await?;
-    if on_screen && args.until_exit {
-        print_endings(&mut session, &args.view)?;
-    }
-    say_what_goes_on(&session);
-    let missing = unmatched(&session);
-    session.finish().await?;
-    match missing {
-        Some(message) => Err(Failure::new(NO_MATCH, message).into()),
-        None => Ok(ExitCode::from(DONE)),
-    }
+    Ok(())
+}
+
+/// Gives the terminal back, whatever ended the tracing, and says what is left to say.
+async fn after(
+    session: &mut Session,
+    mut driver: Driver,
+    args: &Args,
+    followed: anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let ends = driver.app().filter(|_| args.until_exit).map_or_else(Vec::new, |app| endings(session, app));
+    let closed = driver.close(session).await;
+    followed.and(closed)?;
+    print_endings(session, &args.output, ends)?;
+    say_what_goes_on(session);
+    Ok(())
+}
+
+/// How what was shown has ended.
+fn endings(session: &Session, app: &App) -> Vec<Arc<Termination>> {
+    session.pipeline.node.terminations().filter(|ended| app.shows(&ended.container.id)).cloned().collect()
 }
 
 /// With `--until-exit` the terminal UI goes away at the moment that was waited for: what it was stays on the terminal.
-fn print_endings(session: &mut Session, view: &View) -> anyhow::Result<()> {
-    let (pipeline, sink) = session.pipeline_and_sink();
-    let mut text = view.text(sink.buffer(), wall_clock());
-    let shown = |ended: &&Arc<Termination>| pipeline.gate.is_wanted(&ended.container.id);
-    for ended in pipeline.node.terminations().filter(shown) {
+fn print_endings(session: &mut Session, output: &Output, ends: Vec<Arc<Termination>>) -> anyhow::Result<()> {
+    let (_, sink) = session.pipeline_and_sink();
+    let mut text = output.text(sink.buffer(), wall_clock());
+    for ended in ends {
         let at = ended.ended.unwrap_or(ended.started);
-        text.show(&Change { at, news: News::Termination(Arc::clone(ended)) })?;
+        text.show(&Change { at, news: News::Termination(ended) })?;
     }
     Ok(text.flush()?)
 }
 
-/// The line that says that tracing goes on, and how to end it.
+/// The line that says that tracing goes on, of what, and how to end it.
 fn begun(session: &Session, args: &Args) -> String {
-    let containers = session.pipeline.node.containers().count();
-    let what = match (containers, session.pipeline.gate.filters().is_everything()) {
+    let pipeline = &session.pipeline;
+    let there = pipeline.node.containers().filter(|(_, one)| one.gone.is_none() && !one.is_sandbox()).count();
+    // of those that a name turned away already the model knows nothing any more
+    let there = there + pipeline.gate.others().filter(|one| pipeline.node.container_by_id(&one.id).is_none()).count();
+    let filters = pipeline.gate.filters();
+    let what = match (there, filters.is_everything()) {
+        // names come a moment later
+        (0, false) if filters.asks_by_name() => format!("tracing {}; no container is here yet", filters.asked()),
+        (1, false) if filters.asks_by_name() => format!("tracing {}; 1 container is here", filters.asked()),
+        (n, false) if filters.asks_by_name() => {
+            format!("tracing {}; {n} containers to choose from", filters.asked())
+        }
         (0, false) => "tracing; no container is here yet".to_owned(),
         (1, _) => "tracing 1 container".to_owned(),
         (n, true) => format!("tracing {n} containers and those to come"),
-        (n, false) => format!("tracing; {n} containers to choose from"),
+        (n, false) => format!("tracing {n} containers"),
     };
     match (args.duration, args.until_exit) {
         (None, false) => format!("{what}; Ctrl-C ends"),
@@ -165,24 +200,34 @@ fn begun(session: &Session, args: &Args) -> String {
     }
 }
 
-fn say_what_is_missing(session: &Session, named: &[PathBuf]) {
+fn say_what_is_missing(session: &Session, named: &Sockets) {
     for (socket, state) in session.runtimes() {
         // a usual place where nobody listens is nothing to tell; one that was named is
-        let asked_for = named.iter().any(|named| named == socket);
-        let told = format!("{} {state}", socket.display());
+        let asked_for = named.names(socket);
+        let told = format!("{} {state}", socket.path.display());
         match state {
-            docker::State::Absent | docker::State::Connecting if !asked_for => log::info!("{told}"),
-            docker::State::Connected { .. } => log::info!("{told}"),
+            runtime::State::Connected { .. } => log::info!("{told}"),
+            state if state.is_quiet() && !asked_for => log::info!("{told}"),
             _ => note(&told),
         }
     }
-    for resolved in resolve(session) {
-        match resolved {
-            Resolved::Nothing { .. } => note(&format!("{resolved}; waiting for it")),
-            Resolved::Several { .. } => note(&format!("{resolved}; tracing all of them")),
-            Resolved::One(_) => {}
+    let resolved = session.pipeline.resolve();
+    for resolved in &resolved {
+        if resolved.is_nothing() {
+            note(&format!("{resolved}; waiting for it"));
+        } else if resolved.is_ambiguous() {
+            note(&format!("{resolved}; tracing all of them"));
         }
     }
+    let gate = &session.pipeline.gate;
+    if gate.matched() == 0 && resolved.len() > 1 && !resolved.iter().any(Resolved::is_nothing) {
+        note(&format!("{}; waiting for one", none_of_all(gate)));
+    }
+}
+
+/// Each filter means something, and together they mean nothing.
+fn none_of_all(gate: &Gate) -> String {
+    format!("no container is all of this at once: {}", gate.filters().asked())
 }
 
 /// Whoever ends the tracing while a container does not stop has the question that the termination would answer.
@@ -197,26 +242,20 @@ fn say_what_goes_on(session: &Session) {
     }
 }
 
-fn resolve(session: &Session) -> Vec<Resolved> {
-    let containers: Vec<_> = session.pipeline.node.containers().collect();
-    let known: Vec<_> =
-        containers.iter().map(|(_, c)| Known { id: &c.name.id, name: c.name.name.as_deref() }).collect();
-    session.pipeline.gate.filters().resolve(&known)
-}
-
 /// What to say when the filters let nothing pass.
-fn unmatched(session: &Session) -> Option<String> {
-    let gate = &session.pipeline.gate;
+pub(super) fn unmatched(pipeline: &Pipeline) -> Option<String> {
+    let gate = &pipeline.gate;
     let filters = gate.filters();
     if gate.matched() > 0 || filters.is_everything() {
         return None;
     }
-    let nothing: Vec<_> = resolve(session)
-        .iter()
-        .filter(|resolved| matches!(resolved, Resolved::Nothing { .. }))
-        .map(ToString::to_string)
-        .collect();
-    Some(if nothing.is_empty() { format!("nothing ran in {}", filters.cgroups.join(", ")) } else { nothing.join("; ") })
+    let nothing: Vec<_> =
+        pipeline.resolve().iter().filter(|resolved| resolved.is_nothing()).map(Resolved::finally).collect();
+    Some(match (nothing.is_empty(), filters.asks_by_name()) {
+        (false, _) => nothing.join("; "),
+        (true, true) => none_of_all(gate),
+        (true, false) => format!("nothing ran in {}", filters.cgroups.join(", ")),
+    })
 }
 
 /// Errors of start-up have exit codes of their own.

@@ -3,6 +3,8 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use super::options::print;
+
 pub(super) fn run(command: clap::Command) -> anyhow::Result<ExitCode> {
     let mut page = Vec::new();
     let command = command.disable_help_flag(true);
@@ -11,7 +13,7 @@ pub(super) fn run(command: clap::Command) -> anyhow::Result<ExitCode> {
     for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
         render_sub(sub, &mut page)?;
     }
-    std::io::stdout().write_all(&page)?;
+    print(&page)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand. `main` only calls [`run`].
 
+mod audit;
 mod completions;
 mod demo;
 mod doctor;
@@ -8,15 +9,21 @@ mod live;
 mod logging;
 mod man;
 mod options;
+mod parse;
 mod replay;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser, Subcommand};
+
+use crate::live::sink::CANNOT_WRITE;
 
 /// Nothing found, but what was asked for was done.
 const DONE: u8 = 0;
+/// What `--fail-on` names was found.
+const FOUND: u8 = 1;
 /// The command line is wrong.
 const USAGE: u8 = 2;
 /// Not permitted, or the kernel is unsuitable.
@@ -53,17 +60,20 @@ Examples:
   sudo tracer --record stop.rec               keep what happens, to look again:
   tracer replay stop.rec
   sudo tracer -o json | jq 'select(.kind == \"termination\") | .verdict'
+  sudo tracer audit                           what would stop badly, before it is stopped
   sudo tracer demo                            small containers that stop badly
 
 Exit codes:
   0  done
-  1  could not be done; standard error says why
+  1  could not be done (standard error says why), or --fail-on found what it names
   2  the command line is wrong
   3  not permitted, or the kernel is unsuitable; tracer doctor tells more
   4  the filter matched nothing";
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Tell what would become of the stop signal of every container that runs, without sending anything
+    Audit(audit::Args),
     /// Start small real containers that stop well and badly, and trace them
     Demo(demo::Args),
     /// Show a recording again; needs no root
@@ -79,7 +89,7 @@ enum Command {
 /// Runs the command line `args`, the program's name first.
 #[must_use]
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(args) {
+    let cli = match parse::parse(&args.into_iter().collect::<Vec<_>>()) {
         Ok(cli) => cli,
         Err(error) => {
             // help and version are no errors: clap knows which stream and which code
@@ -90,20 +100,23 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let result = match &cli.command {
         None => live::run(&cli.live),
+        Some(Command::Audit(args)) => audit::run(args),
         Some(Command::Demo(args)) => demo::run(args),
         Some(Command::Replay(args)) => replay::run(args),
-        Some(Command::Doctor(args)) => doctor::run(args, &mut std::io::stdout().lock()),
+        Some(Command::Doctor(args)) => doctor::run(args, &mut std::io::stdout().lock()).context(CANNOT_WRITE),
         Some(Command::Completions(args)) => completions::run(args, &mut Cli::command()),
         Some(Command::Man) => man::run(Cli::command()),
     };
     result.unwrap_or_else(|error| report(&error))
 }
 
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.root_cause().downcast_ref::<std::io::Error>().is_some_and(crate::output::is_broken_pipe)
+}
+
 /// One line for an error, and the exit code that fits it.
 fn report(error: &anyhow::Error) -> ExitCode {
-    if let Some(io) = error.root_cause().downcast_ref::<std::io::Error>()
-        && crate::output::is_broken_pipe(io)
-    {
+    if is_broken_pipe(error) {
         // whoever read our output has seen enough
         return ExitCode::from(DONE);
     }

@@ -1,23 +1,41 @@
 //! Options that several commands share.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::os::fd::AsFd as _;
+use std::path::PathBuf;
 
+use anyhow::Context as _;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
+use nix::poll::{PollFd, PollFlags, poll};
 
-use crate::container::filter;
-use crate::live::sink::Buffer;
+use crate::container::filter::{self, LabelFilter, PodFilter};
+use crate::container::runtime::{Kind, Socket, usual_sockets};
+use crate::live::sink::{Buffer, CANNOT_WRITE};
 use crate::output::{self, Clock};
 use crate::signal::Signal;
 use crate::tui::notices;
 
+/// Of what the filters of each command say in common.
+const FILTERS: &str = "Filters (each may repeat: any of a kind will do, but all labels; kinds narrow each other down)";
+
 /// Which containers and signals are shown.
 #[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Filters (each may repeat)")]
+#[command(next_help_heading = FILTERS)]
 pub(super) struct Shown {
-    /// Container by name, or by the beginning of its id (4 characters or more); live, it is waited for
+    /// Container by name (of its pod, too: APP, POD/APP, NAMESPACE/POD/APP; or Compose's SERVICE, PROJECT/SERVICE), or by
+    /// the beginning of its id (4 characters or more); live, it is waited for
     #[arg(short, long = "container", value_name = "ID|NAME", value_parser = NonEmptyStringValueParser::new())]
     containers: Vec<String>,
+    /// All containers of this pod; without a namespace, of the pods of that name in all namespaces
+    #[arg(long = "pod", value_name = "[NAMESPACE/]NAME")]
+    pods: Vec<PodFilter>,
+    /// Containers of the pods of this namespace
+    #[arg(short, long = "namespace", value_name = "NAMESPACE", value_parser = NonEmptyStringValueParser::new())]
+    namespaces: Vec<String>,
+    /// Containers that have this label, or whose pods have it
+    #[arg(short, long = "label", value_name = "KEY[=VALUE]")]
+    labels: Vec<LabelFilter>,
     /// Show only these signals: TERM, SIGKILL, RTMIN+3, 15; verdicts take all into account
     #[arg(short, long = "signal", value_name = "SIGNAL", value_delimiter = ',')]
     signals: Vec<Signal>,
@@ -26,13 +44,14 @@ pub(super) struct Shown {
 impl Shown {
     /// As the library wants them.
     pub(super) fn build(&self) -> filter::Filters {
-        filter::Filters { containers: self.containers.clone(), signals: self.signals.clone(), ..Default::default() }
+        let Self { containers, pods, namespaces, labels, signals } = self.clone();
+        filter::Filters { containers, pods, namespaces, labels, signals, ..Default::default() }
     }
 }
 
 /// What is traced at all.
 #[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Filters (each may repeat)")]
+#[command(next_help_heading = FILTERS)]
 pub(super) struct Filters {
     #[command(flatten)]
     shown: Shown,
@@ -51,20 +70,53 @@ impl Filters {
     }
 }
 
-/// How to show it.
-#[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Output")]
-pub(super) struct View {
-    /// How to show it; without this the terminal UI where there is a terminal, text where there is none
-    #[arg(short, long, value_enum)]
-    output: Option<Format>,
-    #[command(flatten)]
-    pub(super) colors: Colors,
+/// Who is asked for names.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Container runtimes")]
+pub(super) struct Sockets {
+    /// Socket of a runtime that Kubernetes uses (containerd, CRI-O), instead of those in the usual places; may repeat
+    #[arg(long, value_name = "SOCKET")]
+    cri: Vec<PathBuf>,
+    /// Socket of Docker or Podman, instead of those in the usual places; may repeat
+    #[arg(long, value_name = "SOCKET")]
+    docker: Vec<PathBuf>,
 }
 
-/// Form of the output.
+impl Sockets {
+    /// Those that are named, and the usual ones of each kind of which none is.
+    pub(super) fn all(&self) -> Vec<Socket> {
+        let named = |kind| self.of(kind).iter().map(move |path| Socket { path: path.clone(), kind });
+        let usual = usual_sockets().into_iter().filter(|socket| self.of(socket.kind).is_empty());
+        named(Kind::Cri).chain(named(Kind::Docker)).chain(usual).collect()
+    }
+
+    /// Whether somebody asked for this one by name.
+    pub(super) fn names(&self, socket: &Socket) -> bool {
+        self.of(socket.kind).contains(&socket.path)
+    }
+
+    fn of(&self, kind: Kind) -> &[PathBuf] {
+        match kind {
+            Kind::Cri => &self.cri,
+            Kind::Docker => &self.docker,
+        }
+    }
+}
+
+/// How to show what happens.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(super) struct Output {
+    /// How to show it; without this the terminal UI where there is a terminal, text where there is none
+    #[arg(short, long, value_enum)]
+    output: Option<How>,
+    #[command(flatten)]
+    colors: Colors,
+}
+
+/// A way to show what happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
+pub(super) enum How {
     /// On the whole terminal, with keys: ? tells which
     Tui,
     /// For people, line by line
@@ -73,31 +125,36 @@ pub(super) enum Format {
     Json,
 }
 
-impl View {
-    /// The form that is asked for, as far as it is possible here. Where it is not, that is said.
-    pub(super) fn format(&self) -> Format {
+impl Output {
+    /// What is asked for, as far as it is possible here. Where it is not, that is said.
+    pub(super) fn how(&self) -> How {
         match (self.output, no_screen()) {
-            (Some(Format::Tui), Some(why)) => {
+            (Some(How::Tui), Some(why)) => {
                 note(&format!("no terminal UI here, {why}: showing text"));
-                Format::Text
+                How::Text
             }
-            (Some(format), _) => format,
-            (None, None) => Format::Tui,
-            (None, Some(_)) => Format::Text,
+            (Some(how), _) => how,
+            (None, None) => How::Tui,
+            (None, Some(_)) => How::Text,
         }
     }
 
-    /// The view for a format that is written line by line, writing to `out`.
-    pub(super) fn open(&self, format: Format, out: Buffer, clock: Clock) -> Box<dyn output::View> {
-        match format {
-            Format::Json => Box::new(output::JsonLines::new(out, clock)),
-            Format::Text | Format::Tui => Box::new(self.text(out, clock)),
+    /// What writes it down line by line, to `out`.
+    pub(super) fn lines(&self, how: How, out: Buffer, clock: Clock) -> Box<dyn output::View> {
+        match how {
+            How::Json => Box::new(output::JsonLines::new(out, clock)),
+            How::Text | How::Tui => Box::new(self.text(out, clock)),
         }
     }
 
-    /// The view for people, writing to `out`.
+    /// The same for people.
     pub(super) fn text(&self, out: Buffer, clock: Clock) -> output::Text<Buffer> {
-        output::Text::new(out, clock, self.colors.style(), terminal_width())
+        output::Text::new(out, clock, self.style(), terminal_width())
+    }
+
+    /// Colours only where a terminal shows them and nobody minds.
+    pub(super) fn style(&self) -> output::Style {
+        self.colors.style()
     }
 }
 
@@ -112,18 +169,44 @@ fn no_screen() -> Option<&'static str> {
     }
 }
 
+/// How to show a report.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(super) struct View {
+    /// How to show it
+    #[arg(short, long, value_enum, default_value_t = Format::Text)]
+    pub(super) output: Format,
+    #[command(flatten)]
+    colors: Colors,
+}
+
+/// Form of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// For people
+    Text,
+    /// For programs: one JSON object a line
+    Json,
+}
+
+impl View {
+    /// Colours only where a terminal shows them and nobody minds.
+    pub(super) fn style(&self) -> output::Style {
+        self.colors.style()
+    }
+}
+
 /// Whether there are colours.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Output")]
-pub(super) struct Colors {
+struct Colors {
     /// No colours, as with the environment variable `NO_COLOR`
     #[arg(long)]
     no_color: bool,
 }
 
 impl Colors {
-    /// Colours only where a terminal shows them and nobody minds.
-    pub(super) fn style(&self) -> output::Style {
+    fn style(&self) -> output::Style {
         let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
         let color = std::io::stdout().is_terminal() && !self.no_color && !set("NO_COLOR") && !dumb;
@@ -141,7 +224,7 @@ fn speaks_utf8() -> bool {
 }
 
 /// Columns of the terminal; where there is none, what `COLUMNS` says, or enough to cut next to nothing.
-fn terminal_width() -> usize {
+pub(super) fn terminal_width() -> usize {
     rustix_width().or_else(|| std::env::var("COLUMNS").ok()?.parse().ok()).unwrap_or(120)
 }
 
@@ -149,6 +232,9 @@ fn rustix_width() -> Option<usize> {
     let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
     (size.ws_col > 0).then(|| usize::from(size.ws_col))
 }
+
+/// How long a reader of standard error may take, ms. With `2>&1 | less` it is as slow as that of the output.
+const PATIENCE_MS: u16 = 100;
 
 /// An error that has an exit code of its own.
 #[derive(Debug, thiserror::Error)]
@@ -167,6 +253,12 @@ impl Failure {
     }
 }
 
+/// Writes to standard output.
+pub(super) fn print(text: &[u8]) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text).and_then(|()| out.flush()).context(CANNOT_WRITE)
+}
+
 /// Says something on standard error, so that standard output stays what it is for. While the terminal UI has the
 /// terminal, it is said there.
 pub(super) fn note(text: &str) {
@@ -174,11 +266,21 @@ pub(super) fn note(text: &str) {
     if notices::keep(&text) {
         return;
     }
-    writeln!(std::io::stderr(), "tracer: {text}").unwrap_or_default();
+    say(&format!("tracer: {text}\n"));
 }
 
 /// Says what went wrong.
 pub(super) fn complain(text: &str) {
     let lines: Vec<_> = text.lines().map(crate::printable::text).collect();
-    writeln!(std::io::stderr(), "tracer: error: {}", lines.join("\n")).unwrap_or_default();
+    say(&format!("tracer: error: {}\n", lines.join("\n")));
+}
+
+/// Writes to standard error unless its reader stalls: that must not keep us from tracing, or from ending.
+fn say(text: &str) {
+    let mut stderr = std::io::stderr().lock();
+    let nobody_reads = poll(&mut [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)], PATIENCE_MS) == Ok(0);
+    if !nobody_reads {
+        // where there is no standard error there is nobody to tell
+        stderr.write_all(text.as_bytes()).unwrap_or_default();
+    }
 }

@@ -1,8 +1,8 @@
 //! `tracer replay FILE`: the same views over a recording.
 
 use std::fs::File;
-use std::io::{self, BufReader, Write as _};
-use std::path::PathBuf;
+use std::io::{self, BufRead, BufReader};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -13,65 +13,70 @@ use crate::output::Clock;
 use crate::stream::{ReadError, Reader};
 use crate::tui::replay::Player;
 
-use super::options::{Failure, Format, Shown, View, note};
+use super::live::unmatched;
+use super::options::{Failure, How, Output, Shown, note, print};
 use super::{DONE, NO_MATCH};
 
 /// Options of `tracer replay`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Recording, made with --record
+    /// Recording, made with --record; - for standard input
     file: PathBuf,
     #[command(flatten)]
     filters: Shown,
     #[command(flatten)]
-    view: View,
+    output: Output,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let name = args.file.display();
-    let file = File::open(&args.file).with_context(|| format!("cannot open the recording {name}"))?;
-    let mut reader = Reader::new(BufReader::new(file)).with_context(|| format!("cannot replay {name}"))?;
+    let (name, input) = open(&args.file)?;
+    let mut reader = Reader::new(input).with_context(|| format!("cannot replay {name}"))?;
     let clock = Clock { boot_to_wall_ns: reader.start().boot_to_wall_ns };
-    let damage = match args.view.format() {
-        Format::Tui => on_screen(args, &mut reader, clock)?,
-        format => as_lines(args, format, &mut reader, clock)?,
+    let (missing, damage) = match args.output.how() {
+        How::Tui => on_screen(args, &mut reader, clock)?,
+        how => as_lines(args, how, &mut reader, clock)?,
     };
     if let Some(error) = damage {
-        note(&format!("{} events of {name} could be read", reader.events()));
-        return Err(anyhow::Error::new(error).context(format!("{name} is damaged")));
+        let events = reader.events();
+        note(&format!("{events} {} of {name} could be read", if events == 1 { "event" } else { "events" }));
+        return Err(anyhow::Error::new(error).context(format!("cannot replay {name} to its end")));
+    }
+    if let Some(missing) = missing {
+        return Err(Failure::new(NO_MATCH, format!("nothing in {name} matches: {missing}")).into());
     }
     Ok(ExitCode::from(DONE))
 }
 
-type Recording = Reader<BufReader<File>>;
+type Recording = Reader<Box<dyn BufRead>>;
+
+/// What the filters asked for in vain, and what is wrong with the recording.
+type Trouble = (Option<String>, Option<ReadError>);
 
 /// Writes it down as it is read.
-fn as_lines(args: &Args, format: Format, reader: &mut Recording, clock: Clock) -> anyhow::Result<Option<ReadError>> {
+fn as_lines(args: &Args, how: How, reader: &mut Recording, clock: Clock) -> anyhow::Result<Trouble> {
     let buffer = Buffer::default();
-    let mut pipeline = Pipeline::new(args.filters.build(), args.view.open(format, buffer.clone(), clock), None);
-    let mut out = io::stdout().lock();
+    let mut pipeline = Pipeline::new(args.filters.build(), args.output.lines(how, buffer.clone(), clock), None);
     let mut damage = None;
     for event in reader {
         match event {
             Ok(event) => pipeline.take(&[event])?,
             Err(error) => damage = Some(error),
         }
+        // nobody here could let go of them
+        drop(pipeline.gate.take_unwanted());
         if buffer.is_large() {
             pipeline.flush()?;
-            out.write_all(&buffer.take())?;
+            print(&buffer.take())?;
         }
     }
+    pipeline.conclude()?;
     pipeline.flush()?;
-    out.write_all(&buffer.take())?;
-    out.flush()?;
-    match damage {
-        None => matched(args, &pipeline).map(|()| None),
-        damage => Ok(damage),
-    }
+    print(&buffer.take())?;
+    Ok((unmatched(&pipeline), damage))
 }
 
 /// Shows it on the terminal UI, as far as it can be read.
-fn on_screen(args: &Args, reader: &mut Recording, clock: Clock) -> anyhow::Result<Option<ReadError>> {
+fn on_screen(args: &Args, reader: &mut Recording, clock: Clock) -> anyhow::Result<Trouble> {
     let (mut events, mut damage) = (Vec::new(), None);
     for event in reader {
         match event {
@@ -79,25 +84,26 @@ fn on_screen(args: &Args, reader: &mut Recording, clock: Clock) -> anyhow::Resul
             Err(error) => damage = Some(error),
         }
     }
-    let mut player = Player::new(events, args.filters.build(), clock, args.view.colors.style().into())?;
-    if damage.is_none() {
-        matched(args, player.pipeline())?;
+    let mut player = Player::new(events, args.filters.build(), clock, args.output.style().into())?;
+    if let missing @ Some(_) = unmatched(player.pipeline()) {
+        return Ok((missing, damage));
     }
     if let Some(error) = &damage {
         player.app.say(format!("the recording is damaged: {error}"));
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let result = runtime.block_on(player.run());
+    let result = runtime.block_on(player.run(note));
     // a thread that is stuck in a write must not keep us
     runtime.shutdown_background();
-    result.map(|()| damage)
+    result.map(|()| (None, damage))
 }
 
-/// Whether the filters left anything of it.
-fn matched(args: &Args, pipeline: &Pipeline) -> anyhow::Result<()> {
-    let gate = &pipeline.gate;
-    if gate.matched() > 0 || gate.filters().is_everything() {
-        return Ok(());
+/// The recording, and what to call it.
+fn open(file: &Path) -> anyhow::Result<(String, Box<dyn BufRead>)> {
+    if file == Path::new("-") {
+        return Ok(("standard input".to_owned(), Box::new(io::stdin().lock())));
     }
-    Err(Failure::new(NO_MATCH, format!("nothing in {} matches the filters", args.file.display())).into())
+    let name = file.display().to_string();
+    let opened = File::open(file).with_context(|| format!("cannot open the recording {name}"))?;
+    Ok((name, Box::new(BufReader::new(opened))))
 }

@@ -10,14 +10,20 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{DirEntryExt as _, MetadataExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+
+mod home;
+mod lines;
+
+pub use lines::{CgroupMount, Controller, Membership, parse_controllers, parse_membership, parse_mountinfo};
 
 /// Inode number of the root cgroup of any hierarchy: kernfs numbers from 1.
 const ROOT_INODE: u64 = 1;
 
-/// Cgroups looked at in search of our own: more than any node has.
-const MAX_LOOKED_AT: usize = 200_000;
+/// Processes that see what the host has mounted, if `/proc` shows the host's pids and lets us look: its init, and
+/// kthreadd where a security policy keeps its init to itself. Kernel threads live in the first mount namespace.
+const OF_THE_HOST: [&str; 2] = ["1", "2"];
 
 /// v1 controllers by how surely every runtime uses them, with the name of the kernel's enumerator. `blkio` is the v1
 /// name of the `io` subsystem. Those that only tools other than runtimes mount (`net_cls` of a VPN, `perf_event`) come
@@ -91,31 +97,53 @@ pub enum Error {
 }
 
 impl Hierarchies {
-    /// Looks at what is mounted in our mount namespace.
+    /// Looks at what is mounted in our mount namespace, and if that is not everything, at what the host has mounted.
     ///
     /// # Errors
     /// When `/proc/self/mountinfo` cannot be read, or neither cgroup v2 nor a v1 controller is mounted.
     pub fn discover() -> Result<Self, Error> {
-        let read = |path: &'static str| fs::read_to_string(path).map_err(|error| Error::Read(path.into(), error));
-        let mut mounts = parse_mountinfo(&read("/proc/self/mountinfo")?);
-        // what another mount covers is listed all the same
-        mounts.retain(|mount| fs::metadata(&mount.point).is_ok_and(|data| device(data.dev()) == mount.device));
+        let own = mounted("self", Path::new("/")).map_err(|error| Error::Read("/proc/self/mountinfo".into(), error))?;
         // absent where the kernel was built without v1
-        let controllers = fs::read_to_string("/proc/cgroups").unwrap_or_default();
-        let mut all = Self::choose(&mounts, &parse_controllers(&controllers));
-        for mount in all.v2.iter_mut().chain(all.v1.iter_mut().map(|v1| &mut v1.mount)) {
-            let Ok(data) = fs::metadata(&mount.point) else { continue };
-            mount.whole = data.ino() == ROOT_INODE;
-            let levels = climb(&mount.root).0;
-            let own = mounts.iter().find(|own| own.root == "/" && own.device == device(data.dev()));
-            if let Some(own) = own.and_then(|own| fs::metadata(&own.point).ok()).filter(|_| levels > 0) {
-                mount.home = way_to(own.ino(), levels, &mount.point, &mut 0).unwrap_or_default();
+        let controllers = parse_controllers(&fs::read_to_string("/proc/cgroups").unwrap_or_default());
+        let mut all = Self::choose(&own, &controllers).looked_at();
+        for process in OF_THE_HOST {
+            if all.is_whole() {
+                break;
             }
+            // not there in a pid namespace of our own, not allowed without CAP_SYS_PTRACE
+            let hosts = mounted(process, Path::new(&format!("/proc/{process}/root"))).unwrap_or_default();
+            all = Self::choose(&[own.as_slice(), &hosts].concat(), &controllers).looked_at();
         }
         if all.v2.is_none() && all.v1.is_none() {
             return Err(Error::NoneMounted);
         }
+        let membership = parse_membership(&fs::read_to_string("/proc/self/cgroup").unwrap_or_default());
+        if let Some(mount) = &mut all.v2 {
+            let shown = membership.iter().find(|line| line.hierarchy == 0 && line.controllers.is_empty());
+            mount.home = home::find(mount, &own, shown);
+        }
+        if let Some(V1 { controller, mount, .. }) = &mut all.v1 {
+            let shown = membership.iter().find(|line| line.has(controller));
+            mount.home = home::find(mount, &own, shown);
+        }
         Ok(all)
+    }
+
+    /// Whether something is mounted, and all of it can be seen: every container of the host.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        let Self { v2, v1 } = self;
+        let mut mounts = v2.iter().chain(v1.iter().map(|v1| &v1.mount)).peekable();
+        mounts.peek().is_some() && mounts.all(|mount| mount.whole)
+    }
+
+    /// With what only a look at the directories tells.
+    fn looked_at(mut self) -> Self {
+        let Self { v2, v1 } = &mut self;
+        for mount in v2.iter_mut().chain(v1.iter_mut().map(|v1| &mut v1.mount)) {
+            mount.whole = fs::metadata(&mount.point).is_ok_and(|data| data.ino() == ROOT_INODE);
+        }
+        self
     }
 
     /// The decision itself, over what `/proc/self/mountinfo` and `/proc/cgroups` say.
@@ -138,14 +166,28 @@ impl Mount {
     /// namespace's root. `None` for one that is not below this mount, or that cannot be named from here.
     #[must_use]
     pub fn directory(&self, path: &str) -> Option<PathBuf> {
-        let (up, down) = climb(path);
-        let (mount_up, mount_down) = climb(&self.root);
-        let from_home = mount_up.checked_sub(up)?;
-        // what lies between the mount and where the climb ends has names only if home was found
-        let between = self.home.get(..from_home)?.iter().map(String::as_str);
-        let whole: Vec<_> = between.chain(down).collect();
+        let whole = self.names(path)?;
+        let (_, mount_down) = climb(&self.root);
         let below = whole.strip_prefix(mount_down.as_slice())?;
         Some(below.iter().fold(self.point.clone(), |directory, name| directory.join(name)))
+    }
+
+    /// The path of a cgroup from the root of the hierarchy, as the host and the kernel's records have it, given its path
+    /// as `/proc/PID/cgroup` shows it to us. `None` when that cannot be known from here.
+    #[must_use]
+    pub fn path(&self, shown: &str) -> Option<String> {
+        let names = self.names(shown)?;
+        Some(if names.is_empty() { "/".to_owned() } else { names.iter().flat_map(|name| ["/", name]).collect() })
+    }
+
+    /// The names on the way down to a cgroup, from where the mount's own path stops climbing: with the whole hierarchy
+    /// mounted, from its root.
+    fn names<'a>(&'a self, shown: &'a str) -> Option<Vec<&'a str>> {
+        let (up, down) = climb(shown);
+        let from_home = climb(&self.root).0.checked_sub(up)?;
+        // what lies between the mount and where the climb ends has names only if home was found
+        let between = self.home.get(..from_home)?.iter().map(String::as_str);
+        Some(between.chain(down).collect())
     }
 
     /// The directory of a cgroup, given its path from the root of the hierarchy, as the kernel's records and
@@ -163,26 +205,6 @@ impl Mount {
     pub fn prefix(&self) -> Vec<&str> {
         if self.whole { Vec::new() } else { climb(&self.root).1 }
     }
-}
-
-/// The names on the way from `from` to the cgroup with that inode number, which is `levels` below it.
-fn way_to(inode: u64, levels: usize, from: &Path, looked_at: &mut usize) -> Option<Vec<String>> {
-    for entry in fs::read_dir(from).ok()?.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
-        *looked_at += 1;
-        if *looked_at > MAX_LOOKED_AT {
-            return None;
-        }
-        let name = || entry.file_name().into_string().ok();
-        if levels == 1 {
-            if entry.ino() == inode {
-                return Some(vec![name()?]);
-            }
-        } else if let Some(mut way) = way_to(inode, levels - 1, &entry.path(), looked_at) {
-            way.insert(0, name()?);
-            return Some(way);
-        }
-    }
-    None
 }
 
 /// How often a path climbs, and the names that follow. A `..` after a name is a name that is taken back.
@@ -210,113 +232,19 @@ fn best<'a>(mounts: impl Iterator<Item = &'a CgroupMount>) -> Option<Mount> {
     Some(Mount { point: point.clone(), root: root.clone(), whole: root == "/", home: Vec::new() })
 }
 
-/// A line of `/proc/self/mountinfo` about cgroups.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CgroupMount {
-    /// Major and minor number of the file system, the same for all mounts of one hierarchy.
-    pub device: (u32, u32),
-    /// Where.
-    pub point: PathBuf,
-    /// Which cgroup is mounted there.
-    pub root: String,
-    /// Super options of a v1 hierarchy: its controllers or `name=…` among others. `None` for v2.
-    pub v1: Option<Vec<String>>,
-}
-
-impl CgroupMount {
-    fn has(&self, controller: &str) -> bool {
-        self.v1.as_ref().is_some_and(|options| options.iter().any(|option| option == controller))
+/// The cgroup mounts of a process, as far as they can be seen from here below `root`, its root directory.
+fn mounted(process: &str, root: &Path) -> io::Result<Vec<CgroupMount>> {
+    let mut mounts = parse_mountinfo(&fs::read_to_string(format!("/proc/{process}/mountinfo"))?);
+    for mount in &mut mounts {
+        mount.point = root.join(mount.point.strip_prefix("/").unwrap_or(&mount.point));
     }
-}
-
-/// The cgroup mounts of a `/proc/PID/mountinfo`; other lines, and those that make no sense, are left out.
-#[must_use]
-pub fn parse_mountinfo(text: &str) -> Vec<CgroupMount> {
-    text.lines().filter_map(mount_line).collect()
-}
-
-fn mount_line(line: &str) -> Option<CgroupMount> {
-    let (mount, filesystem) = line.split_once(" - ")?;
-    let mut fields = mount.split(' ').skip(2);
-    let (major, minor) = fields.next()?.split_once(':')?;
-    let (root, point) = (unescape(fields.next()?), PathBuf::from(unescape(fields.next()?)));
-    let mut fields = filesystem.split(' ');
-    let v1 = match fields.next()? {
-        "cgroup2" => None,
-        "cgroup" => Some(fields.nth(1)?.split(',').map(str::to_owned).collect()),
-        _ => return None,
-    };
-    Some(CgroupMount { device: (major.parse().ok()?, minor.parse().ok()?), point, root, v1 })
+    // what another mount covers is listed all the same
+    mounts.retain(|mount| fs::metadata(&mount.point).is_ok_and(|data| device(data.dev()) == mount.device));
+    Ok(mounts)
 }
 
 fn device(number: u64) -> (u32, u32) {
     (libc::major(number), libc::minor(number))
-}
-
-/// `mountinfo` writes space, tab, newline and backslash as three octal digits.
-fn unescape(text: &str) -> String {
-    let mut rest = text;
-    let mut plain = String::with_capacity(text.len());
-    while let Some(at) = rest.find('\\') {
-        plain.push_str(&rest[..at]);
-        let digits = rest.get(at + 1..at + 4).and_then(|digits| u8::from_str_radix(digits, 8).ok());
-        if let Some(byte) = digits.filter(u8::is_ascii) {
-            plain.push(char::from(byte));
-            rest = &rest[at + 4..];
-        } else {
-            plain.push('\\');
-            rest = &rest[at + 1..];
-        }
-    }
-    plain.push_str(rest);
-    plain
-}
-
-/// A line of `/proc/cgroups`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Controller {
-    /// Name.
-    pub name: String,
-    /// Id of its hierarchy; 0 when it is v2's or nobody's.
-    pub hierarchy: u32,
-}
-
-/// `/proc/cgroups`; lines that make no sense are left out.
-#[must_use]
-pub fn parse_controllers(text: &str) -> Vec<Controller> {
-    let line = |line: &str| {
-        let mut fields = line.split_ascii_whitespace();
-        let name = fields.next().filter(|name| !name.starts_with('#'))?;
-        Some(Controller { name: name.to_owned(), hierarchy: fields.next()?.parse().ok()? })
-    };
-    text.lines().filter_map(line).collect()
-}
-
-/// A line of `/proc/PID/cgroup`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Membership {
-    /// Id of the hierarchy; 0 for v2.
-    pub hierarchy: u32,
-    /// Its controllers, or `name=…`; empty for v2.
-    pub controllers: Vec<String>,
-    /// Path from the root of the reader's cgroup namespace.
-    pub path: String,
-    /// The cgroup was removed: the process is a zombie.
-    pub deleted: bool,
-}
-
-/// `/proc/PID/cgroup`; lines that make no sense are left out.
-#[must_use]
-pub fn parse_membership(text: &str) -> Vec<Membership> {
-    let line = |line: &str| {
-        let mut fields = line.splitn(3, ':');
-        let hierarchy = fields.next()?.parse().ok()?;
-        let controllers = fields.next()?.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
-        let path = fields.next().filter(|path| path.starts_with('/'))?;
-        let (path, deleted) = path.strip_suffix(" (deleted)").map_or((path, false), |path| (path, true));
-        Some(Membership { hierarchy, controllers, path: path.to_owned(), deleted })
-    };
-    text.lines().filter_map(line).collect()
 }
 
 #[cfg(test)]

@@ -109,11 +109,12 @@ impl<'a> Walk<'a> {
         Some((component, runtime))
     }
 
-    /// `/lxc/NAME`, `/lxc.payload/NAME`, `/lxc.payload.NAME`, at the top only. `lxc.monitor…` holds LXC's own process.
+    /// `lxc.payload.NAME`, wherever LXC was started, and `/lxc/NAME` and `/lxc.payload/NAME` at the top only.
+    /// `lxc.monitor…` holds LXC's own process.
     fn lxc(&self, component: &'a str) -> Option<(&'a str, &'static str)> {
-        let name = match (self.parent, self.grandparent) {
-            (None, _) => component.strip_prefix("lxc.payload.")?,
-            (Some("lxc" | "lxc.payload"), None) => component,
+        let name = match (component.strip_prefix("lxc.payload."), self.parent, self.grandparent) {
+            (Some(name), ..) => name,
+            (None, Some("lxc" | "lxc.payload"), None) => component,
             _ => return None,
         };
         let sound = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');

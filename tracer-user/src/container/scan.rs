@@ -35,8 +35,9 @@ struct Named {
 }
 
 impl Classifier {
-    /// With the values of `--cgroup`: each a path below a mounted hierarchy (`/sys/fs/cgroup/user.slice`) or from the
-    /// root of any (`/user.slice`, `user.slice`). It need not exist yet. One that climbs out with `..` names nothing.
+    /// With the values of `--cgroup`: each a path below a mounted hierarchy (`/sys/fs/cgroup/user.slice`, also when the
+    /// host's is mounted elsewhere in a container) or from the root of any (`/user.slice`, `user.slice`). It need not
+    /// exist yet. One that climbs out with `..` names nothing.
     #[must_use]
     pub fn new(hierarchies: &Hierarchies, cgroups: &[String]) -> Self {
         Self { named: cgroups.iter().filter_map(|cgroup| name(hierarchies, cgroup)).collect() }
@@ -158,16 +159,25 @@ fn name(hierarchies: &Hierarchies, cgroup: &str) -> Option<Named> {
     // on a hybrid host v1's mounts and v2's lie side by side, but a v2 mount may also hold a v1 one
     let mount = v2
         .chain(v1)
-        .filter(|(mount, _)| mount.point != Path::new("/") && Path::new(cgroup).starts_with(&mount.point))
-        .max_by_key(|(mount, _)| mount.point.as_os_str().len());
+        .flat_map(|(mount, v1)| [Some(mount.point.as_path()), on_the_host(mount)].map(|point| (mount, v1, point)))
+        .filter_map(|(mount, v1, point)| Some((mount, v1, point?)))
+        .filter(|(.., point)| *point != Path::new("/") && Path::new(cgroup).starts_with(point))
+        .max_by_key(|(.., point)| point.as_os_str().len());
     let (prefix, below, v1) = match mount {
-        Some((mount, v1)) => {
-            (mount.prefix(), cgroup.get(mount.point.to_str()?.trim_end_matches('/').len()..)?, Some(v1))
+        Some((mount, v1, point)) => {
+            (mount.prefix(), cgroup.get(point.to_str()?.trim_end_matches('/').len()..)?, Some(v1))
         }
         None => (Vec::new(), cgroup, None),
     };
     let (0, down) = climb(below) else { return None };
     Some(Named { path: prefix.iter().chain(&down).flat_map(|name| ["/", name]).collect(), v1 })
+}
+
+/// Where a hierarchy that is mounted somewhere else in our container is on the host: in the usual place.
+fn on_the_host(mount: &Mount) -> Option<&Path> {
+    const USUAL: &str = "/sys/fs/cgroup";
+    let point = mount.point.to_str()?;
+    Some(Path::new(&point[point.find(USUAL).filter(|_| mount.whole)?..]))
 }
 
 /// What a walk found.
@@ -184,7 +194,7 @@ pub struct Scan {
 pub struct ProcCgroup {
     /// Its number, unless it was removed or cannot be reached from this cgroup namespace.
     pub id: Option<CgroupId>,
-    /// Its path as we see it: from the root of our cgroup namespace.
+    /// Its path from the root of the hierarchy; where that cannot be known, from the root of our cgroup namespace.
     pub path: String,
     /// In the v1 hierarchy.
     pub v1: bool,
@@ -204,7 +214,7 @@ pub fn cgroups_of(hierarchies: &Hierarchies, pid: u32) -> io::Result<Vec<ProcCgr
 fn cgroups_in(hierarchies: &Hierarchies, text: &str) -> Vec<ProcCgroup> {
     let lines = parse_membership(text);
     let v1 = hierarchies.v1.iter().filter_map(|v1| {
-        let line = lines.iter().find(|line| line.controllers.iter().any(|name| name == v1.controller))?;
+        let line = lines.iter().find(|line| line.has(v1.controller))?;
         Some((line, &v1.mount, true))
     });
     let v2 = hierarchies.v2.iter().filter_map(|mount| {
@@ -216,7 +226,7 @@ fn cgroups_in(hierarchies: &Hierarchies, text: &str) -> Vec<ProcCgroup> {
             let directory = mount.directory(&line.path).filter(|_| !line.deleted);
             let inode = directory.and_then(|directory| Some(fs::metadata(directory).ok()?.ino()));
             let id = inode.map(|inode| CgroupId(if v1 { inode | CGROUP_V1 } else { inode }));
-            ProcCgroup { id, path: line.path.clone(), v1 }
+            ProcCgroup { id, path: mount.path(&line.path).unwrap_or_else(|| line.path.clone()), v1 }
         })
         .collect()
 }
@@ -233,6 +243,21 @@ pub fn figures(hierarchies: &Hierarchies, cgroup: CgroupId, path: &str) -> Optio
     let directory = mount?.below(path)?;
     let current = number(&directory, "pids.current")?;
     Some(CgroupFigures { cgroup, pids_current: Some(current), pids_max: number(&directory, "pids.max") })
+}
+
+/// Whether a cgroup is still there. `None` when that cannot be seen from here.
+#[must_use]
+pub fn is_there(hierarchies: &Hierarchies, cgroup: CgroupId, path: &str) -> Option<bool> {
+    let mount =
+        if cgroup.0 & CGROUP_V1 == 0 { hierarchies.v2.as_ref() } else { hierarchies.v1.as_ref().map(|v1| &v1.mount) };
+    // a mount that does not show everything says nothing of what it does not show
+    let directory = mount.filter(|mount| mount.whole)?.below(path)?;
+    match fs::metadata(directory) {
+        // another one may have taken its name
+        Ok(metadata) => Some(metadata.ino() == cgroup.0 & !CGROUP_V1),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Some(false),
+        Err(_) => None,
+    }
 }
 
 /// A file that holds one number; `None` for `max` and when it cannot be read.

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use super::facts::{Btf, Facts, HOST_CGROUP_NAMESPACE, HOST_PID_NAMESPACE, HOST_USER_NAMESPACE, Lockdown, Probe};
+use crate::container::runtime::{Kind, State as Answered};
+
+use super::facts::{Btf, Facts, HOST_PID_NAMESPACE, HOST_USER_NAMESPACE, Lockdown, Probe, Runtime};
+use super::host::{cgroups, container, pid_namespace};
 use super::mounts::Mount;
 use super::{Check, State};
 
@@ -25,7 +28,7 @@ const BPF: u32 = 39;
 /// Judges what was found.
 #[must_use]
 pub fn checks(facts: &Facts) -> Vec<Check> {
-    let all = [kernel, btf, bpf, capabilities, lockdown, pid_namespace, proc, cgroups, memlock, runtimes];
+    let all = [container, kernel, btf, bpf, capabilities, lockdown, pid_namespace, proc, cgroups, memlock, runtimes];
     all.iter().map(|check| check(facts)).collect()
 }
 
@@ -64,18 +67,18 @@ impl Facts {
 }
 
 /// A check under way: name and reason are fixed, the rest depends on what is found.
-struct About(&'static str, &'static str);
+pub(super) struct About(pub(super) &'static str, pub(super) &'static str);
 
 impl About {
-    fn ok(self, found: impl Into<String>) -> Check {
+    pub(super) fn ok(self, found: impl Into<String>) -> Check {
         Check { name: self.0, state: State::Ok, found: found.into(), why: self.1, mend: None }
     }
 
-    fn warn(self, found: impl Into<String>, mend: impl Into<String>) -> Check {
+    pub(super) fn warn(self, found: impl Into<String>, mend: impl Into<String>) -> Check {
         Check { state: State::Warn, mend: Some(mend.into()), ..self.ok(found) }
     }
 
-    fn fail(self, found: impl Into<String>, mend: impl Into<String>) -> Check {
+    pub(super) fn fail(self, found: impl Into<String>, mend: impl Into<String>) -> Check {
         Check { state: State::Fail, ..self.warn(found, mend) }
     }
 }
@@ -206,18 +209,6 @@ fn lockdown(facts: &Facts) -> Check {
     }
 }
 
-fn pid_namespace(facts: &Facts) -> Check {
-    let about = About("pid-namespace", "/proc must show the processes that the kernel's events name");
-    match facts.pid_namespace {
-        Some(HOST_PID_NAMESPACE) => about.ok("the host's"),
-        Some(inode) => about.fail(
-            format!("a pid namespace of its own ({inode}), not the host's"),
-            "share the host's: in Kubernetes hostPID: true in the pod's spec, in Docker --pid=host",
-        ),
-        None => about.warn("unknown", "mount /proc: it is read there"),
-    }
-}
-
 fn proc(facts: &Facts) -> Check {
     let about = About("proc", "processes that run already, and pending signals, are looked up in /proc");
     let Some(mount) = Mount::at(&facts.mounts, Path::new("/proc")).filter(|mount| mount.kind == "proc") else {
@@ -244,41 +235,6 @@ fn proc(facts: &Facts) -> Check {
     }
 }
 
-fn cgroups(facts: &Facts) -> Check {
-    let about = About("cgroups", "a process belongs to the container whose cgroup it is in");
-    if facts.mounts.is_empty() {
-        return about.warn("unknown", "mount /proc: what is mounted is read there");
-    }
-    let of = |kind: &str| facts.mounts.iter().filter(|mount| mount.kind == kind).collect::<Vec<_>>();
-    let (v2, v1) = (of("cgroup2"), of("cgroup"));
-    // By name, each once: the same may be mounted in somebody's chroot, too.
-    let mut points: Vec<_> = v1.iter().filter_map(|mount| mount.point.file_name()?.to_str()).collect();
-    points.sort_unstable();
-    points.dedup();
-    let found = match (v2.first(), points.as_slice()) {
-        (None, []) => {
-            return about.fail(
-                "no cgroup hierarchy is mounted",
-                "mount -t cgroup2 none /sys/fs/cgroup; in a container, mount the host's /sys/fs/cgroup",
-            );
-        }
-        (Some(mount), []) => format!("v2 at {}", mount.point.display()),
-        (None, v1) => format!("v1: {}", v1.join(", ")),
-        (Some(mount), v1) => format!("hybrid: v2 at {}, v1: {}", mount.point.display(), v1.join(", ")),
-    };
-    // Seen from a cgroup namespace, what lies above its own root is shown as /.. (cgroup_show_path()).
-    let namespaced = facts.cgroup_namespace.is_some_and(|inode| inode != HOST_CGROUP_NAMESPACE);
-    let whole = |mount: &&Mount| if namespaced { mount.root.starts_with("/..") } else { mount.root == "/" };
-    if v2.iter().chain(&v1).any(whole) {
-        about.ok(found)
-    } else {
-        about.warn(
-            format!("{found}; only this container's own part of it"),
-            "mount the host's /sys/fs/cgroup here, read-only will do (in Kubernetes: a hostPath volume)",
-        )
-    }
-}
-
 fn memlock_is_short(facts: &Facts) -> bool {
     let is_short = facts.memlock.is_some_and(|limit| limit < MEMLOCK_ENOUGH);
     is_short && facts.older_than(MEMLOCK_IRRELEVANT) && !facts.can(SYS_RESOURCE)
@@ -298,25 +254,40 @@ fn memlock(facts: &Facts) -> Check {
 
 fn runtimes(facts: &Facts) -> Check {
     let about = About("runtimes", "a container's name, pod, image, stop signal and grace period come from its runtime");
-    let usable = |usable: bool| facts.sockets.iter().filter(move |socket| socket.trouble.is_none() == usable);
-    let works: Vec<_> = usable(true).map(|socket| format!("{} at {}", socket.runtime, socket.path.display())).collect();
-    let broken: Vec<_> = usable(false)
-        .map(|socket| {
-            let trouble = socket.trouble.as_deref().unwrap_or_default();
-            format!("{} at {}: {trouble}", socket.runtime, socket.path.display())
-        })
-        .collect();
-    match (works.is_empty(), broken.is_empty()) {
-        (false, true) => about.ok(works.join(", ")),
-        (true, true) => about.warn(
+    if facts.runtimes.is_empty() {
+        return about.warn(
             "no socket in the usual places: containers have ids and no names",
-            "nothing, if no runtime runs here. Otherwise name its socket with --docker, or mount it into this \
+            "nothing, if no runtime runs here. Otherwise name its socket with --cri or --docker, or mount it into this \
              container",
-        ),
-        (some_missing, _) => {
-            let all =
-                if some_missing { broken.join("; ") } else { format!("{}; {}", works.join(", "), broken.join("; ")) };
-            about.warn(all, "run as root; for a refused connection, start the runtime or remove what it left")
-        }
+        );
+    }
+    let found: Vec<_> = facts.runtimes.iter().map(tell).collect();
+    let found = found.join("; ");
+    let any = |is: fn(&Answered) -> bool| facts.runtimes.iter().any(|runtime| is(&runtime.state));
+    if any(|state| *state == Answered::Forbidden) {
+        about.warn(found, "run as root: whoever may ask a runtime could as well become root")
+    } else if any(|state| !matches!(state, Answered::Connected { .. } | Answered::Unserved)) {
+        about.warn(found, "start the runtime, or remove the socket that it left; if it hangs, its log may say why")
+    } else if any(|state| matches!(state, Answered::Connected { .. })) {
+        about.ok(found)
+    } else {
+        about.warn(found, "if pods run here, enable containerd's CRI plugin: take it out of disabled_plugins")
+    }
+}
+
+/// One runtime; what it says of itself comes from strangers.
+fn tell(runtime: &Runtime) -> String {
+    let kind = match runtime.socket.kind {
+        Kind::Docker => "Docker API",
+        Kind::Cri => "CRI",
+    };
+    let place = runtime.socket.path.display();
+    match &runtime.state {
+        Answered::Connected { runtime, version } => format!("{runtime} {version} ({kind}) at {place}"),
+        Answered::Absent => format!("{place} ({kind}): nobody listens"),
+        Answered::Unserved => format!("{place} serves no CRI"),
+        Answered::Forbidden => format!("{place} ({kind}): permission denied"),
+        Answered::Hanging | Answered::Connecting => format!("{place} ({kind}): no answer"),
+        Answered::Failing(trouble) => format!("{place} ({kind}): {trouble}"),
     }
 }

@@ -1,6 +1,9 @@
 //! What was found on this machine: plain data, so that a test can make any machine up.
 
-use std::path::PathBuf;
+use crate::container::runtime::{Socket, State};
+
+use crate::container::hierarchy::Hierarchies;
+use crate::container::path::ContainerPath;
 
 use super::mounts::Mount;
 
@@ -28,18 +31,31 @@ pub struct Facts {
     pub user_namespace: Option<u64>,
     /// Inode of our pid namespace.
     pub pid_namespace: Option<u64>,
-    /// Inode of our cgroup namespace.
-    pub cgroup_namespace: Option<u64>,
     /// Kernel lockdown.
     pub lockdown: Lockdown,
     /// `/proc/self` names the pid that we know ourselves by.
     pub proc_knows_us: bool,
     /// Mounts.
     pub mounts: Vec<Mount>,
+    /// The cgroup hierarchies that would be traced by, ours or the host's; none where none can be seen.
+    pub hierarchies: Hierarchies,
+    /// Whether this process is in a container.
+    pub inside: Inside,
     /// Limit of locked memory in bytes, `u64::MAX` for none.
     pub memlock: Option<u64>,
-    /// Sockets of container runtimes that exist.
-    pub sockets: Vec<Socket>,
+    /// Sockets of container runtimes that exist or were named.
+    pub runtimes: Vec<Runtime>,
+}
+
+/// Where this process runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Inside {
+    /// Nothing tells of a container.
+    Host,
+    /// In this one, as its cgroup tells.
+    Container(ContainerPath),
+    /// In one, as this tells, but in which cannot be seen from here.
+    Some(&'static str),
 }
 
 /// `/sys/kernel/btf/vmlinux`.
@@ -92,13 +108,11 @@ impl Lockdown {
     }
 }
 
-/// A socket of a container runtime.
+/// A socket of a container runtime, and who answered there.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Socket {
-    /// `docker`, `containerd`, `cri-o`, `podman`.
-    pub runtime: &'static str,
-    /// Where.
-    pub path: PathBuf,
-    /// Why it cannot be connected to, if so.
-    pub trouble: Option<String>,
+pub struct Runtime {
+    /// Where, and what is spoken.
+    pub socket: Socket,
+    /// Who answers, or why nobody does.
+    pub state: State,
 }

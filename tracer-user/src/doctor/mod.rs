@@ -9,6 +9,7 @@ use serde::Serialize;
 mod checks;
 pub mod facts;
 mod gather;
+mod host;
 pub mod mounts;
 
 pub use checks::{OLDEST_POSSIBLE, OLDEST_SUPPORTED, checks};
@@ -78,7 +79,7 @@ impl fmt::Display for Unsuitable {
 /// # Errors
 /// When it is not, with what to do about it.
 pub fn preflight() -> Result<(), Unsuitable> {
-    judge(&Facts::gather_without_sockets())
+    judge(&Facts::gather_without_runtimes())
 }
 
 fn judge(facts: &Facts) -> Result<(), Unsuitable> {

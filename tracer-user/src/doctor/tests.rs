@@ -2,7 +2,11 @@
 
 use std::path::PathBuf;
 
-use super::facts::{Btf, HOST_CGROUP_NAMESPACE, HOST_PID_NAMESPACE, HOST_USER_NAMESPACE, Lockdown, Probe, Socket};
+use crate::container::hierarchy::{self, Hierarchies, V1};
+use crate::container::path::parse;
+use crate::container::runtime::{self, Kind, Socket};
+
+use super::facts::{Btf, HOST_PID_NAMESPACE, HOST_USER_NAMESPACE, Inside, Lockdown, Probe, Runtime};
 use super::mounts::Mount;
 use super::*;
 
@@ -16,6 +20,11 @@ fn mounts(text: &str) -> Vec<Mount> {
     Mount::parse(text)
 }
 
+/// A hierarchy that is mounted there.
+fn shown(point: &str, whole: bool) -> hierarchy::Mount {
+    hierarchy::Mount { point: point.into(), root: "/".to_owned(), whole, home: Vec::new() }
+}
+
 /// A current machine, as root.
 fn fine() -> Facts {
     Facts {
@@ -26,18 +35,23 @@ fn fine() -> Facts {
         capabilities: Some(0x1ff_ffff_ffff),
         user_namespace: Some(HOST_USER_NAMESPACE),
         pid_namespace: Some(HOST_PID_NAMESPACE),
-        cgroup_namespace: Some(HOST_CGROUP_NAMESPACE),
         lockdown: Lockdown::Off,
         proc_knows_us: true,
         mounts: mounts(MOUNTS),
+        hierarchies: Hierarchies { v2: Some(shown("/sys/fs/cgroup", true)), v1: None },
+        inside: Inside::Host,
         memlock: Some(8 << 20),
-        sockets: vec![socket("containerd", None)],
+        runtimes: vec![containerd()],
     }
 }
 
-fn socket(runtime: &'static str, trouble: Option<&str>) -> Socket {
-    let path = PathBuf::from(format!("/run/{runtime}.sock"));
-    Socket { runtime, path, trouble: trouble.map(str::to_owned) }
+fn at(name: &str, kind: Kind, state: runtime::State) -> Runtime {
+    Runtime { socket: Socket { path: PathBuf::from(format!("/run/{name}.sock")), kind }, state }
+}
+
+fn containerd() -> Runtime {
+    let connected = runtime::State::Connected { runtime: "containerd".to_owned(), version: "1.7.24".to_owned() };
+    at("containerd", Kind::Cri, connected)
 }
 
 fn with(change: impl FnOnce(&mut Facts)) -> Vec<Check> {
@@ -195,30 +209,66 @@ fn odd_ways_to_mount_proc() {
 
 #[test]
 fn cgroup_modes() {
-    let found = |cgroups: &str| {
-        let text = format!("{}\n{cgroups}", MOUNTS.lines().next().expect("/proc"));
-        with(|facts| facts.mounts = mounts(&text)).into_iter().find(|check| check.name == "cgroups").expect("cgroups")
+    let found = |v2: Option<&str>, v1: &[&str]| {
+        let check = with(|facts| {
+            let lines = v1.iter().map(|point| format!("3 0 0:3 / {point} rw - cgroup none rw,pids\n"));
+            facts.mounts.extend(mounts(&lines.collect::<String>()));
+            facts.hierarchies = Hierarchies {
+                v2: v2.map(|point| shown(point, true)),
+                v1: v1.first().map(|point| V1 {
+                    controller: "pids",
+                    enum_name: "pids_cgrp_id",
+                    hierarchy_id: 8,
+                    mount: shown(point, true),
+                }),
+            };
+        });
+        let check = check.into_iter().find(|check| check.name == "cgroups").expect("cgroups");
+        (check.state, check.found)
     };
-    let v1 = "3 0 0:3 / /sys/fs/cgroup/pids rw - cgroup none rw,pids\n";
-    let v2 = "2 0 0:2 / /sys/fs/cgroup/unified rw - cgroup2 none rw\n";
-    assert_eq!(found(v1).found, "v1: pids");
-    assert_eq!(found(&format!("{v1}{}", v1.replace("/sys", "/chroot/sys"))).found, "v1: pids");
-    assert_eq!(found(&format!("{v1}{v2}")).found, "hybrid: v2 at /sys/fs/cgroup/unified, v1: pids");
-    assert_eq!(found("").state, State::Fail);
-    let own_part = "3 0 0:3 /docker/0123 /sys/fs/cgroup/pids ro - cgroup none rw,pids\n";
-    assert_eq!(found(own_part).state, State::Warn);
+    let pids = "/sys/fs/cgroup/pids";
+    assert_eq!(found(Some("/sys/fs/cgroup"), &[]).1, "v2 at /sys/fs/cgroup");
+    assert_eq!(found(None, &[pids]).1, "v1 at /sys/fs/cgroup/pids: pids");
+    assert_eq!(found(None, &[pids, "/chroot/sys/fs/cgroup/pids"]).1, "v1 at /sys/fs/cgroup/pids: pids");
+    let both = found(Some("/sys/fs/cgroup/unified"), &[pids]);
+    assert_eq!(both, (State::Ok, "hybrid: v2 at /sys/fs/cgroup/unified, v1: pids".to_owned()));
+    assert_eq!(found(None, &[]).0, State::Fail);
+}
+
+/// Nothing of the host's cgroups is to be seen, which makes every other container invisible.
+#[test]
+fn only_a_part_of_the_cgroups() {
+    let partly = |change: fn(&mut Facts)| {
+        with(|facts| {
+            facts.hierarchies.v2 = Some(shown("/sys/fs/cgroup", false));
+            facts.inside = Inside::Some("its cgroup namespace");
+            change(facts);
+        })
+    };
+    let (name, found, mend) = failure(&partly(|_| {}));
+    assert_eq!((name, found.as_str()), ("cgroups", "v2 at /sys/fs/cgroup; only a part of the host's"));
+    assert!(mend.contains("SYS_PTRACE") && mend.contains("hostPath: {path: /sys/fs/cgroup}"), "{mend}");
+    // with the host's pids the rest comes by itself: one cause, one failure
+    let own_pids = partly(|facts| facts.pid_namespace = Some(4_026_532_300));
+    assert_eq!(failure(&own_pids).0, "pid-namespace");
+    assert_eq!(names(&own_pids, State::Warn), ["cgroups"]);
+    let on_the_host = failure(&partly(|facts| facts.inside = Inside::Host));
+    assert_eq!((on_the_host.0, on_the_host.2.contains("hostPath")), ("cgroups", false));
+    assert_eq!(overall(&partly(|facts| facts.hierarchies.v2 = Some(shown("/host/sys/fs/cgroup", true)))), State::Ok);
 }
 
 #[test]
-fn cgroup_namespaces() {
-    let check = |root: &str| {
-        with(|facts| {
-            facts.cgroup_namespace = Some(4_026_532_400);
-            facts.mounts = mounts(&MOUNTS.replace("/ /sys/fs/cgroup", &format!("{root} /sys/fs/cgroup")));
-        })
-    };
-    assert_eq!(remark(&check("/")).0, "cgroups", "only its own part");
-    assert_eq!(overall(&check("/../../..")), State::Ok, "the host's, mounted into a container");
+fn where_it_runs() {
+    let told = |inside: Inside| with(|facts| facts.inside = inside).swap_remove(0).found;
+    assert_eq!(told(Inside::Host), "none: this is the host");
+    assert_eq!(told(Inside::Some("its pid namespace")), "in a container or sandbox: its pid namespace tells");
+    let own = |path: &str| Inside::Container(parse(path).expect("a container"));
+    let id = "0123456789abcdef".repeat(4);
+    assert_eq!(told(own(&format!("/docker/{id}/x"))), "in 0123456789ab (docker)");
+    let uid = "51e6a9b8-d4c3-42d2-a9dc-10dd18aa6ac7";
+    let pod = format!("in 0123456789ab (kubernetes) of the pod {uid}");
+    assert_eq!(told(own(&format!("/kubepods/burstable/pod{uid}/{id}"))), pod);
+    assert_eq!(told(own("/lxc/101")), "in 101 (lxc)");
 }
 
 #[test]
@@ -237,12 +287,28 @@ fn locked_memory_matters_on_old_kernels() {
 }
 
 #[test]
-fn sockets() {
-    assert_eq!(remark(&with(|facts| facts.sockets.clear())).0, "runtimes");
-    let two = vec![socket("docker", Some("Connection refused")), socket("containerd", None)];
-    let (name, found) = remark(&with(|facts| facts.sockets = two));
-    assert_eq!(name, "runtimes");
-    assert_eq!(found, "containerd at /run/containerd.sock; docker at /run/docker.sock: Connection refused");
+fn runtimes() {
+    let found = |runtimes: Vec<Runtime>| {
+        let checks = with(|facts| facts.runtimes = runtimes);
+        checks.into_iter().find(|check| check.name == "runtimes").expect("always looked at")
+    };
+    let remark = |runtimes| {
+        let check = found(runtimes);
+        (check.found, check.mend.expect("a remark"))
+    };
+    assert!(remark(Vec::new()).1.contains("--cri"));
+    let fine = found(vec![containerd(), at("other", Kind::Cri, runtime::State::Unserved)]);
+    assert_eq!((fine.state, fine.mend), (State::Ok, None));
+    assert_eq!(fine.found, "containerd 1.7.24 (CRI) at /run/containerd.sock; /run/other.sock serves no CRI");
+    assert!(remark(vec![at("other", Kind::Cri, runtime::State::Unserved)]).1.contains("disabled_plugins"));
+    let (found, mend) = remark(vec![at("docker", Kind::Docker, runtime::State::Absent), containerd()]);
+    assert_eq!(found, "/run/docker.sock (Docker API): nobody listens; containerd 1.7.24 (CRI) at /run/containerd.sock");
+    assert!(mend.contains("start the runtime"));
+    let (found, mend) = remark(vec![at("docker", Kind::Docker, runtime::State::Forbidden)]);
+    assert_eq!(found, "/run/docker.sock (Docker API): permission denied");
+    assert!(mend.contains("run as root"));
+    assert!(remark(vec![at("x", Kind::Cri, runtime::State::Hanging)]).0.ends_with("no answer"));
+    assert!(remark(vec![at("x", Kind::Cri, runtime::State::Failing("odd".to_owned()))]).0.ends_with("odd"));
 }
 
 #[test]
@@ -252,7 +318,6 @@ fn without_proc_little_is_known_and_one_thing_fails() {
         facts.capabilities = None;
         facts.user_namespace = None;
         facts.pid_namespace = None;
-        facts.cgroup_namespace = None;
         facts.mounts.clear();
         facts.proc_knows_us = false;
     });

@@ -1,32 +1,35 @@
-//! Which containers are shown: what `--container` and `--signal` leave of the news.
+//! Which containers are shown: what the filters leave of the news.
 //!
-//! A container that is asked for by its name is not known to be the one until a runtime has told its name. Until then
-//! its news are held back, in order, and shown or thrown away when the name comes.
+//! Of a container that is asked for by its name, its pod or its labels nobody knows that it is the one until a runtime
+//! has described it. Until then its news are held back, in order, and shown or thrown away when the description comes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet, VecDeque};
 
-use crate::container::filter::{Filters, Known};
-use crate::model::{Change, ContainerRef, News};
+use crate::container::filter::{Filters, Verdict};
+use crate::model::{Change, ContainerRef, ContainerState, News};
 
 /// News held back for one container; the oldest go first when there are more.
 const HELD: usize = 1_000;
-
-/// What is known of a container's place behind the filter.
-#[derive(Debug)]
-enum State {
-    /// Shown.
-    Wanted,
-    /// Not shown.
-    Unwanted,
-    /// Its name may still decide.
-    Open(Vec<Change>),
-}
+/// News held back for all of them; no more are kept when there are as many.
+const HELD_IN_ALL: usize = 50_000;
+/// Containers that are gone and whose names may still come; the oldest are given up when there are more.
+const LATE: usize = 256;
+/// Containers that are not asked for, whose names are kept to say what there is.
+const OTHERS: usize = 256;
 
 /// Lets through what was asked for.
 #[derive(Debug)]
 pub struct Gate {
     filters: Filters,
-    containers: HashMap<String, State>,
+    /// Containers that are there and shown.
+    wanted: HashSet<String>,
+    /// News of containers that are undecided.
+    held: HashMap<String, VecDeque<Change>>,
+    held_in_all: usize,
+    /// Containers that are gone, the oldest first: who lives for some milliseconds is named after its end.
+    gone: VecDeque<String>,
+    /// The last containers that are not asked for.
+    others: VecDeque<ContainerRef>,
     matched: usize,
     unwanted: Vec<String>,
 }
@@ -35,10 +38,19 @@ impl Gate {
     /// With the filters of the command line.
     #[must_use]
     pub fn new(filters: Filters) -> Self {
-        Self { filters, containers: HashMap::new(), matched: 0, unwanted: Vec::new() }
+        Self {
+            filters,
+            wanted: HashSet::new(),
+            held: HashMap::new(),
+            held_in_all: 0,
+            gone: VecDeque::new(),
+            others: VecDeque::new(),
+            matched: 0,
+            unwanted: Vec::new(),
+        }
     }
 
-    /// How many containers passed so far.
+    /// How many containers passed so far; one that was gone and came back counts again.
     #[must_use]
     pub const fn matched(&self) -> usize {
         self.matched
@@ -50,13 +62,18 @@ impl Gate {
         &self.filters
     }
 
-    /// Whether a container passed.
+    /// Whether a container is there and passed.
     #[must_use]
     pub fn is_wanted(&self, id: &str) -> bool {
-        matches!(self.containers.get(id), Some(State::Wanted))
+        self.wanted.contains(id)
     }
 
-    /// Passes a change on to `show`, with those that were held back for it if it brings the name they waited for.
+    /// The last containers that are not asked for: the model may know nothing of them any more.
+    pub fn others(&self) -> impl Iterator<Item = &ContainerRef> {
+        self.others.iter()
+    }
+
+    /// Passes a change on to `show`, with those that were held back for it if it brings what they waited for.
     ///
     /// # Errors
     /// Those of `show`.
@@ -68,35 +85,92 @@ impl Gate {
             // losses concern everybody; processes of no container are nobody's
             return if matches!(change.news, News::Lost(_)) { show(&change) } else { Ok(()) };
         };
-        let known = Known { id: &container.id, name: container.name.as_deref() };
-        let wanted = self.filters.container(known);
-        if !self.containers.contains_key(&container.id) {
-            self.containers.insert(container.id.clone(), State::Open(Vec::new()));
+        let life = match &change.news {
+            News::Container(news) => Some(news.state),
+            _ => None,
+        };
+        if life == Some(ContainerState::Found) {
+            // or found again, perhaps with another name: it is judged anew
+            self.wanted.remove(&container.id);
+            self.gone.retain(|gone| *gone != container.id);
         }
-        let Some(state) = self.containers.get_mut(&container.id) else { return Ok(()) };
-        if let State::Open(held) = state {
-            let named = container.name.is_some();
-            if wanted {
-                let held = std::mem::take(held);
-                *state = State::Wanted;
-                self.matched += 1;
-                held.iter().try_for_each(&mut show)?;
-            } else if named {
-                *state = State::Unwanted;
-                self.unwanted.push(container.id.clone());
-            } else {
-                if held.len() == HELD {
-                    held.remove(0);
-                }
-                held.push(change);
-                return Ok(());
+        let verdict = match self.filters.container(&container) {
+            // whoever renames a container while it is watched does not end that: Compose does so before it replaces one
+            _ if self.wanted.contains(&container.id) => Verdict::Wanted,
+            verdict => verdict,
+        };
+        match verdict {
+            Verdict::Wanted => {
+                self.admit(&container, life);
+                self.take_held(&container.id).iter().try_for_each(&mut show)?;
+                show(&change)?;
             }
-        } else if wanted && matches!(state, State::Unwanted) {
-            // renamed to what was asked for
-            *state = State::Wanted;
+            Verdict::Unwanted => self.turn_away(&container, life),
+            Verdict::Undecided => self.hold(&container, change),
+        }
+        if life == Some(ContainerState::Gone) {
+            self.leaves(&container.id);
+        }
+        Ok(())
+    }
+
+    fn admit(&mut self, container: &ContainerRef, life: Option<ContainerState>) {
+        if !matches!(life, Some(ContainerState::Found | ContainerState::Described)) {
+            return;
+        }
+        let is_new = if self.gone.contains(&container.id) {
+            // named after its end, for the first time or once more
+            self.held.contains_key(&container.id)
+        } else {
+            self.wanted.insert(container.id.clone())
+        };
+        if is_new {
+            self.others.retain(|other| other.id != container.id);
             self.matched += 1;
         }
-        if matches!(state, State::Wanted) { show(&change) } else { Ok(()) }
+    }
+
+    fn turn_away(&mut self, container: &ContainerRef, life: Option<ContainerState>) {
+        drop(self.take_held(&container.id));
+        if !matches!(life, Some(ContainerState::Found | ContainerState::Described)) {
+            return;
+        }
+        self.others.retain(|other| other.id != container.id);
+        if self.others.len() == OTHERS {
+            self.others.pop_front();
+        }
+        self.others.push_back(container.clone());
+        if !self.unwanted.contains(&container.id) {
+            self.unwanted.push(container.id.clone());
+        }
+    }
+
+    fn hold(&mut self, container: &ContainerRef, change: Change) {
+        let held = self.held.entry(container.id.clone()).or_default();
+        if held.len() == HELD || self.held_in_all == HELD_IN_ALL {
+            if held.pop_front().is_none() {
+                return;
+            }
+            self.held_in_all -= 1;
+        }
+        held.push_back(change);
+        self.held_in_all += 1;
+    }
+
+    fn take_held(&mut self, id: &str) -> VecDeque<Change> {
+        let held = self.held.remove(id).unwrap_or_default();
+        self.held_in_all -= held.len();
+        held
+    }
+
+    fn leaves(&mut self, id: &str) {
+        self.wanted.remove(id);
+        if self.gone.len() == LATE
+            && let Some(oldest) = self.gone.pop_front()
+        {
+            drop(self.take_held(&oldest));
+        }
+        self.gone.push_back(id.to_owned());
     }
 
     /// Ids of containers that turned out not to be asked for, since the last call: they need not be traced.
@@ -113,74 +187,9 @@ impl Gate {
     }
 }
 
-/// The container that news are of; none for losses, and for processes of no container.
-#[must_use]
-pub fn container_of(news: &News) -> Option<&ContainerRef> {
-    match news {
-        News::Signal(news) => news.container.as_ref(),
-        News::Deliver(news) => news.container.as_ref(),
-        News::Exit(news) => news.container.as_ref(),
-        News::Exec(news) | News::Fork(news) => news.container.as_ref(),
-        News::Zombie(news) => news.container.as_ref(),
-        News::Container(news) => Some(&news.name),
-        News::Stopping(news) => Some(&news.container),
-        News::Termination(news) => Some(&news.container),
-        News::Condition(news) => news.container.as_ref(),
-        News::Lost(_) => None,
-    }
+fn container_of(news: &News) -> Option<&ContainerRef> {
+    news.container()
 }
 
 #[cfg(test)]
-mod tests {
-    use std::convert::Infallible;
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::event::BootNs;
-    use crate::model::{ContainerName, ContainerNews, ContainerState};
-
-    fn news(id: &str, name: Option<&str>, at: u64) -> Change {
-        let name =
-            Arc::new(ContainerName { id: id.to_owned(), name: name.map(str::to_owned), ..ContainerName::default() });
-        let state = if name.name.is_some() { ContainerState::Described } else { ContainerState::Found };
-        let news =
-            ContainerNews { state, name, image: None, runtime: None, pid: None, stop_signal: None, grace_ms: None };
-        Change { at: BootNs(at), news: News::Container(Box::new(news)) }
-    }
-
-    fn shown(filters: &[&str], changes: Vec<Change>) -> (Vec<u64>, usize) {
-        let containers = filters.iter().map(|&filter| filter.to_owned()).collect();
-        let mut gate = Gate::new(Filters { containers, ..Filters::default() });
-        let mut shown = Vec::new();
-        for change in changes {
-            let passed = gate.pass(change, |change| {
-                shown.push(change.at.0);
-                Ok::<_, Infallible>(())
-            });
-            assert_eq!(passed, Ok(()));
-        }
-        (shown, gate.matched())
-    }
-
-    #[test]
-    fn without_a_filter_all_is_shown_at_once() {
-        assert_eq!(shown(&[], vec![news("aaaa", None, 1), news("bbbb", None, 2)]), (vec![1, 2], 2));
-    }
-
-    #[test]
-    fn a_name_that_comes_late_frees_what_was_held_back() {
-        let changes = || {
-            vec![
-                news("aaaa", None, 1),
-                news("bbbb", None, 2),
-                news("aaaa", None, 3),
-                news("bbbb", Some("other"), 4),
-                news("aaaa", Some("web"), 5),
-                news("bbbb", None, 6),
-            ]
-        };
-        assert_eq!(shown(&["web"], changes()), (vec![1, 3, 5], 1));
-        assert_eq!(shown(&["bbbb"], changes()), (vec![2, 4, 6], 1));
-        assert_eq!(shown(&["nobody"], changes()), (vec![], 0));
-    }
-}
+mod tests;

@@ -7,13 +7,14 @@ mod answers;
 mod gate;
 pub(crate) mod interrupt;
 mod leftover;
+mod loss;
 mod pipeline;
+mod privileges;
 pub mod sink;
 mod tracker;
 
-use std::collections::HashSet;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -23,20 +24,21 @@ use tokio::sync::mpsc;
 use tokio::task::yield_now;
 use tokio::time::Instant;
 
-use crate::container::docker::{self, Names};
 use crate::container::filter::Filters;
 use crate::container::hierarchy::Hierarchies;
+use crate::container::runtime::{self, Names, Socket};
 use crate::event::{BootNs, Described, Event, Lost, What};
 use crate::model::Want;
 use crate::output::{Clock, View};
 use crate::stream::{self, Cgroups, FORMAT, Start};
 
-pub use gate::{Gate, container_of};
+pub use gate::Gate;
+pub use loss::Present;
 pub use pipeline::Pipeline;
-pub use tracker::{Options, Present, Tracker};
+pub use tracker::{Options, Tracker};
 
 use interrupt::Interrupt;
-use sink::{Buffer, Sink};
+use sink::{Buffer, CANNOT_WRITE, Sink};
 
 /// Events taken in before what they gave is handed over, and it is looked whether to end.
 const BATCH: usize = 512;
@@ -87,8 +89,10 @@ pub struct Request {
     pub record: Option<PathBuf>,
     /// The command line, for the recording.
     pub command: Vec<String>,
-    /// Sockets of Docker and alike; `None` for none at all.
-    pub docker: Option<Vec<PathBuf>>,
+    /// Sockets of runtimes, to ask for names; without any, containers have none.
+    pub sockets: Vec<Socket>,
+    /// Keep the privileges: not for tracing, but for what else the caller does.
+    pub keep_privileges: bool,
 }
 
 /// Why [`Session::run_until`] came back.
@@ -106,13 +110,11 @@ pub struct Session {
     /// From events to what is shown.
     pub pipeline: Pipeline,
     sink: Sink,
-    names: Option<Names>,
+    names: Names,
     descriptions: mpsc::Receiver<Described>,
     interrupt: Interrupt,
     /// Not taken in yet.
     events: Vec<Event>,
-    /// How far the ring was read, while there is more in it.
-    behind: Option<BootNs>,
     /// When a snapshot is due, and when the last one was.
     snapshot: (Option<Instant>, Option<Instant>),
     /// Who is there, as a snapshot after a loss shows it: whoever else is known is gone.
@@ -136,10 +138,16 @@ impl Session {
             Some(path) => Some(stream::create(path, &start_record(&tracker, request, clock))?),
             None => None,
         };
+        if !request.keep_privileges
+            && let Err(error) = privileges::give_up(&request.sockets)
+        {
+            log::warn!("privileges that are not needed any more could not be given up: {error:#}");
+        }
+        // the first thread of our own: from here on nobody has more than that
         let sink = Sink::new(io::stdout()).context("cannot start the thread that writes the output")?;
         let view = view(sink.buffer(), clock);
         let (sender, descriptions) = mpsc::channel(DESCRIPTIONS);
-        let names = request.docker.clone().map(|sockets| Names::start(sockets, &sender));
+        let names = Names::start(request.sockets.clone(), &sender);
         let pipeline = Pipeline::new(request.filters.clone(), view, recorder);
         Ok(Self {
             tracker,
@@ -149,7 +157,6 @@ impl Session {
             descriptions,
             interrupt,
             events,
-            behind: None,
             snapshot: (None, None),
             present: None,
             lost_recording: false,
@@ -163,8 +170,8 @@ impl Session {
     }
 
     /// How it stands with the sockets that are asked for names.
-    pub fn runtimes(&self) -> impl Iterator<Item = (&Path, docker::State)> {
-        self.names.iter().flat_map(Names::states)
+    pub fn runtimes(&self) -> impl Iterator<Item = (&Socket, runtime::State)> {
+        self.names.states()
     }
 
     /// What is shown, and the way to the terminal: for a view that draws by itself.
@@ -173,8 +180,11 @@ impl Session {
     }
 
     /// Says of a container what a runtime would say.
-    pub fn describe(&mut self, described: Described) {
-        self.tracker.described(described, &mut self.events);
+    ///
+    /// # Errors
+    /// When the kernel's side fails.
+    pub fn describe(&mut self, described: Described) -> anyhow::Result<()> {
+        self.tracker.described(described, &mut self.events)
     }
 
     /// Traces until `end` comes, or `over` says so of the pipeline, which is asked after each batch of events. What
@@ -200,7 +210,7 @@ impl Session {
                 Some(described) = self.descriptions.recv() => {
                     // what the kernel told before comes before
                     self.drain()?;
-                    self.tracker.described(described, &mut self.events);
+                    self.tracker.described(described, &mut self.events)?;
                 }
                 readable = self.tracker.readable() => {
                     readable?;
@@ -226,7 +236,7 @@ impl Session {
     ) -> anyhow::Result<Option<End<T>>> {
         if self.snapshot.0.is_some_and(|due| due <= Instant::now()) {
             self.snapshot = (None, Some(Instant::now()));
-            self.look_again()?;
+            self.present = Some(self.tracker.look_again(&mut self.events)?);
         }
         loop {
             self.take_in()?;
@@ -238,7 +248,7 @@ impl Session {
             tokio::select! {
                 biased;
                 () = self.interrupt.wait() => return Ok(Some(End::Interrupted)),
-                delivered = self.sink.deliver() => delivered?,
+                delivered = self.sink.deliver() => delivered.context(CANNOT_WRITE)?,
                 value = &mut end => return Ok(Some(End::Done(value))),
             }
             if self.events.is_empty() {
@@ -259,46 +269,20 @@ impl Session {
         }
         if self.events.is_empty() {
             // what happened before now may still be in the ring
-            self.pipeline.tick(self.behind.unwrap_or_else(boot_now))?;
+            self.pipeline.tick(self.tracker.behind().unwrap_or_else(boot_now))?;
             for want in self.pipeline.wants() {
                 self.answer(want)?;
             }
         }
         for container in self.pipeline.gate.take_unwanted() {
-            self.tracker.untrack(&container)?;
+            self.tracker.untrack(&container, &mut self.events)?;
         }
-        if let Some(names) = &self.names {
-            self.tracker.ask_names(|id| names.want(id));
-        }
+        self.tracker.ask_names(|id| self.names.want(id));
         if let Some(trouble) = self.pipeline.take_trouble() {
             self.lost_recording = true;
             log::warn!("the recording ends here, tracing goes on: {trouble}");
         }
         Ok(self.pipeline.flush()?)
-    }
-
-    /// Looks at all processes, after a loss. What the ring still holds counts for more: how a process ended, for one.
-    fn look_again(&mut self) -> anyhow::Result<()> {
-        let mut shown = Vec::new();
-        let present = self.tracker.look_again(&mut shown)?;
-        let (processes, others): (Vec<_>, Vec<_>) =
-            shown.into_iter().partition(|event| matches!(event.1, What::Process(_)));
-        self.events.extend(others);
-        let told = self.events.len();
-        let now = boot_now();
-        while self.drain()? && self.behind.is_none_or(|read| read <= now) {}
-        let ended: HashSet<_> = self.events[told..]
-            .iter()
-            .filter_map(|Event(_, what)| match what {
-                What::Exit(exited) => Some(exited.task.key()),
-                What::Reaped(reaped) => Some(reaped.task.key()),
-                _ => None,
-            })
-            .collect();
-        let lives = |event: &Event| !matches!(&event.1, What::Process(seen) if ended.contains(&seen.task.key()));
-        self.events.extend(processes.into_iter().filter(lives));
-        self.present = Some(present);
-        Ok(())
     }
 
     fn answer(&mut self, want: Want) -> anyhow::Result<()> {
@@ -313,11 +297,7 @@ impl Session {
 
     /// Takes what the kernel has to tell. Returns whether there is more.
     fn drain(&mut self) -> anyhow::Result<bool> {
-        let more = self.tracker.drain(&mut self.events)?;
-        // losses have the time at which they were noticed
-        let read = self.events.iter().rev().find(|event| !matches!(event.1, What::Lost(_))).map(|event| event.0);
-        self.behind = if more { read.or(self.behind) } else { None };
-        Ok(more)
+        self.tracker.drain(&mut self.events)
     }
 
     /// Takes in what happened until now. Under a storm there is always more: what comes later is not waited for, and
@@ -335,16 +315,19 @@ impl Session {
                 self.pipeline.take(batch)?;
                 self.pipeline.flush()?;
                 // as far as there is room: a slow reader gets its time when the recording is complete
-                self.sink.deliver().now_or_never().transpose()?;
+                self.sink.deliver().now_or_never().transpose().context(CANNOT_WRITE)?;
             }
             if done {
                 break;
             }
             if begun.elapsed() >= LAST_COUNT {
-                log::warn!("more happened in the last moment than could be read");
+                // who has seen enough does not mind
+                if !self.sink.is_broken() {
+                    log::warn!("more happened in the last moment than could be read");
+                }
                 break;
             }
-            done = !self.drain()? || self.behind.is_some_and(|read| read > now);
+            done = !self.drain()? || self.tracker.behind().is_some_and(|read| read > now);
         }
         if left.total() > 0 {
             self.events.push(Event(boot_now(), What::Lost(left)));
@@ -362,13 +345,16 @@ impl Session {
         self.tracker.counted(&mut self.events);
         let events = std::mem::take(&mut self.events);
         self.pipeline.take(&events)?;
-        self.pipeline.tick(self.behind.unwrap_or_else(boot_now))?;
+        self.pipeline.tick(self.tracker.behind().unwrap_or_else(boot_now))?;
+        self.pipeline.conclude()?;
         self.pipeline.flush()?;
         let recorded = self.pipeline.finish_recording();
-        drained?;
-        let unread = self.sink.close(begun + CLOSE).await?;
+        let closed = self.sink.close(begun + CLOSE).await;
+        // a recording that is not whole is worse than a reader who has seen enough
         recorded.context("cannot complete the recording")?;
         anyhow::ensure!(!self.lost_recording, "the recording is not complete");
+        drained?;
+        let unread = closed.context(CANNOT_WRITE)?;
         anyhow::ensure!(unread == 0, "the output is not complete: its reader is too slow and left {unread} bytes");
         Ok(())
     }

@@ -4,14 +4,14 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 
-use crate::container::filter::Filters;
+use crate::container::filter::{Filters, Resolved};
 use crate::event::{BootNs, Event, Reaped, What};
-use crate::model::{News, Node, Want};
+use crate::model::{ContainerName, News, Node, Want};
 use crate::output::View;
 use crate::stream::Recorder;
 
+use super::Present;
 use super::gate::Gate;
-use super::{Present, boot_now};
 
 /// Takes events in, lets news out.
 pub struct Pipeline {
@@ -95,6 +95,15 @@ impl Pipeline {
         Ok(())
     }
 
+    /// No more events will come: shows what was held back for them.
+    ///
+    /// # Errors
+    /// Those of the view.
+    pub fn conclude(&mut self) -> io::Result<()> {
+        self.node.conclude();
+        self.show()
+    }
+
     /// What the model would like to know.
     pub fn wants(&mut self) -> Vec<Want> {
         self.node.take_wants().collect()
@@ -104,7 +113,17 @@ impl Pipeline {
     #[must_use]
     pub fn gone(&self, present: &Present) -> Vec<Event> {
         let gone = self.node.processes().iter().filter(|process| present.lacks(process.key()));
-        gone.map(|process| Event(boot_now(), What::Reaped(Reaped { task: process.task }))).collect()
+        gone.map(|process| Event(present.at(), What::Reaped(Reaped { task: process.task }))).collect()
+    }
+
+    /// What each filter means among the containers that are known, those that are not asked for included.
+    #[must_use]
+    pub fn resolve(&self) -> Vec<Resolved> {
+        let containers = self.node.containers().map(|(_, container)| container).filter(|one| !one.is_sandbox());
+        let mut known: Vec<&ContainerName> = containers.map(|container| &*container.name).collect();
+        let told: HashSet<&str> = known.iter().map(|name| name.id.as_str()).collect();
+        known.extend(self.gate.others().filter(|other| !told.contains(other.id.as_str())).map(|other| &**other));
+        self.gate.filters().resolve(&known)
     }
 
     /// Terminations shown so far.
@@ -152,5 +171,77 @@ impl Pipeline {
             self.trouble = Some(error);
         }
         self.view.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{CgroupFound, CgroupId, Comm, Described, Dismissed, ProcessSeen, Task};
+    use crate::live::sink::Buffer;
+    use crate::output::{Clock, JsonLines};
+    use crate::signal::SignalSet;
+
+    fn found(cgroup: u64) -> What {
+        What::Cgroup(CgroupFound {
+            cgroup: CgroupId(cgroup),
+            path: format!("/docker/{cgroup}"),
+            container: "cafe".to_owned(),
+            own: true,
+            runtime: "docker".to_owned(),
+            pod_uid: None,
+            new: true,
+        })
+    }
+
+    fn process(cgroup: u64) -> What {
+        let task = Task {
+            pid: 7,
+            tid: 7,
+            ns_pid: 1,
+            start: 5,
+            cgroup: CgroupId(cgroup),
+            comm: Comm::default(),
+            flags: tracer_common::task_flags::INIT,
+        };
+        let none = SignalSet::default();
+        What::Process(ProcessSeen {
+            task,
+            parent: Task { pid: 1, ..task },
+            zombie: None,
+            blocked: none,
+            pending: none,
+            caught: none,
+            ignored: none,
+            exe: None,
+        })
+    }
+
+    fn named(name: &str) -> What {
+        What::Described(Described { id: "cafe".to_owned(), name: Some(name.to_owned()), ..Described::default() })
+    }
+
+    fn take(pipeline: &mut Pipeline, what: Vec<What>) {
+        let events: Vec<_> = (1..).zip(what).map(|(at, what)| Event(BootNs(at), what)).collect();
+        pipeline.take(&events).expect("memory");
+    }
+
+    /// Nobody is told what happens there from then on, so that the model had better know nothing.
+    #[test]
+    fn who_is_dismissed_leaves_no_trace_but_its_name_and_may_come_back() {
+        let buffer = Buffer::default();
+        let view = Box::new(JsonLines::new(buffer.clone(), Clock { boot_to_wall_ns: 0 }));
+        let filters = Filters { containers: vec!["web".to_owned()], ..Filters::default() };
+        let mut pipeline = Pipeline::new(filters, view, None);
+        take(&mut pipeline, vec![found(3), process(3), named("wbe")]);
+        assert_eq!(pipeline.gate.take_unwanted(), ["cafe"]);
+        take(&mut pipeline, vec![What::Dismissed(Dismissed { container: "cafe".to_owned() })]);
+        assert_eq!((pipeline.node.containers().count(), pipeline.node.processes().len()), (0, 0));
+        assert!(buffer.take().is_empty());
+        assert_eq!(pipeline.resolve()[0].to_string(), "no container is called web yet; did you mean wbe?");
+        take(&mut pipeline, vec![found(4), process(4), named("web")]);
+        assert_eq!((pipeline.gate.matched(), pipeline.gate.is_wanted("cafe")), (1, true));
+        assert_eq!(buffer.take().split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).count(), 2);
+        assert_eq!(pipeline.resolve()[0].to_string(), "container cafe");
     }
 }

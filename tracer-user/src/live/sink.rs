@@ -13,6 +13,8 @@ use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
+/// What an error of it is about.
+pub const CANNOT_WRITE: &str = "cannot write to standard output";
 /// Bytes that may wait for the reader.
 const QUEUED: u32 = 16 << 20;
 /// A chunk is handed over when it has this size, bytes.
@@ -60,6 +62,8 @@ pub struct Sink {
     /// Bytes that may still be queued. Closed by the thread as it ends.
     room: Arc<Semaphore>,
     thread: Option<JoinHandle<io::Result<()>>>,
+    /// The thread ended with an error, which was told: nobody reads any more.
+    broken: bool,
 }
 
 /// Text on its way, and the room it takes until it is written.
@@ -97,13 +101,19 @@ impl Sink {
             }
             out.flush()
         })?;
-        Ok(Self { buffer: Buffer::default(), chunks: Some(chunks), room, thread: Some(thread) })
+        Ok(Self { buffer: Buffer::default(), chunks: Some(chunks), room, thread: Some(thread), broken: false })
     }
 
     /// What views write to.
     #[must_use]
     pub fn buffer(&self) -> Buffer {
         self.buffer.clone()
+    }
+
+    /// Whether nobody reads any more.
+    #[must_use]
+    pub const fn is_broken(&self) -> bool {
+        self.broken
     }
 
     /// Hands over what was written. Waits only when the reader is far behind. Safe to cancel: what is not handed over
@@ -149,7 +159,7 @@ impl Sink {
     /// bytes, more or less, it did not take.
     ///
     /// # Errors
-    /// What the thread met.
+    /// What the thread met, unless it was told before.
     pub async fn close(mut self, deadline: Instant) -> io::Result<usize> {
         let delivered = tokio::time::timeout_at(deadline, self.deliver()).await;
         drop(self.chunks.take());
@@ -163,16 +173,18 @@ impl Sink {
         }
         delivered.unwrap_or(Ok(()))?;
         self.join()?;
-        Ok(self.buffer.len())
+        Ok(if self.broken { 0 } else { self.buffer.len() })
     }
 
     fn join(&mut self) -> io::Result<()> {
         drop(self.chunks.take());
-        match self.thread.take().map(JoinHandle::join) {
+        let ended = match self.thread.take().map(JoinHandle::join) {
             Some(Ok(result)) => result,
             Some(Err(_)) => Err(io::Error::other("the thread that writes the output panicked")),
             None => Ok(()),
-        }
+        };
+        self.broken |= ended.is_err();
+        ended
     }
 }
 
@@ -246,6 +258,16 @@ mod tests {
             }
         };
         assert!(crate::output::is_broken_pipe(&error));
+    }
+
+    #[tokio::test]
+    async fn who_knows_that_the_pipe_is_broken_is_not_told_again() {
+        let mut sink = Sink::new(Broken).expect("a thread");
+        while sink.deliver().await.is_ok() {
+            sink.buffer().write_all(b"line").expect("memory");
+        }
+        sink.buffer().write_all(b"more").expect("memory");
+        assert_eq!(sink.close(in_a_while()).await.expect("it is known"), 0);
     }
 
     #[tokio::test]

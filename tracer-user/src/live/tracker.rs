@@ -4,21 +4,26 @@
 //! is tracked is in the snapshot; what happens after comes through the ring; a cgroup made in between is tracked on
 //! trial by the kernel program itself.
 
+mod only;
+mod recover;
+mod unwanted;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
-use tracer_common::CGROUP_V1;
-
-use crate::container::filter::Filters;
+use crate::container::filter::{Filters, Verdict};
 use crate::container::hierarchy::Hierarchies;
-use crate::container::scan::{Classifier, cgroups_of, figures};
-use crate::event::{BootNs, CgroupFound, CgroupGone, CgroupId, Counted, Described, Event, Lost, Task, TaskKey, What};
-use crate::model::Want;
-use crate::probe::{CgroupMade, CgroupV1, KernelLog, Probe, Record, Ring, Settings, TaskSeen};
+use crate::container::scan::{Classifier, figures, is_there};
+use crate::event::{BootNs, CgroupFound, CgroupGone, CgroupId, Counted, Described, Dismissed, Event, What};
+use crate::model::{ContainerName, Want};
+use crate::probe::{CgroupMade, CgroupV1, KernelLog, Probe, Record, Ring, Settings};
 
 use super::answers;
 use super::boot_now;
+use super::loss::mark_ends;
+use only::Only;
+use recover::unless_full;
+use unwanted::Unwanted;
 
 /// A removed cgroup stays tracked this long, ms: its last processes may still be zombies.
 const LINGER_MS: u64 = 5_000;
@@ -37,6 +42,8 @@ pub struct Tracker {
     classifier: Classifier,
     /// Tracked cgroups.
     cgroups: HashMap<CgroupId, CgroupFound>,
+    /// What the command line asks for.
+    filters: Filters,
     /// Only what `--cgroup` and `--pid` name.
     only: Option<Only>,
     /// Removed cgroups that are still tracked.
@@ -44,37 +51,17 @@ pub struct Tracker {
     /// What the runtimes said, by container id.
     descriptions: HashMap<String, Described>,
     /// Containers whose names have not been asked for.
-    nameless: Vec<String>,
+    nameless: VecDeque<String>,
+    /// Containers that are not asked for.
+    unwanted: Unwanted,
     /// Time of the last record.
     drained_to: BootNs,
+    /// The last drain left records in the ring.
+    more: bool,
     /// Cgroups may have been made or removed that nobody told of.
     missed_cgroups: bool,
     /// Counters as they were last told.
     counted: HashMap<CgroupId, [u64; 3]>,
-}
-
-/// What `--cgroup` and `--pid` name.
-#[derive(Debug, Default)]
-struct Only {
-    /// Containers of the processes that `--pid` names.
-    containers: HashSet<String>,
-    /// Processes outside of containers that `--pid` names.
-    pids: HashSet<u32>,
-}
-
-/// All processes there were at a moment.
-#[derive(Clone, Debug)]
-pub struct Present {
-    at: BootNs,
-    tasks: HashSet<TaskKey>,
-}
-
-impl Present {
-    /// Whether a process was gone by then.
-    #[must_use]
-    pub fn lacks(&self, process: TaskKey) -> bool {
-        process.start < self.at.0 && !self.tasks.contains(&process)
-    }
 }
 
 /// What is fixed when tracing begins.
@@ -125,11 +112,14 @@ impl Tracker {
             hierarchies,
             classifier,
             cgroups: HashMap::new(),
+            filters: filters.clone(),
             only,
             lingering: VecDeque::new(),
             descriptions: HashMap::new(),
-            nameless: Vec::new(),
+            nameless: VecDeque::new(),
+            unwanted: Unwanted::new(),
             drained_to: BootNs(0),
+            more: false,
             missed_cgroups: false,
             counted: HashMap::new(),
         };
@@ -141,7 +131,7 @@ impl Tracker {
             tracker.found(at, found, events)?;
         }
         tracker.follow_pids(at, events)?;
-        tracker.snapshot(events)?;
+        tracker.look(events)?;
         let cgroups = tracker.cgroups.len();
         log::info!("{cgroups} cgroups of containers tracked after {} ms", begun.elapsed().as_millis());
         Ok(tracker)
@@ -179,11 +169,12 @@ impl Tracker {
             match record {
                 Record::Event(event) => {
                     self.drained_to = event.0;
-                    self.noticed(event, events);
+                    self.noticed(event, events)?;
                 }
                 Record::CgroupMade(at, made) => self.made(at, &made, events)?,
             }
         }
+        self.more = drained.more;
         let mut lost = self.probe.take_losses()?;
         lost.undecodable += self.ring.take_undecodable();
         // a cgroup whose record was lost is nobody's until somebody looks
@@ -199,27 +190,37 @@ impl Tracker {
         Ok(drained.more)
     }
 
-    /// Time of the last record that was drained.
+    /// How far the ring was read, while there is more in it.
     #[must_use]
-    pub const fn drained_to(&self) -> BootNs {
-        self.drained_to
+    pub fn behind(&self) -> Option<BootNs> {
+        self.more.then_some(self.drained_to)
     }
 
-    fn noticed(&mut self, event: Event, events: &mut Vec<Event>) {
-        if self.is_strangers(&event.1) {
-            return;
-        }
-        if let What::CgroupGone(gone) = &event.1 {
-            if !self.cgroups.contains_key(&gone.cgroup) {
-                return;
+    fn noticed(&mut self, event: Event, events: &mut Vec<Event>) -> anyhow::Result<()> {
+        if let What::CgroupGone(CgroupGone { cgroup }) = event.1 {
+            if self.cgroups.contains_key(&cgroup) {
+                self.removed(event, cgroup, events);
+            } else {
+                // tracked on trial, and the record that it was made is lost: else it would stay in the table for ever
+                self.probe.untrack(cgroup)?;
             }
-            self.lingering.push_back((event.0.plus_ms(LINGER_MS), gone.cgroup));
+        } else if !self.is_strangers(&event.1) {
+            events.push(event);
         }
-        events.push(event);
+        Ok(())
     }
 
-    /// Whether it is of a cgroup that was tracked on trial and is not asked for. That one's record came first, so by now
-    /// all that is asked for is known; what is not concerns nobody here, and has no place in a recording.
+    /// A tracked cgroup was removed. That may come twice: found missing after a loss, and told.
+    fn removed(&mut self, event: Event, cgroup: CgroupId, events: &mut Vec<Event>) {
+        if self.lingering.iter().all(|&(_, known)| known != cgroup) {
+            self.lingering.push_back((event.0.plus_ms(LINGER_MS), cgroup));
+            events.push(event);
+        }
+    }
+
+    /// Whether it is of a cgroup that was tracked on trial, or until lately, and is not asked for. The record of a cgroup
+    /// comes before those of its processes, so by now all that is asked for is known; what is not concerns nobody here,
+    /// and has no place in a recording.
     fn is_strangers(&self, what: &What) -> bool {
         let task = match what {
             What::Signal(sent) => &sent.target,
@@ -231,8 +232,11 @@ impl Tracker {
             What::Joined(joined) => &joined.task,
             _ => return false,
         };
-        let follows_pids = self.only.as_ref().is_some_and(|only| !only.pids.is_empty());
-        !follows_pids && !self.cgroups.contains_key(&task.cgroup)
+        !self.follows_pids() && !self.cgroups.contains_key(&task.cgroup)
+    }
+
+    fn follows_pids(&self) -> bool {
+        self.only.as_ref().is_some_and(|only| !only.pids.is_empty())
     }
 
     /// Stops tracking what was removed long enough ago.
@@ -256,18 +260,29 @@ impl Tracker {
             self.classifier.classify(made.id, &made.path, true)
         };
         match found.filter(|found| self.is_wanted(found)) {
-            Some(found) => {
+            // found by a look at all cgroups
+            Some(_) if self.cgroups.contains_key(&made.id) => {}
+            Some(found) if self.probe.counters(made.id).is_some() => {
                 self.probe.confirm(made.id)?;
                 self.tell(at, found, events);
             }
+            // there was no room for it, or a look after a loss took it for a stray
+            Some(found) => unless_full(self.found(at, found, events))?,
             None => self.probe.untrack(made.id)?,
         }
         Ok(())
     }
 
+    /// Tracks a cgroup that was not tracked, or confirms one that is tracked on trial.
     fn found(&mut self, at: BootNs, found: CgroupFound, events: &mut Vec<Event>) -> anyhow::Result<()> {
-        if self.is_wanted(&found) && !self.cgroups.contains_key(&found.cgroup) {
-            self.probe.track(found.cgroup)?;
+        if !self.is_wanted(&found) || self.cgroups.contains_key(&found.cgroup) {
+            return Ok(());
+        }
+        self.probe.track(found.cgroup)?;
+        // from now on its removal is told; before, it was not
+        if is_there(&self.hierarchies, found.cgroup, &found.path) == Some(false) {
+            self.probe.untrack(found.cgroup)?;
+        } else {
             self.tell(at, found, events);
         }
         Ok(())
@@ -277,7 +292,13 @@ impl Tracker {
         let described = self.descriptions.get(&found.container).cloned();
         // a restarted container has another pid: the runtime is asked again
         if found.own && found.runtime != "cgroup" && !self.nameless.contains(&found.container) {
-            self.nameless.push(found.container.clone());
+            if self.nameless.len() == DESCRIPTIONS {
+                self.nameless.pop_front();
+            }
+            self.nameless.push_back(found.container.clone());
+        }
+        if found.own {
+            self.unwanted.forgive(&found.container);
         }
         self.cgroups.insert(found.cgroup, found.clone());
         events.push(Event(at, What::Cgroup(found)));
@@ -285,6 +306,9 @@ impl Tracker {
     }
 
     fn is_wanted(&self, found: &CgroupFound) -> bool {
+        if self.unwanted.holds(found) {
+            return false;
+        }
         let Some(only) = &self.only else { return true };
         only.containers.contains(&found.container)
             || found.runtime == "cgroup"
@@ -292,7 +316,10 @@ impl Tracker {
     }
 
     /// A runtime described a container; kept until its cgroup is seen.
-    pub fn described(&mut self, described: Described, events: &mut Vec<Event>) {
+    ///
+    /// # Errors
+    /// When it turns out to be asked for after all, and a map or the task iterator fails.
+    pub fn described(&mut self, described: Described, events: &mut Vec<Event>) -> anyhow::Result<()> {
         let known = self.cgroups.values().any(|found| found.container == described.id);
         if known {
             events.push(Event(boot_now(), What::Described(described.clone())));
@@ -302,9 +329,21 @@ impl Tracker {
             let live: HashSet<&str> = self.cgroups.values().map(|found| found.container.as_str()).collect();
             self.descriptions.retain(|id, _| live.contains(id.as_str()));
         }
-        if known || self.descriptions.len() < DESCRIPTIONS {
-            self.descriptions.insert(described.id.clone(), described);
+        let wanted = self.unwanted.has(&described.id)
+            && self.filters.container(&ContainerName::from(&described)) == Verdict::Wanted;
+        let id = described.id.clone();
+        if known || wanted || self.descriptions.len() < DESCRIPTIONS {
+            self.descriptions.insert(id.clone(), described);
         }
+        if wanted { self.take_back(&id, events) } else { Ok(()) }
+    }
+
+    /// A container that was let go of has another name, or a runtime that knows more of it: it is asked for after all.
+    fn take_back(&mut self, container: &str, events: &mut Vec<Event>) -> anyhow::Result<()> {
+        for found in self.unwanted.take(container) {
+            unless_full(self.found(boot_now(), found, events))?;
+        }
+        self.look(events).map(drop)
     }
 
     /// Asks for the names of containers that were found since the last call. `ask` tells whether it took the question.
@@ -330,49 +369,6 @@ impl Tracker {
         Ok(())
     }
 
-    /// All processes of what is tracked, as they are now.
-    ///
-    /// # Errors
-    /// When the task iterator cannot be read.
-    pub fn snapshot(&mut self, events: &mut Vec<Event>) -> anyhow::Result<Present> {
-        let at = boot_now();
-        let tasks = self.probe.snapshot()?;
-        let present = Present { at, tasks: tasks.iter().map(|seen| seen.process.task.key()).collect() };
-        let followed = self.followed(&tasks)?;
-        for TaskSeen { time, mut process, cgroup_v2, cgroup_v1, .. } in tasks.into_iter().filter(|seen| !seen.ending) {
-            let tracked = [cgroup_v2, cgroup_v1].into_iter().find(|cgroup| self.cgroups.contains_key(cgroup));
-            match tracked {
-                Some(cgroup) => process.task.cgroup = cgroup,
-                None if followed.contains(&process.task.pid) => {}
-                None => continue,
-            }
-            process.exe = answers::executable(process.task.pid);
-            events.push(Event(time, What::Process(process)));
-        }
-        Ok(present)
-    }
-
-    /// The processes that `--pid` names and their descendants, parents first.
-    fn followed(&mut self, tasks: &[TaskSeen]) -> anyhow::Result<HashSet<u32>> {
-        let Some(only) = &self.only else { return Ok(HashSet::new()) };
-        let mut followed = only.pids.clone();
-        loop {
-            let more: Vec<&Task> = tasks
-                .iter()
-                .filter(|seen| followed.contains(&seen.process.parent.pid))
-                .map(|seen| &seen.process.task)
-                .filter(|task| !followed.contains(&task.pid))
-                .collect();
-            if more.is_empty() {
-                return Ok(followed);
-            }
-            for task in more {
-                self.probe.follow_pid(task.pid)?;
-                followed.insert(task.pid);
-            }
-        }
-    }
-
     /// Answers what the model asked, as far as it can be answered.
     ///
     /// # Errors
@@ -385,38 +381,6 @@ impl Tracker {
             Want::Snapshot => return self.look_again(events).map(drop),
         };
         events.extend(what.map(|what| Event(boot_now(), what)));
-        Ok(())
-    }
-
-    /// After a loss: what should have been told is looked up.
-    ///
-    /// # Errors
-    /// When the task iterator cannot be read.
-    pub fn look_again(&mut self, events: &mut Vec<Event>) -> anyhow::Result<Present> {
-        if std::mem::take(&mut self.missed_cgroups) {
-            self.find_missed_cgroups(boot_now(), events)?;
-        }
-        self.snapshot(events).context("cannot look at all processes again after a loss")
-    }
-
-    fn find_missed_cgroups(&mut self, at: BootNs, events: &mut Vec<Event>) -> anyhow::Result<()> {
-        let scan = self.classifier.scan(&self.hierarchies);
-        let there: HashSet<_> = scan.found.iter().map(|found| found.cgroup).collect();
-        for found in scan.found {
-            self.found(at, found, events)?;
-        }
-        // a mount that does not show everything says nothing of what it does not show
-        let Hierarchies { v2, v1 } = &self.hierarchies;
-        let shows = [v2.as_ref(), v1.as_ref().map(|v1| &v1.mount)].map(|mount| mount.is_some_and(|mount| mount.whole));
-        let lingering: HashSet<_> = self.lingering.iter().map(|(_, cgroup)| *cgroup).collect();
-        let gone = |cgroup: &CgroupId| {
-            let visible = shows[usize::from(cgroup.0 & CGROUP_V1 != 0)];
-            visible && !scan.cut && !there.contains(cgroup) && !lingering.contains(cgroup)
-        };
-        let gone: Vec<_> = self.cgroups.keys().copied().filter(gone).collect();
-        for cgroup in gone {
-            self.noticed(Event(at, What::CgroupGone(CgroupGone { cgroup })), events);
-        }
         Ok(())
     }
 
@@ -439,63 +403,23 @@ impl Tracker {
         }
     }
 
-    /// Stops tracking a container that the filters do not ask for.
+    /// Stops tracking a container that the filters do not ask for. To the model it has never been.
     ///
     /// # Errors
     /// When the map cannot be written.
-    pub fn untrack(&mut self, container: &str) -> anyhow::Result<()> {
-        let cgroups: Vec<_> =
-            self.cgroups.iter().filter(|(_, found)| found.container == container).map(|(id, _)| *id).collect();
-        for cgroup in cgroups {
+    pub fn untrack(&mut self, container: &str, events: &mut Vec<Event>) -> anyhow::Result<()> {
+        let cgroups: Vec<_> = self.cgroups.values().filter(|found| found.container == container).cloned().collect();
+        for &CgroupFound { cgroup, .. } in &cgroups {
             self.probe.untrack(cgroup)?;
             self.cgroups.remove(&cgroup);
+            self.counted.remove(&cgroup);
+            self.lingering.retain(|&(_, lingering)| lingering != cgroup);
         }
+        if !cgroups.is_empty() {
+            let dismissed = Dismissed { container: container.to_owned() };
+            events.push(Event(boot_now(), What::Dismissed(dismissed)));
+        }
+        self.unwanted.insert(container, cgroups, &self.hierarchies);
         Ok(())
-    }
-}
-
-/// Something was lost before, between or after the events from `start` on: nobody knows where. What ends by one of them
-/// must not be judged as if all were there, so each end comes with a loss of nothing.
-fn mark_ends(events: &mut Vec<Event>, start: usize) {
-    for event in events.split_off(start) {
-        if matches!(event.1, What::Exit(_) | What::Reaped(_) | What::CgroupGone(_)) {
-            events.push(Event(event.0, What::Lost(Lost::default())));
-        }
-        events.push(event);
-    }
-}
-
-impl Only {
-    /// `None` when neither `--cgroup` nor `--pid` is given. With it, what the containers of the pids are.
-    fn new(
-        filters: &Filters,
-        hierarchies: &Hierarchies,
-        classifier: &Classifier,
-    ) -> anyhow::Result<(Option<Self>, Vec<CgroupFound>)> {
-        if filters.cgroups.is_empty() && filters.pids.is_empty() {
-            return Ok((None, Vec::new()));
-        }
-        let mut only = Self::default();
-        let mut all = Vec::new();
-        for &pid in &filters.pids {
-            let cgroups = cgroups_of(hierarchies, pid).map_err(|_gone| super::NoSuchProcess(pid))?;
-            let found: Vec<_> = cgroups
-                .iter()
-                .filter_map(|cgroup| {
-                    let id = cgroup.id.unwrap_or(CgroupId(if cgroup.v1 { CGROUP_V1 } else { 0 }));
-                    classifier.classify(id, &cgroup.path, false)
-                })
-                .collect();
-            if found.is_empty() {
-                only.pids.insert(pid);
-            }
-            for found in found {
-                only.containers.insert(found.container.clone());
-                if found.cgroup.0 & !CGROUP_V1 != 0 {
-                    all.push(found);
-                }
-            }
-        }
-        Ok((Some(only), all))
     }
 }

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use crate::event::{Ancestor, BootNs, Comm, Handler, Lost, PodName, SendResult};
 use crate::signal::{Signal, SignalSet};
 
-use super::names::{Cause, ConditionKind, ContainerState, HintKind, Outcome, Role, Verdict};
+use super::names::{Cause, ConditionKind, ContainerState, HintKind, HookKind, Outcome, Role, Verdict};
+use super::pod::{PodNews, RestartNews};
 
 /// Something that became known, and when.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,8 +44,33 @@ pub enum News {
     Termination(Arc<Termination>),
     /// A condition began (or got markedly worse).
     Condition(Arc<Condition>),
+    /// All containers of a pod that had several have ended. No JSON line of its own.
+    Pod(Box<PodNews>),
+    /// A container took the place of one that ended, in the same pod. No JSON line of its own: the new container has one.
+    Restarted(Box<RestartNews>),
     /// Records were lost.
     Lost(Lost),
+}
+
+impl News {
+    /// The container that it concerns, if it is one.
+    #[must_use]
+    pub fn container(&self) -> Option<&ContainerRef> {
+        match self {
+            Self::Signal(news) => news.container.as_ref(),
+            Self::Deliver(news) => news.container.as_ref(),
+            Self::Exit(news) => news.container.as_ref(),
+            Self::Exec(news) | Self::Fork(news) => news.container.as_ref(),
+            Self::Zombie(news) => news.container.as_ref(),
+            Self::Container(news) => Some(&news.name),
+            Self::Stopping(news) => Some(&news.container),
+            Self::Termination(news) => Some(&news.container),
+            Self::Condition(news) => news.container.as_ref(),
+            Self::Pod(news) => news.any_container(),
+            Self::Restarted(news) => Some(&news.container),
+            Self::Lost(_) => None,
+        }
+    }
 }
 
 /// A container as other news refer to it. Shared: one a container.
@@ -64,6 +90,8 @@ pub struct ContainerName {
     pub service: Option<String>,
     /// Its labels and those of its pod, once a runtime told them.
     pub labels: BTreeMap<String, String>,
+    /// It is the sandbox of its pod, the pause container: no container to people.
+    pub sandbox: bool,
 }
 
 impl ContainerName {
@@ -71,12 +99,20 @@ impl ContainerName {
     /// not safe for a terminal.
     #[must_use]
     pub fn friendly(&self) -> String {
-        match (&self.pod, &self.service, &self.name) {
-            (Some(pod), _, Some(name)) => format!("{}/{}/{name}", pod.namespace, pod.name),
-            (Some(pod), _, None) => format!("{}/{}/{}", pod.namespace, pod.name, self.short_id()),
-            (None, Some(service), _) => service.clone(),
-            (None, None, Some(name)) => name.clone(),
-            (None, None, None) => self.short_id().to_owned(),
+        match (&self.pod, &self.service) {
+            (Some(pod), _) => format!("{}/{}/{}", pod.namespace, pod.name, self.own()),
+            (None, Some(service)) => service.clone(),
+            (None, None) => self.own().to_owned(),
+        }
+    }
+
+    /// What it is called within its pod, or at all: its name, or the short id; a sandbox is `(sandbox)`.
+    #[must_use]
+    pub fn own(&self) -> &str {
+        match (&self.name, self.sandbox) {
+            (_, true) => "(sandbox)",
+            (Some(name), false) => name,
+            (None, false) => self.short_id(),
         }
     }
 
@@ -241,6 +277,10 @@ pub struct ContainerNews {
     pub stop_signal: Option<Signal>,
     /// Configured grace period, ms.
     pub grace_ms: Option<u64>,
+    /// How often kubelet restarted it in its pod before this one.
+    pub restarts: Option<u32>,
+    /// Full id of its pod's sandbox.
+    pub sandbox_id: Option<String>,
 }
 
 /// The end of a container, from the first sign to the last process.
@@ -266,6 +306,9 @@ pub struct Termination {
     pub kill: Option<Kill>,
     /// First sign.
     pub started: BootNs,
+    /// First sign of a stop in any container of its pod, during the same stop of the pod; `None` where there is none: no
+    /// pod, an end by itself, or others of the pod that went on without being told to stop.
+    pub pod_started: Option<BootNs>,
     /// Exit of the first process.
     pub exited: Option<BootNs>,
     /// Last process gone; `None` while it goes on.
@@ -285,6 +328,15 @@ pub struct Termination {
     pub explanation: String,
     /// What to change, if anything is to be changed.
     pub fix: Option<String>,
+}
+
+impl Termination {
+    /// Where its time begins: the pod's first sign, where that is known and earlier than its own.
+    #[must_use]
+    pub fn axis_start(&self) -> BootNs {
+        let known = if self.grace.since == BootNs(0) { self.started } else { self.grace.since };
+        self.started.min(known).min(self.pod_started.unwrap_or(self.started))
+    }
 }
 
 /// Who sent a decisive signal.
@@ -314,21 +366,45 @@ pub struct Grace {
     pub budget_ms: Option<u64>,
     /// Who says so: `docker`, `cri`, `default`, or `observed` (the time between stop signal and SIGKILL).
     pub source: Option<String>,
-    /// From the first sign to the exit of the first process, ms.
+    /// From [`Self::since`] to the exit of the first process, ms. The runtime counts from the first sign; from the start of
+    /// a preStop hook that could not be seen; from the pod's first sign where a container had to wait for others.
     pub used_ms: u64,
+    /// Where the runtime began to count.
+    pub since: BootNs,
 }
 
-/// A preStop hook.
+/// A preStop hook that ran.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PreStop {
-    /// Its process.
-    pub process: Party,
+    /// What it does.
+    pub kind: HookKind,
+    /// Its process; none for what kubelet does itself, whose times are worked out from when it went on.
+    pub process: Option<Party>,
     /// Start.
     pub started: BootNs,
     /// End, when it ended.
     pub ended: Option<BootNs>,
-    /// How it ended.
+    /// How its process ended.
     pub exit: Option<ExitStatus>,
+    /// The configured grace period, which it counts against, ms.
+    pub of_ms: Option<u64>,
+    /// What it used of that, ms: kubelet waits no longer than the grace period.
+    pub used_ms: u64,
+}
+
+impl PreStop {
+    /// What it used of the grace period, 1 for all of it; `None` where that is not known.
+    #[must_use]
+    pub fn share(&self) -> Option<f64> {
+        let ms = |ms: u64| std::time::Duration::from_millis(ms).as_secs_f64();
+        self.of_ms.filter(|of| *of > 0).map(|of| ms(self.used_ms) / ms(of))
+    }
+
+    /// Whether it is this process.
+    #[must_use]
+    pub fn is(&self, party: &Party) -> bool {
+        self.process.as_ref().is_some_and(|process| process.pid == party.pid && process.start == party.start)
+    }
 }
 
 /// A process during a termination.

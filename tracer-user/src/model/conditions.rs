@@ -1,7 +1,5 @@
 //! Conditions: what is wrong without being the end of a container.
 
-use std::collections::VecDeque;
-
 use crate::event::{BootNs, Comm, StateSeen, Task, TaskKey};
 use crate::signal::Signal;
 
@@ -13,25 +11,13 @@ use super::process::{ContainerKey, Place, Receipt};
 use super::program::Program;
 use super::words::{count, seconds};
 
-/// Failing children of a first process, the last few.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Respawn {
-    failures: VecDeque<(BootNs, Comm, u32)>,
-    reported: usize,
-}
-
-/// Children of a PID 1 that ended by themselves at once.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Orphans {
-    exits: Vec<(Comm, u32, u64)>,
-    last_fork: BootNs,
-    reported: bool,
-}
+/// The letter for a process that is not there any more.
+const GONE: char = 'X';
 
 impl Node {
     /// A signal was dropped at a first process and no stop is going on.
     pub(super) fn dropped_outside_a_stop(&mut self, at: BootNs, owner: ContainerKey, receipt: &Receipt) {
-        let Some(container) = self.containers.get(&owner) else { return };
+        let Some(container) = self.containers.get(&owner).filter(|container| !container.is_sandbox()) else { return };
         let Some(first) = container.first.and_then(|first| self.processes.get(first)) else { return };
         let (signal, comm, sender) = (receipt.signal, first.comm(), &receipt.sender);
         let stops = container.stop_signal().unwrap_or(Signal::TERM) == signal;
@@ -85,6 +71,13 @@ impl Node {
 
     pub(super) fn on_state(&mut self, at: BootNs, seen: &StateSeen) {
         let Some(process) = self.processes.get_mut(seen.task) else { return };
+        if seen.state == GONE {
+            // of one that lives its exit is on its way, or was lost: a look at all processes tells
+            if process.exit.is_some() {
+                self.zombie_is_gone(at, seen.task);
+            }
+            return;
+        }
         let kill = process.received.iter().find(|receipt| receipt.signal == Signal::KILL).map(|receipt| receipt.at);
         let (Some(kill), true, false) = (kill, process.is_live(), process.stuck_told) else { return };
         process.stuck_told = true;

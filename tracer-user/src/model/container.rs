@@ -3,12 +3,15 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::event::{BootNs, CgroupFigures, CgroupId, Described, TaskKey};
+use crate::event::{BootNs, CgroupFigures, CgroupId, Described, PidNamespace, TaskKey};
 
 use crate::signal::SignalSet;
 
 use super::change::{ContainerName, ContainerNews, ContainerRef, Kill, Party, PreStop, Sender};
+use super::children::{Orphans, Respawn};
+use super::hook::Joined;
 use super::names::ContainerState;
+use super::pod::PodKey;
 use super::process::{Process, Receipt};
 
 /// A container.
@@ -24,29 +27,34 @@ pub struct Container {
     pub runtime: String,
     /// UID of the pod, where the path tells it.
     pub pod_uid: Option<String>,
+    /// Its pod.
+    pub pod: Option<PodKey>,
     /// What a runtime said.
     pub described: Option<Described>,
+    /// What its first process runs is what pod sandboxes run; what a runtime says counts more.
+    pub(super) looks_like_sandbox: bool,
+    /// What was told of its coming.
+    pub(super) told: Told,
     /// The first process: PID 1 of most containers.
     pub first: Option<TaskKey>,
     /// The first process is decided and does not change any more.
     pub(super) settled: bool,
     /// Its cgroup is gone.
     pub gone: Option<BootNs>,
+    /// When its cgroup was found.
+    pub(super) found: BootNs,
+    /// When its stop was over, while that is not told yet.
+    pub(super) closing: Option<BootNs>,
     /// The stop that goes on.
     pub stop: Option<Stop>,
     /// The last signal that may turn out to be the reason of an end.
-    pub(super) candidate: Option<Receipt>,
-    pub(super) candidate_sender: Option<Sender>,
-    /// The candidate's handler raised it again, and that was dropped.
-    pub(super) candidate_reraised: bool,
-    /// Who sent the stop signal of the stop that goes on, or the SIGKILL without one.
-    pub(super) sender: Option<Sender>,
+    pub(super) candidate: Option<Attempt>,
     /// Signals the first process has handlers for, as last read by the kernel programs.
     pub caught: Option<SignalSet>,
     /// Processes that are gone, kept while a stop goes on or may begin.
     pub(super) departed: VecDeque<Process>,
     /// Execs from outside, the last few.
-    pub(super) execs: VecDeque<PreStop>,
+    pub(super) execs: VecDeque<Joined>,
     /// The last process here that the OOM killer chose, and when.
     pub(super) oom: Option<(BootNs, Party)>,
     /// Last loss of events that may concern it.
@@ -59,8 +67,34 @@ pub struct Container {
     pub zombies: usize,
     /// How many there were when the condition was told.
     pub(super) zombies_reported: usize,
-    pub(super) respawn: super::conditions::Respawn,
-    pub(super) orphans: super::conditions::Orphans,
+    pub(super) respawn: Respawn,
+    pub(super) orphans: Orphans,
+}
+
+/// What was told of a container's coming, by how much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Told {
+    Nothing,
+    Found,
+    /// And that it took the place of another.
+    Restarted,
+}
+
+/// A signal to a first process that asks it to end, or may turn out to have done so.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// The signal, and what became of it.
+    pub receipt: Receipt,
+    /// Who sent it.
+    pub sender: Sender,
+    /// Its handler raised it again, and that was dropped.
+    pub reraised: bool,
+}
+
+impl Attempt {
+    pub(super) const fn new(receipt: Receipt, sender: Sender) -> Self {
+        Self { receipt, sender, reraised: false }
+    }
 }
 
 /// A stop that goes on: all that the verdict will need.
@@ -71,9 +105,7 @@ pub struct Stop {
     /// First sign.
     pub started: BootNs,
     /// The stop signal.
-    pub signal: Option<Receipt>,
-    /// Its handler raised it again.
-    pub reraised: bool,
+    pub request: Option<Attempt>,
     /// SIGKILL to the first process.
     pub kill: Option<Kill>,
     /// preStop hook.
@@ -86,6 +118,21 @@ pub struct Stop {
     pub children: Vec<TaskKey>,
 }
 
+impl Stop {
+    /// The stop signal as the first process got it.
+    #[must_use]
+    pub fn signal(&self) -> Option<&Receipt> {
+        self.request.as_ref().map(|request| &request.receipt)
+    }
+
+    /// Who sent the stop signal, or the SIGKILL when there was none.
+    #[must_use]
+    pub fn sender(&self) -> Option<&Sender> {
+        let request = self.request.as_ref().map(|request| &request.sender);
+        request.or_else(|| self.kill.as_ref().map(|kill| &kill.sender))
+    }
+}
+
 impl Container {
     pub(super) fn new(id: &str) -> Self {
         Self {
@@ -94,15 +141,17 @@ impl Container {
             path: String::new(),
             runtime: String::new(),
             pod_uid: None,
+            pod: None,
             described: None,
+            looks_like_sandbox: false,
+            told: Told::Nothing,
             first: None,
             settled: false,
             gone: None,
+            found: BootNs(0),
+            closing: None,
             stop: None,
             candidate: None,
-            candidate_sender: None,
-            candidate_reraised: false,
-            sender: None,
             caught: None,
             departed: VecDeque::new(),
             execs: VecDeque::new(),
@@ -112,19 +161,20 @@ impl Container {
             signals: 0,
             zombies: 0,
             zombies_reported: 0,
-            respawn: super::conditions::Respawn::default(),
-            orphans: super::conditions::Orphans::default(),
+            respawn: Respawn::default(),
+            orphans: Orphans::default(),
         }
     }
 
     /// A new life under the same id: a runtime restarted it.
     pub(super) fn restart(&mut self) {
-        let Self { name, path, runtime, pod_uid, described, signals, .. } = self;
+        let Self { name, path, runtime, pod_uid, pod, described, signals, .. } = self;
         let mut fresh = Self::new("");
         std::mem::swap(&mut fresh.name, name);
         std::mem::swap(&mut fresh.path, path);
         std::mem::swap(&mut fresh.runtime, runtime);
         std::mem::swap(&mut fresh.pod_uid, pod_uid);
+        fresh.pod = *pod;
         fresh.described = described.take().map(|described| Described { pid: None, ..described });
         fresh.signals = *signals;
         *self = fresh;
@@ -148,10 +198,16 @@ impl Container {
         self.described.as_ref().and_then(|described| described.grace_ms)
     }
 
-    /// Whether it is a pod's pause container.
+    /// The pid namespace it was configured to have.
+    #[must_use]
+    pub fn pid_namespace(&self) -> Option<PidNamespace> {
+        self.described.as_ref().and_then(|described| described.pid_namespace)
+    }
+
+    /// Whether it is a pod's pause container: by the runtime's word, or as long as there is none, by what it runs.
     #[must_use]
     pub fn is_sandbox(&self) -> bool {
-        self.described.as_ref().is_some_and(|described| described.sandbox)
+        self.described.as_ref().map_or(self.looks_like_sandbox, |described| described.sandbox)
     }
 
     pub(super) fn news(&self, state: ContainerState) -> ContainerNews {
@@ -166,6 +222,8 @@ impl Container {
             pid: self.first.map(|first| first.pid).or_else(|| described.and_then(|described| described.pid)),
             stop_signal: self.stop_signal(),
             grace_ms: self.grace_ms(),
+            restarts: described.and_then(|described| described.restarts),
+            sandbox_id: described.and_then(|described| described.sandbox_id.clone()),
         }
     }
 }

@@ -1,15 +1,19 @@
 //! Processes begin, run other programs, end, are reaped.
 
-use crate::event::{BootNs, CgroupId, Comm, Execed, Exited, Forked, OomVictim, ProcessSeen, Task, TaskKey};
+use crate::event::{
+    BootNs, CgroupId, Comm, Execed, Exited, Forked, OomVictim, PidNamespace, ProcessSeen, Task, TaskKey,
+};
 
-use super::change::{ExitNews, ExitStatus, News, PreStop, ProcessNews};
+use super::change::{ExitNews, ExitStatus, News, ProcessNews};
+use super::container::Container;
+use super::hook::Joined;
 use super::limits;
 use super::names::Outcome;
 use super::node::Node;
 use super::process::{ContainerKey, Place, Process};
 
 /// Names that runtimes give to their own set-up code before it becomes the container's program.
-fn is_setup(comm: Comm) -> bool {
+pub(super) fn is_setup(comm: Comm) -> bool {
     let name = comm.as_str();
     name.starts_with("runc:[") || matches!(name, "runc" | "crun" | "youki" | "exe" | "conmon")
 }
@@ -60,6 +64,7 @@ impl Node {
             && let Some(container) = process.container
         {
             self.consider_first(container, key);
+            self.program_known(at, container, key);
         }
     }
 
@@ -166,10 +171,7 @@ impl Node {
             process.started_program = plain && !is_setup(process.comm());
             let party = self.processes.get(key).map(|process| self.process_party(process));
             if let (Some(party), Some(container)) = (party, self.containers.get_mut(&container)) {
-                if container.execs.len() == limits::JOINED_KEPT {
-                    container.execs.pop_front();
-                }
-                container.execs.push_back(PreStop { process: party, started: at, ended: None, exit: None });
+                container.remember_joined(Joined::new(party, at));
             }
         }
         self.consider_first(container, key);
@@ -177,6 +179,9 @@ impl Node {
 
     fn tell_process(&mut self, at: BootNs, task: &Task, joined: bool) {
         let Some(process) = self.processes.get(task.key()) else { return };
+        if !self.tells_processes_of(process.container) {
+            return;
+        }
         let container = process.container.and_then(|key| self.containers.get(&key)).map(|c| c.name.clone());
         let news = ProcessNews { process: self.process_party(process), joined, filename: None, container };
         self.news(at, News::Fork(news));
@@ -201,13 +206,17 @@ impl Node {
         let joined = process.joined.is_some();
         let Some(owner) = process.container else { return };
         let party = self.processes.get(key).map(|process| self.process_party(process));
+        let worth_telling = self.tells_processes_of(Some(owner));
         if let (Some(party), Some(container)) = (party, self.containers.get_mut(&owner)) {
-            if let Some(exec) = container.execs.iter_mut().find(|exec| exec.process.pid == key.pid) {
-                exec.process = party.clone();
+            let exec = container.execs.iter_mut().find(|exec| exec.process.pid == key.pid && exec.ended.is_none());
+            if let Some(exec) = exec.filter(|_| program) {
+                exec.runs_now(party.clone(), &execed.filename);
             }
             let name = Some(container.name.clone());
             let filename = Some(execed.filename.clone());
-            self.news(at, News::Exec(ProcessNews { process: party, joined, filename, container: name }));
+            if worth_telling {
+                self.news(at, News::Exec(ProcessNews { process: party, joined, filename, container: name }));
+            }
         }
         self.consider_first(owner, key);
         if let Some(container) = self.containers.get_mut(&owner)
@@ -215,6 +224,7 @@ impl Node {
         {
             container.settled |= program;
         }
+        self.program_known(at, owner, key);
     }
 
     /// Decides whether a process is the container's first one. The runtime's word counts most; then init of a pid
@@ -305,6 +315,12 @@ impl Node {
             exec.ended = Some(at);
             exec.exit = Some(status);
         }
+        if let Some(container) = self.containers.get_mut(&owner)
+            && let Some(hook) = container.stop.as_mut().and_then(|stop| stop.pre_stop.as_mut())
+            && hook.process.as_ref().is_some_and(|process| process.pid == key.pid && process.start == key.start)
+        {
+            (hook.ended, hook.exit) = (Some(at), Some(status));
+        }
         self.child_ended(at, owner, key);
         if self.containers.get(&owner).and_then(|container| container.first) == Some(key) && !self.set_up(owner, key) {
             // only who exits by itself has given up
@@ -329,14 +345,19 @@ impl Node {
         true
     }
 
-    /// Children of a process that ends go to the container's init, if it has one; else to somebody unknown.
+    /// Children of a process that ends go to the container's init, if it has one; in a pod that shares its pid namespace to
+    /// the sandbox's; else to somebody unknown.
     fn give_away_children(&mut self, key: TaskKey, container: Option<ContainerKey>) {
-        let heir = container
-            .and_then(|key| self.containers.get(&key))
-            .and_then(|container| container.first)
-            .and_then(|first| self.processes.get(first))
-            .filter(|first| first.task.is_init() && first.is_live())
-            .map(|first| first.task);
+        let init_of = |container: &Container| {
+            let first = container.first.and_then(|first| self.processes.get(first))?;
+            (first.task.is_init() && first.is_live()).then_some(first.task)
+        };
+        let container = container.and_then(|key| self.containers.get(&key));
+        let heir = container.and_then(init_of).or_else(|| {
+            let container = container.filter(|container| container.pid_namespace() == Some(PidNamespace::Pod))?;
+            let sandbox = self.pods.get(&container.pod?)?.sandbox?;
+            self.containers.get(&sandbox).and_then(init_of)
+        });
         let nobody = Task { pid: 0, tid: 0, ns_pid: 0, start: 0, cgroup: CgroupId(0), comm: Comm::default(), flags: 0 };
         for child in self.processes.children_of(key) {
             self.processes.give(child, heir.unwrap_or(nobody));

@@ -2,6 +2,8 @@
 
 /// A zombie is told when it is this old, ms: a parent that reaps in time never gets on the screen.
 pub const ZOMBIE_TOLD_MS: u64 = 1_000;
+/// Before that, at this age, `/proc` is asked whether it is still there, ms. Without an answer it is.
+pub const ZOMBIE_ASKED_MS: u64 = 800;
 /// This many told zombies at once in a container make a condition.
 pub const ZOMBIES_MANY: usize = 3;
 /// One zombie this old makes a condition too, ms.
@@ -49,11 +51,27 @@ pub const REASON_MS: u64 = 10_000;
 pub const BUDGET_TOLERANCE_MS: u64 = 900;
 /// A preStop hook ended at most this long before the stop signal, ms.
 pub const PRE_STOP_GAP_MS: u64 = 1_000;
+/// A container of a pod is told at the latest this long after it was found, ms: it may be the pod's sandbox, and that
+/// shows when it runs its program or a runtime describes it.
+pub const ANNOUNCE_MS: u64 = 1_000;
+/// News held back with a container that is not told yet; with more it is told.
+pub const UNDECIDED_HELD: usize = 256;
+/// The stop of a pod is over when none of its containers is being stopped and none ended in this time, ms. kubelet tells
+/// a sidecar within some 100 ms after the last of the others has ended.
+pub const POD_QUIET_MS: u64 = 2_000;
+/// A container that is told to stop this long after its pod was told late, ms: kubelet tells all at once but sidecars, and
+/// those with a preStop hook.
+pub const TOLD_LATE_MS: u64 = 1_000;
 /// This long after a loss a snapshot has set the model right for sure, ms: before, it may lack processes that it should
 /// know, so that even a stop of which nothing was lost can look like another.
 pub const LOSS_HEALED_MS: u64 = 3_000;
 /// After a loss this old, a termination without a known reason is certain again, ms.
 pub const LOSS_MEMORY_MS: u64 = 60_000;
+
+/// A container that ends within this time of its beginning may be one that its runtime has not described yet, ms …
+pub const NAME_ASKED_MS: u64 = 5_000;
+/// … and its end is told when that comes, or after this time, ms.
+pub const NAME_DUE_MS: u64 = 2_000;
 
 /// Signals remembered for each process.
 pub const RECEIVED_KEPT: usize = 16;
@@ -63,6 +81,8 @@ pub const PROCESSES_TOLD: usize = 256;
 pub const DEPARTED_KEPT: usize = 1_024;
 /// Terminations kept.
 pub const TERMINATIONS_KEPT: usize = 512;
+/// Ends kept for the stop of one pod.
+pub const POD_ENDS_KEPT: usize = 64;
 /// Conditions kept.
 pub const CONDITIONS_KEPT: usize = 512;
 /// Containers kept after they are gone.

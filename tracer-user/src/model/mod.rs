@@ -3,15 +3,21 @@
 //! Architecture invariant: no clock, no I/O, no globals. Time comes from events and from [`Node::tick`]; the same
 //! events always lead to the same state and the same news.
 
+mod announce;
 mod change;
+mod children;
+mod closing;
 mod conditions;
 mod container;
 mod explain;
+mod grace;
+mod hook;
 mod lifecycle;
 pub mod limits;
 mod names;
 mod node;
 mod outcome;
+mod pod;
 mod process;
 mod program;
 mod scope;
@@ -23,8 +29,13 @@ mod words;
 mod zombies;
 
 pub use change::*;
-pub use container::{Container, Stop};
+pub use container::{Attempt, Container, Stop};
+pub use explain::{Fault, fix_for};
 pub use names::*;
 pub use node::{Node, Want};
 pub use outcome::{DEMO_SHIM, outcome};
+pub use pod::{Pod, PodEnd, PodKey, PodNews, PodStop, RestartNews};
 pub use process::{ContainerKey, Place, Process, Processes, Receipt};
+pub use program::Program;
+pub(crate) use signals::handles_another;
+pub use zombies::zombie_fix;

@@ -151,6 +151,24 @@ slugs! {
         LeftBehind = "left-behind",
         /// A process got the stop signal from two senders.
         Twice = "twice",
+        /// The runtime told this container to stop, and the others of its pod went on.
+        OnlyThisContainer = "only-this-container",
+        /// The preStop hook could not be started, or failed.
+        PreStopFailed = "pre-stop-failed",
+    }
+}
+
+slugs! {
+    /// What a preStop hook does.
+    HookKind {
+        /// It runs a command in the container.
+        Exec = "exec",
+        /// kubelet makes a request.
+        HttpGet = "http-get",
+        /// kubelet makes a connection.
+        TcpSocket = "tcp-socket",
+        /// kubelet waits.
+        Sleep = "sleep",
     }
 }
 

@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use crate::event::{BootNs, CgroupFigures, CgroupId, Event, Lost, Task, TaskKey, What};
 
+use super::announce::Undecided;
 use super::change::{Change, Condition, News, Party, Termination};
 use super::container::Container;
 use super::limits;
+use super::pod::{Pod, PodKey};
 use super::process::{ContainerKey, Process, Processes};
 
 /// Everything known of this node's containers.
@@ -26,9 +28,14 @@ pub struct Node {
     conditions: VecDeque<(BootNs, Arc<Condition>)>,
     pub(super) lost: Lost,
     timers: BinaryHeap<Reverse<(BootNs, Timer)>>,
-    changes: Vec<Change>,
+    pub(super) changes: Vec<Change>,
+    /// Containers, by id, that are not told yet, and what is held back with them.
+    pub(super) undecided: HashMap<String, Undecided>,
     wants: Vec<Want>,
     next_key: u32,
+    pub(super) pods: BTreeMap<PodKey, Pod>,
+    pub(super) pod_by_uid: HashMap<String, PodKey>,
+    pub(super) next_pod: u32,
 }
 
 /// What the fold would like to know from the outside; the answer comes as an event, or never.
@@ -36,7 +43,7 @@ pub struct Node {
 pub enum Want {
     /// Whether blocked signals of a process are still pending ([`What::Pending`]).
     Pending(TaskKey),
-    /// The state and the kernel stack of a process ([`What::State`]).
+    /// The state and the kernel stack of a process, or that it is gone ([`What::State`]).
     State(TaskKey),
     /// Figures of a container's cgroup ([`What::CgroupFigures`]).
     Figures(CgroupId),
@@ -49,16 +56,22 @@ pub enum Want {
 pub(super) enum Timer {
     /// Was a blocked signal taken? The number counts the attempts.
     Taken(TaskKey, u8),
-    /// Is a zombie still there?
+    /// Is a zombie still there? Time to ask.
+    AskZombie(TaskKey),
+    /// Is a zombie still there? Time to tell.
     Zombie(TaskKey),
     /// Did a zombie grow old?
     OldZombie(TaskKey),
     /// Is a process gone after SIGKILL?
     Stuck(TaskKey),
+    /// Tell the end of a container that nobody has described; the time is that of the end.
+    Conclude(ContainerKey, BootNs),
     /// Did a stop lead to anything?
     Abandon(ContainerKey, BootNs),
     /// Children that ended at once: decide.
     Orphans(ContainerKey),
+    /// Nobody said what a container of a pod is.
+    Announce(ContainerKey),
 }
 
 impl Node {
@@ -86,6 +99,7 @@ impl Node {
             What::State(seen) => self.on_state(*at, seen),
             What::Cgroup(found) => self.on_cgroup(*at, found),
             What::CgroupGone(gone) => self.on_cgroup_gone(*at, gone.cgroup),
+            What::Dismissed(dismissed) => self.on_dismissed(&dismissed.container),
             What::Described(described) => self.on_described(*at, described),
             What::CgroupFigures(figures) => self.on_figures(figures),
             What::Counted(counted) => {
@@ -107,11 +121,14 @@ impl Node {
             self.timers.pop();
             match timer {
                 Timer::Taken(key, attempt) => self.ask_pending(due, key, attempt),
+                Timer::AskZombie(key) => self.ask_zombie(key),
                 Timer::Zombie(key) => self.zombie_due(due, key),
                 Timer::OldZombie(key) => self.old_zombie_due(due, key),
                 Timer::Stuck(key) => self.stuck_due(key),
+                Timer::Conclude(key, ended) => self.conclude_due(key, ended),
                 Timer::Abandon(key, started) => self.abandon_due(due, key, started),
                 Timer::Orphans(key) => self.judge_orphans(due, key, false),
+                Timer::Announce(key) => self.announce(due, key),
             }
         }
         self.now = self.now.max(now);
@@ -179,10 +196,6 @@ impl Node {
     #[must_use]
     pub const fn lost(&self) -> &Lost {
         &self.lost
-    }
-
-    pub(super) fn news(&mut self, at: BootNs, news: News) {
-        self.changes.push(Change { at, news });
     }
 
     /// Tells a condition and keeps it.

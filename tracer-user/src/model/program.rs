@@ -1,30 +1,43 @@
 //! Programs known by their name: what they do with signals, and how to mend them.
 
-/// Kind of a program.
+/// Kind of a program. A Go program cannot be told by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Program {
+#[non_exhaustive]
+pub enum Program {
     /// sh, dash, bash, ash, busybox, …
     Shell,
+    /// Python, and servers written in it.
     Python,
+    /// Node, and the package managers that start it.
     Node,
+    /// A JVM.
     Java,
+    /// Ruby, and servers written in it.
     Ruby,
+    /// Perl.
     Perl,
+    /// PHP and php-fpm.
     Php,
-    /// A Go program cannot be told by its name; `handler-reraised` with an exit code of 2 tells it.
+    /// nginx.
     Nginx,
+    /// Apache httpd.
     Apache,
+    /// `HAProxy`.
     Haproxy,
+    /// `PostgreSQL`.
     Postgres,
+    /// Redis and Valkey.
     Redis,
     /// An init made for containers: tini, dumb-init, catatonit, docker-init, s6, …
     Init,
+    /// Anything else.
     Other,
 }
 
 impl Program {
     /// By the name of its executable where that is known, else by its `comm`.
-    pub(super) fn of(comm: &str, exe: Option<&str>) -> Self {
+    #[must_use]
+    pub fn of(comm: &str, exe: Option<&str>) -> Self {
         let by_comm = Self::named(comm);
         if by_comm != Self::Other {
             return by_comm;
@@ -54,7 +67,9 @@ impl Program {
         }
     }
 
-    pub(super) const fn is_shell(self) -> bool {
+    /// Whether it is a shell: its trap waits for its foreground child, and it passes nothing on.
+    #[must_use]
+    pub const fn is_shell(self) -> bool {
         matches!(self, Self::Shell)
     }
 

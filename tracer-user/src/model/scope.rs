@@ -6,10 +6,11 @@ use std::sync::Arc;
 use crate::event::{BootNs, CgroupFound, CgroupId, Described};
 
 use super::change::{ContainerName, News};
-use super::container::Container;
+use super::container::{Container, Told};
 use super::limits;
 use super::names::ContainerState;
 use super::node::Node;
+use super::pod::RestartNews;
 use super::process::ContainerKey;
 
 impl Node {
@@ -28,10 +29,18 @@ impl Node {
             again = container.cgroups[slot] != CgroupId(0) || container.gone.is_some();
             if again {
                 self.gone.retain(|gone| *gone != key);
+                self.conclude_stop(key);
+            }
+            let Some(container) = self.containers.get_mut(&key) else { return };
+            if again {
                 container.restart();
             }
             container.cgroups[slot] = found.cgroup;
             container.path.clone_from(&found.path);
+        }
+        let Some(container) = self.containers.get_mut(&key) else { return };
+        if is_new || again {
+            container.found = at;
         }
         if container.runtime.is_empty() {
             container.runtime.clone_from(&found.runtime);
@@ -39,11 +48,14 @@ impl Node {
         if container.pod_uid.is_none() {
             container.pod_uid.clone_from(&found.pod_uid);
         }
+        self.join_pod(key);
         if is_new || again {
-            let news = container.news(ContainerState::Found);
-            self.news(at, News::Container(Box::new(news)));
+            self.announce_soon(at, key);
         }
         self.adopt_strays(key, found.cgroup);
+        if let Some(first) = self.containers.get(&key).and_then(|container| container.first) {
+            self.program_known(at, key, first);
+        }
     }
 
     /// Processes that were seen before their cgroup was known to belong to a container.
@@ -86,6 +98,7 @@ impl Node {
             pod: described.pod.clone().or_else(|| container.name.pod.clone()),
             service: service(&described.labels),
             labels: described.labels.clone(),
+            sandbox: described.sandbox,
         });
         container.described = Some(described.clone());
         if let Some(process) = described.pid.and_then(|pid| self.processes.by_pid(pid))
@@ -94,8 +107,55 @@ impl Node {
             container.first = Some(process.key());
             container.settled = true;
         }
+        if container.is_sandbox() {
+            self.was_a_sandbox(at, key);
+            return;
+        }
+        self.join_pod(key);
+        self.announce(at, key);
+        let Some(container) = self.containers.get(&key) else { return };
         let news = container.news(ContainerState::Described);
         self.news(at, News::Container(Box::new(news)));
+        self.tell_restart(at, key);
+        self.conclude_stop(key);
+    }
+
+    /// A runtime says that a container is a sandbox. If it was told as a container it is none any more.
+    fn was_a_sandbox(&mut self, at: BootNs, key: ContainerKey) {
+        self.join_pod(key);
+        self.decided_for_sandbox(key);
+        let Some(container) = self.containers.get_mut(&key) else { return };
+        (container.stop, container.closing) = (None, None);
+        if std::mem::replace(&mut container.told, Told::Nothing) != Told::Nothing {
+            let news = container.news(ContainerState::Gone);
+            self.news(at, News::Container(Box::new(news)));
+        }
+    }
+
+    /// A container that takes the place of another of its name in its pod.
+    fn tell_restart(&mut self, at: BootNs, key: ContainerKey) {
+        let Some(container) = self.containers.get(&key) else { return };
+        let described = container.described.as_ref();
+        let (Some(restarts @ 1..), Some(pod), false) =
+            (described.and_then(|described| described.restarts), container.pod, container.told == Told::Restarted)
+        else {
+            return;
+        };
+        let is_before = |other: &&Container| {
+            let sandbox = |container: &Container| container.described.as_ref()?.sandbox_id.clone();
+            let same_sandbox = sandbox(other).zip(sandbox(container)).is_none_or(|(one, other)| one == other);
+            let earlier = other.described.as_ref().and_then(|d| d.restarts).is_some_and(|before| before < restarts);
+            same_sandbox && earlier && other.name.name == container.name.name
+        };
+        let others = self.pods.get(&pod).into_iter().flat_map(|pod| &pod.containers).filter(|other| **other != key);
+        let before = others.rev().filter_map(|other| self.containers.get(other)).find(is_before);
+        let Some(before) = before.map(|before| before.name.id.clone()) else { return };
+        let before = self.terminations.iter().rev().find(|end| end.container.id == before).cloned();
+        let news = RestartNews { container: container.name.clone(), restarts, before };
+        if let Some(container) = self.containers.get_mut(&key) {
+            container.told = Told::Restarted;
+        }
+        self.news(at, News::Restarted(Box::new(news)));
     }
 
     pub(super) fn on_cgroup_gone(&mut self, at: BootNs, cgroup: CgroupId) {
@@ -122,25 +182,49 @@ impl Node {
             self.vanished(at, key, process);
         }
         self.close_stop(at, key, true);
-        let Some(container) = self.containers.get(&key) else { return };
-        let news = container.news(ContainerState::Gone);
-        self.news(at, News::Container(Box::new(news)));
+        self.tell_gone(at, key);
         self.gone.push_back(key);
         if self.gone.len() > limits::GONE_KEPT
             && let Some(oldest) = self.gone.pop_front()
         {
+            self.conclude_stop(oldest);
             self.forget(oldest);
         }
+    }
+
+    /// Nobody asks for a container, so that what is known of it grows old from here on: better to know nothing.
+    pub(super) fn on_dismissed(&mut self, id: &str) {
+        let Some(&key) = self.by_id.get(id) else { return };
+        self.gone.retain(|gone| *gone != key);
+        self.forget(key);
     }
 
     fn forget(&mut self, key: ContainerKey) {
         if let Some(container) = self.containers.remove(&key) {
             self.by_id.remove(&container.name.id);
+            self.undecided.remove(&container.name.id);
+            if let Some(pod) = container.pod {
+                self.leave_pod(key, pod);
+            }
         }
         self.cgroups.retain(|_, (owner, _)| *owner != key);
         let left: Vec<_> = self.processes.of(key).map(super::process::Process::key).collect();
         for process in left {
             self.processes.remove(process);
+        }
+    }
+}
+
+impl From<&Described> for ContainerName {
+    /// What a runtime's description alone tells.
+    fn from(described: &Described) -> Self {
+        Self {
+            id: described.id.clone(),
+            name: described.name.clone(),
+            pod: described.pod.clone(),
+            service: service(&described.labels),
+            labels: described.labels.clone(),
+            sandbox: described.sandbox,
         }
     }
 }

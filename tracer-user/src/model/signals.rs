@@ -6,11 +6,12 @@ use crate::event::{BootNs, Delivered, Handler, PendingSeen, SendResult, SignalSe
 use crate::signal::{Signal, SignalSet};
 
 use super::change::{DeliverNews, News, Sender, SignalNews};
+use super::container::{Attempt, Container};
 use super::limits;
 use super::names::{Outcome, Role};
 use super::node::{Node, Timer, Want};
 use super::outcome::{dropped_at_delivery, outcome, role};
-use super::process::Receipt;
+use super::process::{Process, Receipt};
 use super::program::Program;
 
 /// When to ask whether a blocked signal was taken, ms after it was sent. Programs that wait for signals take them at
@@ -114,6 +115,9 @@ impl Node {
         self.refresh_stop_signal(key);
         let target = self.party(&delivered.target);
         let container = target.container.clone();
+        if container.as_ref().is_some_and(|container| container.sandbox) {
+            return;
+        }
         self.news(
             at,
             News::Deliver(DeliverNews {
@@ -152,13 +156,6 @@ impl Node {
         if container.first != Some(key) {
             return;
         }
-        let known = container.stop.as_mut().and_then(|stop| stop.signal.as_mut());
-        for receipt in known.into_iter().chain(container.candidate.as_mut()) {
-            let same = |r: &&Receipt| r.signal == receipt.signal && r.at == receipt.at;
-            if let Some(newer) = process.received.iter().find(same) {
-                receipt.clone_from(newer);
-            }
-        }
         // a re-raise that was queued and then dropped at delivery
         let reraised = |since: BootNs, signal: Signal| {
             process
@@ -166,11 +163,23 @@ impl Node {
                 .iter()
                 .any(|r| r.signal == signal && r.at >= since && r.role == Role::Own && r.outcome == Outcome::Dropped)
         };
-        if let Some(stop) = &mut container.stop
-            && let Some(signal) = &stop.signal
-            && reraised(signal.at, signal.signal)
-        {
-            stop.reraised = true;
+        let Container { stop, candidate, .. } = container;
+        if let Some(candidate) = candidate {
+            candidate.refresh(process);
+        }
+        if let Some(request) = stop.as_mut().and_then(|stop| stop.request.as_mut()) {
+            request.refresh(process);
+            request.reraised |= reraised(request.receipt.at, request.receipt.signal);
+        }
+    }
+}
+
+impl Attempt {
+    /// Takes over what became of the signal since.
+    fn refresh(&mut self, process: &Process) {
+        let Receipt { signal, at, .. } = self.receipt;
+        if let Some(newer) = process.received.iter().find(|r| r.signal == signal && r.at == at) {
+            self.receipt.clone_from(newer);
         }
     }
 }
@@ -179,7 +188,7 @@ impl Node {
 pub(super) const ASKING: [Signal; 5] = [Signal::TERM, Signal::INT, Signal::QUIT, Signal::HUP, Signal::USR1];
 
 /// Whether one of the signals that ask a program to end has a handler.
-pub(super) fn handles_another(caught: SignalSet, stop: Signal, program: Program) -> Option<Signal> {
+pub(crate) fn handles_another(caught: SignalSet, stop: Signal, program: Program) -> Option<Signal> {
     let asked = [Signal::TERM, Signal::INT, Signal::QUIT];
     let own = |other| other == Signal::INT && program.handles_interrupt_itself();
     asked.into_iter().find(|&other| other != stop && caught.has(other) && !own(other))

@@ -3,8 +3,8 @@
 use crate::event::{BootNs, SignalSent, TaskKey};
 use crate::signal::Signal;
 
-use super::change::{ExitStatus, Kill, News, PreStop, Sender};
-use super::container::{Container, Stop};
+use super::change::{ExitStatus, Kill, News, Sender};
+use super::container::{Attempt, Container, Stop};
 use super::limits;
 use super::names::{Outcome, Role};
 use super::node::{Node, Timer};
@@ -33,29 +33,23 @@ impl Node {
             return;
         }
         if let Some(stop) = &mut container.stop {
-            match &stop.signal {
+            match &mut stop.request {
                 None if asks_to_stop(container.described.as_ref().and_then(|d| d.stop_signal), receipt) => {
-                    stop.signal = Some(receipt.clone());
-                    container.sender = Some(sender);
+                    stop.request = Some(Attempt::new(receipt.clone(), sender));
                 }
-                Some(signal) if signal.signal == receipt.signal && receipt.role == Role::Own => {
-                    stop.reraised |= receipt.outcome == Outcome::Dropped;
-                }
-                _ => {}
+                Some(request) => request.followed_by(receipt),
+                None => {}
             }
             return;
         }
         if asks_to_stop(container.stop_signal(), receipt) {
             container.candidate = None;
-            self.open(owner, Some((receipt.clone(), sender)), None, at);
+            self.open(owner, Some(Attempt::new(receipt.clone(), sender)), None, at);
             return;
         }
-        if container.may_follow_candidate(receipt) {
-            container.candidate_reraised |= receipt.outcome == Outcome::Dropped;
-        } else {
-            container.candidate = Some(receipt.clone());
-            container.candidate_sender = Some(sender.clone());
-            container.candidate_reraised = false;
+        match &mut container.candidate {
+            Some(candidate) if candidate.is_repeated_by(receipt) => candidate.followed_by(receipt),
+            candidate => *candidate = Some(Attempt::new(receipt.clone(), sender)),
         }
         if receipt.outcome == Outcome::Dropped && receipt.role != Role::Own {
             self.dropped_outside_a_stop(at, owner, receipt);
@@ -65,12 +59,16 @@ impl Node {
     fn killed_first(&mut self, at: BootNs, owner: ContainerKey, sender: Sender) {
         let Some(container) = self.containers.get_mut(&owner) else { return };
         let kill = Kill { at, sender };
+        let told_before = container.is_told_to_stop();
         if let Some(stop) = &mut container.stop {
             stop.kill.get_or_insert(kill);
+            if !told_before {
+                self.pod_stop_begins(owner, at);
+            }
             return;
         }
         let (configured, grace) = (container.stop_signal(), container.grace_ms());
-        let reason = container.take_candidate(|candidate, _| {
+        let reason = container.take_candidate(|Attempt { receipt: candidate, .. }| {
             let after = at.ms_since(candidate.at);
             // a reload of an hour ago is no reason
             // what is configured is no bound for a runtime: docker stop and kubectl delete take another one
@@ -91,13 +89,13 @@ impl Node {
         }
         if self.containers.get(&owner).is_some_and(|container| container.stop.is_none()) {
             let Some(container) = self.containers.get_mut(&owner) else { return };
-            let reason = container.take_candidate(|candidate, reraised| {
+            let reason = container.take_candidate(|Attempt { receipt: candidate, reraised, .. }| {
                 let asked_for_it = matches!(candidate.role, Role::Runtime | Role::Host) || !candidate.signal.is_crash();
                 let died_of_it = status.signal() == Some(candidate.signal) && asked_for_it;
                 let asked = [Signal::TERM, Signal::INT, Signal::QUIT, Signal::HUP].contains(&candidate.signal);
                 let soon = at.ms_since(candidate.at) <= limits::REASON_MS;
                 let reached = candidate.outcome != Outcome::Dropped && candidate.outcome != Outcome::Ignored;
-                died_of_it || (status.signal().is_none() && asked && soon && (reached || reraised))
+                died_of_it || (status.signal().is_none() && asked && soon && (reached || *reraised))
             });
             self.open(owner, reason, None, at);
         }
@@ -119,7 +117,7 @@ impl Node {
             return;
         }
         if container.stop.is_none() {
-            let reason = container.take_candidate(|candidate, _| at.ms_since(candidate.at) <= limits::REASON_MS);
+            let reason = container.take_candidate(|candidate| at.ms_since(candidate.receipt.at) <= limits::REASON_MS);
             self.open(owner, reason, None, at);
         }
         if let Some(stop) = self.containers.get_mut(&owner).and_then(|container| container.stop.as_mut()) {
@@ -128,31 +126,29 @@ impl Node {
     }
 
     /// A stop begins.
-    fn open(&mut self, owner: ContainerKey, signal: Option<(Receipt, Sender)>, kill: Option<Kill>, now: BootNs) {
-        let Some(container) = self.containers.get_mut(&owner) else { return };
+    fn open(&mut self, owner: ContainerKey, request: Option<Attempt>, kill: Option<Kill>, now: BootNs) {
+        self.announce(now, owner);
+        let pod = self.containers.get(&owner).and_then(|container| container.pod);
+        let pod_started = pod.and_then(|pod| self.pod_stop(pod, now)).map(|stop| stop.started);
+        // a sandbox ends with its pod: that is no news
+        let Some(container) = self.containers.get_mut(&owner).filter(|container| !container.is_sandbox()) else {
+            return;
+        };
         let first = container.first;
-        let reraised = std::mem::take(&mut container.candidate_reraised) && signal.is_some();
-        let (signal, sender) = signal.map_or((None, None), |(receipt, sender)| (Some(receipt), Some(sender)));
-        let sign = signal.as_ref().map_or(now, |signal| signal.at);
-        let pre_stop = signal.as_ref().and_then(|signal| container.pre_stop_before(signal.at));
+        let sign = request.as_ref().map_or(now, |request| request.receipt.at);
+        let pre_stop = match (&request, &kill) {
+            (Some(request), _) => container.hook_before(request.receipt.at, pod_started),
+            (None, None) => container.hook_at_exit(now),
+            (None, Some(_)) => None,
+        };
         let started = pre_stop.as_ref().map_or(sign, |pre_stop| pre_stop.started);
-        let patience = match &sender {
-            Some(sender) if sender.role == Role::Runtime => limits::ABANDON_RUNTIME_MS,
+        let patience = match &request {
+            Some(request) if request.sender.role == Role::Runtime => limits::ABANDON_RUNTIME_MS,
             _ => container.grace_ms().unwrap_or(limits::GRACE_UNKNOWN_MS) + limits::ABANDON_SLACK_MS,
         };
         container.settled = true;
-        container.sender = sender.or_else(|| kill.as_ref().map(|kill| kill.sender.clone()));
-        container.stop = Some(Stop {
-            first,
-            started,
-            signal,
-            reraised,
-            kill,
-            pre_stop,
-            exit: None,
-            vanished: false,
-            children: Vec::new(),
-        });
+        container.stop =
+            Some(Stop { first, started, request, kill, pre_stop, exit: None, vanished: false, children: Vec::new() });
         container.candidate = None;
         let children: Vec<_> = self
             .processes
@@ -165,6 +161,7 @@ impl Node {
             stop.children = children;
         }
         self.remind(now.plus_ms(patience), Timer::Abandon(owner, started));
+        self.pod_stop_begins(owner, now);
         if let Some(termination) = self.termination(owner, now) {
             self.news(now, News::Stopping(Box::new(termination)));
         }
@@ -181,39 +178,12 @@ impl Node {
             return;
         }
         let Some(stop) = container.stop.take() else { return };
-        container.candidate_reraised = stop.reraised;
-        container.candidate.clone_from(&stop.signal);
-        container.candidate_sender = container.sender.take();
-        if let Some(signal) = stop.signal
-            && (signal.outcome == Outcome::Dropped || stop.reraised)
+        container.candidate.clone_from(&stop.request);
+        if let Some(Attempt { receipt, reraised, .. }) = stop.request
+            && (receipt.outcome == Outcome::Dropped || reraised)
         {
-            self.dropped_outside_a_stop(due, owner, &signal);
+            self.dropped_outside_a_stop(due, owner, &receipt);
         }
-    }
-
-    /// Closes a stop when its first process is gone and nothing lives in the container any more.
-    pub(super) fn close_stop(&mut self, at: BootNs, owner: ContainerKey, cgroup_gone: bool) {
-        let Some(container) = self.containers.get(&owner) else { return };
-        let Some(stop) = &container.stop else { return };
-        if !cgroup_gone {
-            // what --pid names is one process: those it leaves behind go on without it
-            let alone = self.followed.values().any(|followed| *followed == owner);
-            let empty = || !self.processes.of(owner).any(super::process::Process::is_live);
-            let over = (stop.exit.is_some() || stop.vanished) && (alone || empty());
-            if !over {
-                return;
-            }
-        }
-        let Some(mut termination) = self.termination(owner, at) else { return };
-        termination.ended = Some(at);
-        if let Some(container) = self.containers.get_mut(&owner) {
-            container.stop = None;
-            container.candidate = None;
-            container.sender = None;
-            container.departed.clear();
-        }
-        let kept = self.keep_termination(termination);
-        self.news(at, News::Termination(kept));
     }
 }
 
@@ -224,44 +194,33 @@ fn asks_to_stop(configured: Option<Signal>, receipt: &Receipt) -> bool {
         && (receipt.signal == Signal::TERM || Some(receipt.signal) == configured)
 }
 
+impl Attempt {
+    /// Whether a signal may be what the handler of this one raised at its own process.
+    fn is_repeated_by(&self, receipt: &Receipt) -> bool {
+        receipt.role == Role::Own && self.receipt.signal == receipt.signal
+    }
+
+    /// Another signal came to the process.
+    fn followed_by(&mut self, receipt: &Receipt) {
+        self.reraised |= self.is_repeated_by(receipt) && receipt.outcome == Outcome::Dropped;
+    }
+}
+
 impl Container {
     /// A stop signal of long ago that nothing came of is no reason for an exit now: a reload, for some programs.
     fn forget_old_request(&mut self, now: BootNs) {
         let patience = limits::EXIT_AFTER_MS.max(self.grace_ms().unwrap_or(0) + limits::ABANDON_SLACK_MS);
         let old = self.stop.as_ref().is_some_and(|stop| {
-            let reached = stop.signal.as_ref().is_some_and(|signal| signal.outcome != Outcome::Dropped);
+            let reached = stop.signal().is_some_and(|signal| signal.outcome != Outcome::Dropped);
             stop.kill.is_none() && reached && now.ms_since(stop.started) > patience
         });
         if old {
-            (self.stop, self.sender) = (None, None);
+            self.stop = None;
         }
-    }
-
-    fn may_follow_candidate(&self, receipt: &Receipt) -> bool {
-        receipt.role == Role::Own && self.candidate.as_ref().is_some_and(|candidate| candidate.signal == receipt.signal)
     }
 
     /// Takes the candidate if it fits: it becomes the stop signal.
-    fn take_candidate(&mut self, fits: impl Fn(&Receipt, bool) -> bool) -> Option<(Receipt, Sender)> {
-        let reraised = self.candidate_reraised;
-        let candidate = self.candidate.take().filter(|candidate| fits(candidate, reraised));
-        let sender = self.candidate_sender.take();
-        if candidate.is_none() {
-            self.candidate_reraised = false;
-        }
-        candidate.zip(sender)
-    }
-
-    /// The preStop hook that ran before a stop signal: an exec that ended just before it, or was still running.
-    fn pre_stop_before(&self, signal: BootNs) -> Option<PreStop> {
-        if !self.described.as_ref().is_some_and(|described| described.pre_stop) {
-            return None;
-        }
-        self.execs
-            .iter()
-            .rev()
-            .filter(|exec| Some(exec.process.pid) != self.first.map(|first| first.pid))
-            .find(|exec| exec.ended.is_none_or(|ended| signal.ms_since(ended) <= limits::PRE_STOP_GAP_MS))
-            .cloned()
+    fn take_candidate(&mut self, fits: impl Fn(&Attempt) -> bool) -> Option<Attempt> {
+        self.candidate.take().filter(fits)
     }
 }

@@ -1,6 +1,7 @@
 //! Puts a termination together: the facts, the verdict, the processes, the sentences.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::event::{BootNs, TaskKey};
 use crate::signal::Signal;
@@ -8,15 +9,28 @@ use crate::signal::Signal;
 use super::change::{Grace, Received, Termination, TerminationProcess};
 use super::container::{Container, Stop};
 use super::explain::{self, Story};
+use super::grace::{Patience, PodClock, patience};
 use super::limits;
 use super::names::{Outcome, Role};
 use super::node::Node;
+use super::pod::PodStop;
 use super::process::{ContainerKey, Place, Process, Receipt};
 use super::program::Program;
 use super::signals::ASKING;
 use super::verdict::{BelowFact, Facts, StopFact, fate, judge};
 
 impl Node {
+    /// The grace period of a stop that goes on, and what of it is used by `now`: without the rest of a termination, which
+    /// takes more to put together.
+    #[must_use]
+    pub fn grace(&self, owner: ContainerKey, now: BootNs) -> Option<Grace> {
+        let container = self.containers.get(&owner)?;
+        let stop = container.stop.as_ref()?;
+        let pod_stop = container.pod.and_then(|pod| self.pod_stop(pod, now));
+        let until = stop.exit.map_or(now, |(at, _)| at);
+        Some(patience(container, stop, pod_clock(pod_stop, stop), until).grace)
+    }
+
     /// The termination of a container as it stands now: complete when its stop is over.
     #[must_use]
     pub fn termination(&self, owner: ContainerKey, now: BootNs) -> Option<Termination> {
@@ -27,11 +41,13 @@ impl Node {
         let first = stop.first.and_then(|first| members.iter().find(|member| member.key() == first)).copied();
         let program = first.map_or(Program::Other, |first| Program::of(first.comm().as_str(), first.exe.as_deref()));
         let exit_at = stop.exit.map(|(at, _)| at);
-        let grace = grace(container, stop, exit_at.unwrap_or(now));
-        let facts = facts(container, stop, &members, &places, program, &grace);
+        let pod_stop = container.pod.and_then(|pod| self.pod_stop(pod, now));
+        let patience = patience(container, stop, pod_clock(pod_stop, stop), exit_at.unwrap_or(now));
+        let facts = facts(container, stop, &members, &places, program, &patience);
+        let others: Vec<_> = self.going_on(owner).collect();
         let (verdict, cause) = judge(&facts);
         let told = self.tell_members(stop, &members, &places);
-        let signal = stop.signal.as_ref();
+        let signal = stop.signal();
         let mut termination = Termination {
             container: container.name.clone(),
             verdict,
@@ -40,20 +56,30 @@ impl Node {
             stop_signal: signal.map(|signal| signal.signal),
             outcome: signal.map(|signal| signal.outcome),
             taken: signal.is_some_and(|signal| signal.taken),
-            sender: container.sender.clone(),
+            sender: stop.sender().cloned(),
             kill: stop.kill.clone(),
             started: stop.started,
+            pod_started: pod_stop.filter(|_| others.is_empty()).map(|stop| stop.started),
             exited: exit_at,
             ended: None,
-            grace,
+            grace: patience.grace.clone(),
             exit: stop.exit.map(|(_, status)| status),
             processes: told,
-            pre_stop: stop.pre_stop.clone(),
+            pre_stop: patience.hook.clone(),
             hints: Vec::new(),
             explanation: String::new(),
             fix: None,
         };
-        let story = Story { termination: &termination, facts: &facts, members: &members, places: &places, signal };
+        let story = Story {
+            termination: &termination,
+            facts: &facts,
+            members: &members,
+            places: &places,
+            signal,
+            container,
+            patience: &patience,
+            others: &others,
+        };
         let (explanation, fix, hints) = (explain::what(&story), explain::fix(&story), explain::hints(&story));
         termination.explanation = explanation;
         termination.fix = fix;
@@ -163,31 +189,21 @@ fn received(receipt: &Receipt) -> Received {
 /// Nothing was lost that could have changed the verdict.
 fn is_certain(container: &Container, stop: &Stop) -> bool {
     container.loss.is_none_or(|loss| {
-        let reason_known = stop.signal.is_some();
+        let reason_known = stop.request.is_some();
         let memory = if reason_known { limits::LOSS_HEALED_MS } else { limits::LOSS_MEMORY_MS };
         loss < stop.started && stop.started.ms_since(loss) > memory
     })
 }
 
-fn grace(container: &Container, stop: &Stop, until: BootNs) -> Grace {
-    let described = container.described.as_ref();
-    let told = described.and_then(|described| described.grace_ms);
-    let source = described.and_then(|described| described.grace_source.clone());
-    let used_ms = until.ms_since(stop.started);
-    let observed = stop
-        .kill
-        .as_ref()
-        .filter(|kill| stop.signal.is_some() && kill.sender.role == Role::Runtime)
-        .map(|kill| kill.at.ms_since(stop.started));
-    let (budget_ms, source) = match (told, observed) {
-        (Some(told), Some(seen)) if told.abs_diff(seen) > limits::BUDGET_TOLERANCE_MS => {
-            (Some(seen), Some("observed".into()))
-        }
-        (Some(told), _) => (Some(told), source),
-        (None, Some(seen)) => (Some(seen), Some("observed".into())),
-        (None, None) => (None, None),
-    };
-    Grace { budget_ms, source, used_ms }
+/// What the pod's stop means for the grace period of one of its containers.
+fn pod_clock(pod_stop: Option<&PodStop>, stop: &Stop) -> PodClock {
+    let ended = |end: &Arc<Termination>, signal: BootNs| end.exited.or(end.ended).is_some_and(|end| end <= signal);
+    PodClock {
+        started: pod_stop.map(|pod| pod.started),
+        after_others: pod_stop
+            .zip(stop.signal())
+            .is_some_and(|(pod, signal)| pod.ended.iter().any(|end| ended(end, signal.at))),
+    }
 }
 
 fn facts(
@@ -196,7 +212,7 @@ fn facts(
     members: &[&Process],
     places: &HashMap<TaskKey, Place>,
     program: Program,
-    grace: &Grace,
+    patience: &Patience,
 ) -> Facts {
     let first = stop.first;
     let kill_at = stop.kill.as_ref().map(|kill| kill.at);
@@ -215,20 +231,20 @@ fn facts(
     let killed = stop.exit.and_then(|(_, status)| status.signal()) == Some(Signal::KILL);
     let oom_below = members.iter().any(|process| process.oom);
     // a child was chosen, and whoever waited for it gave up
-    let gave_up = stop.signal.is_none()
+    let gave_up = stop.request.is_none()
         && stop.exit.is_some_and(|(at, status)| {
             let chosen = container.oom.as_ref().is_some_and(|(then, _)| at.ms_since(*then) <= limits::OOM_REASON_MS);
             status.code().is_some_and(|code| code != 0) && chosen
         });
-    let pre_stop_ms = stop.signal.as_ref().map_or(0, |signal| signal.at.ms_since(stop.started));
+    let hook_ms = patience.hook.as_ref().map(|hook| hook.used_ms);
     // what was configured counts: when a hook overstays, kubelet adds its minimum, and that is what is observed
-    let configured = container.grace_ms().or(grace.budget_ms);
+    let configured = container.grace_ms().or(patience.grace.budget_ms);
     Facts {
-        stop: stop.signal.as_ref().map(|signal| StopFact {
+        stop: stop.signal().map(|signal| StopFact {
             signal: signal.signal,
             fate: fate(signal.outcome, signal.taken),
             late: signal.dropped_late,
-            reraised: stop.reraised,
+            reraised: stop.request.as_ref().is_some_and(|request| request.reraised),
             // after a loss nobody knows
             kept: signal.outcome == Outcome::Caught && !signal.delivered && is_certain(container, stop),
             raised_itself: members.iter().filter(|process| Some(process.key()) == first).any(|process| {
@@ -240,18 +256,19 @@ fn facts(
         exit: stop.exit.map(|(_, status)| status),
         // memory.oom.group kills all: each of them is a victim, the first process may be told last
         oom: (first_oom && (killed || stop.exit.is_none()))
-            || (killed && oom_below && stop.signal.is_none())
+            || (killed && oom_below && stop.request.is_none())
             || gave_up,
         below,
         program,
         caught: container.caught,
-        pre_stop_used_it_all: stop.pre_stop.is_some()
-            && configured.is_some_and(|budget| pre_stop_ms.saturating_mul(10) >= budget.saturating_mul(9)),
+        pre_stop_used_it_all: hook_ms
+            .zip(configured)
+            .is_some_and(|(used, budget)| used.saturating_mul(10) >= budget.saturating_mul(9)),
     }
 }
 
 fn started_after(process: &Process, stop: &Stop) -> bool {
-    stop.signal.as_ref().is_some_and(|signal| process.task.start > signal.at.0)
+    stop.signal().is_some_and(|signal| process.task.start > signal.at.0)
 }
 
 /// Whether a process died by a SIGKILL that nobody of its own container sent: a supervisor that ends its child is in order.
@@ -266,7 +283,7 @@ fn was_killed(process: &Process) -> bool {
 
 /// Whether a process got the stop signal or another one that asks it to end, since the stop began.
 pub(super) fn asked_to_end(process: &Process, stop: &Stop) -> bool {
-    let Some(signal) = &stop.signal else { return false };
+    let Some(signal) = stop.signal() else { return false };
     process.received.iter().any(|receipt| {
         receipt.at >= signal.at
             && receipt.outcome != Outcome::Noise

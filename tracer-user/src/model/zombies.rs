@@ -16,7 +16,23 @@ impl Node {
         // the runtime's set-up code is the runtime's to reap, and on a busy machine that takes a while
         if let Some(process) = self.processes.get_mut(key).filter(|process| !process.is_setup()) {
             process.zombie = true;
+            self.remind(at.plus_ms(limits::ZOMBIE_ASKED_MS), Timer::AskZombie(key));
             self.remind(at.plus_ms(limits::ZOMBIE_TOLD_MS), Timer::Zombie(key));
+        }
+    }
+
+    /// That nobody told of a reaping does not prove that there was none: `sched_process_free` is missing now and then
+    /// for a process that a thread of the host's init reaps.
+    pub(super) fn ask_zombie(&mut self, key: TaskKey) {
+        if self.processes.get(key).is_some_and(Process::is_zombie_now) {
+            self.want(Want::State(key));
+        }
+    }
+
+    /// A process that exited is not there any more.
+    pub(super) fn zombie_is_gone(&mut self, at: BootNs, key: TaskKey) {
+        if let Some(task) = self.processes.get(key).map(|process| process.task) {
+            self.on_reaped(at, &task);
         }
     }
 
@@ -136,14 +152,7 @@ impl Node {
             count(zombies.len(), "zombie", "zombies"),
             seconds(oldest_ms)
         );
-        let fix = if is_init {
-            "Put an init that reaps before the program: docker run --init, or tini or dumb-init as entrypoint; in a pod, shareProcessNamespace: true lets the pause process reap."
-                .to_owned()
-        } else {
-            format!(
-                "{comm} must wait for its children: call waitpid() on SIGCHLD, or set SIGCHLD to SIG_IGN if their exit codes do not matter."
-            )
-        };
+        let fix = zombie_fix(&comm, is_init);
         Condition {
             kind: ConditionKind::Zombies,
             container: container.map(|container| container.name.clone()),
@@ -159,5 +168,18 @@ impl Node {
                 ("pids_max", figures.pids_max.map_or(Figure::Unknown, Figure::Number)),
             ],
         }
+    }
+}
+
+/// What to do about zombies whose parent is `parent`, which is an init or not. From strangers: not safe for a terminal.
+#[must_use]
+pub fn zombie_fix(parent: &str, is_init: bool) -> String {
+    if is_init {
+        "Put an init that reaps before the program: docker run --init, or tini or dumb-init as entrypoint; in a pod, shareProcessNamespace: true lets the pause process reap."
+            .to_owned()
+    } else {
+        format!(
+            "{parent} must wait for its children: call waitpid() on SIGCHLD, or set SIGCHLD to SIG_IGN if their exit codes do not matter."
+        )
     }
 }

@@ -1,5 +1,6 @@
 //! News made by hand, for the tests of the views.
 
+pub(super) mod audit;
 mod events;
 
 use std::sync::Arc;
@@ -8,7 +9,8 @@ use super::{Clock, View};
 use crate::event::{Ancestor, BootNs, Comm, Handler, PodName, SendResult};
 use crate::model::{
     Cause, Change, Condition, ConditionKind, ContainerName, ContainerRef, ExitStatus, Figure, Grace, Hint, HintKind,
-    Kill, News, Outcome, Party, PreStop, Received, Role, Sender, SignalNews, Termination, TerminationProcess, Verdict,
+    HookKind, Kill, News, Outcome, Party, PreStop, Received, Role, Sender, SignalNews, Termination, TerminationProcess,
+    Verdict,
 };
 use crate::signal::{Signal, SignalSet};
 
@@ -141,9 +143,10 @@ pub(crate) fn dropped() -> Termination {
         sender: Some(runc()),
         kill: Some(Kill { at: after(30_013), sender: runc() }),
         started: after(0),
+        pod_started: None,
         exited: Some(after(30_014)),
         ended: Some(after(30_026)),
-        grace: Grace { budget_ms: Some(30_000), source: Some("cri".to_owned()), used_ms: 30_014 },
+        grace: Grace { budget_ms: Some(30_000), source: Some("cri".to_owned()), used_ms: 30_014, since: after(0) },
         exit: Some(killed),
         processes: vec![
             process(
@@ -190,7 +193,7 @@ pub(crate) fn graceful() -> Termination {
         kill: None,
         exited: Some(after(834)),
         ended: Some(after(850)),
-        grace: Grace { budget_ms: Some(30_000), source: Some("cri".to_owned()), used_ms: 834 },
+        grace: Grace { budget_ms: Some(30_000), source: Some("cri".to_owned()), used_ms: 834, since: after(0) },
         exit: Some(exited(0)),
         processes: vec![
             process(party("nginx", 4123, 1), Some(0), vec![received(Signal::QUIT, after(0), &runc(), Outcome::Caught)])
@@ -233,7 +236,7 @@ pub(crate) fn not_forwarded(children: u32) -> Termination {
         kill: None,
         exited: Some(after(2_310)),
         ended: Some(after(2_320)),
-        grace: Grace { budget_ms: Some(10_000), source: Some("docker".to_owned()), used_ms: 2_310 },
+        grace: Grace { budget_ms: Some(10_000), source: Some("docker".to_owned()), used_ms: 2_310, since: after(0) },
         exit: Some(exited(143)),
         processes,
         explanation: "npm start (PID 1) took SIGTERM and exited, but node never got it: the kernel killed it when PID 1 was gone.".to_owned(),
@@ -249,16 +252,19 @@ pub(crate) fn too_slow() -> Termination {
         verdict: Verdict::TooSlow,
         cause: None,
         outcome: Some(Outcome::Caught),
-        grace: Grace { budget_ms: Some(30_000), source: Some("cri".to_owned()), used_ms: 32_050 },
+        grace: Grace { budget_ms: Some(30_000), source: Some("cri".to_owned()), used_ms: 32_050, since: after(0) },
         kill: Some(Kill { at: after(32_040), sender: runc() }),
         exited: Some(after(32_050)),
         ended: Some(after(32_060)),
         exit: Some(killed),
         pre_stop: Some(PreStop {
-            process: Party { start: after(0).0, ..party("sleep", 4200, 40) },
+            kind: HookKind::Exec,
+            process: Some(Party { start: after(0).0, ..party("sleep", 4200, 40) }),
             started: after(0),
             ended: Some(after(20_000)),
             exit: Some(exited(0)),
+            of_ms: Some(30_000),
+            used_ms: 20_000,
         }),
         processes: vec![
             process(
@@ -298,7 +304,7 @@ pub(crate) fn taken() -> Termination {
         kill: None,
         exited: Some(after(5_120)),
         ended: Some(after(5_130)),
-        grace: Grace { budget_ms: Some(10_000), source: Some("default".to_owned()), used_ms: 5_120 },
+        grace: Grace { budget_ms: Some(10_000), source: Some("default".to_owned()), used_ms: 5_120, since: after(0) },
         exit: Some(exited(143)),
         processes: vec![
             process(
@@ -342,7 +348,7 @@ pub(crate) fn killed() -> Termination {
         kill: Some(Kill { at: after(0), sender: killer.clone() }),
         exited: Some(after(1)),
         ended: Some(after(2)),
-        grace: Grace { budget_ms: None, source: None, used_ms: 1 },
+        grace: Grace { budget_ms: None, source: None, used_ms: 1, since: after(0) },
         exit: Some(status),
         processes: vec![
             process(

@@ -3,6 +3,7 @@
 //! `"kind"` comes first, then `"time"`. What is not known is null and never left out. New fields may be added after
 //! the existing ones of an object; none is renamed, retyped or removed.
 
+mod audit;
 mod ending;
 mod escape;
 mod shape;
@@ -15,6 +16,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::{Clock, View};
+use crate::audit::Audited;
 use crate::event::BootNs;
 use crate::model::{Change, News};
 
@@ -37,6 +39,14 @@ impl<W: Write> JsonLines<W> {
     /// Gives the writer back, unflushed.
     pub fn into_inner(self) -> W {
         self.out
+    }
+
+    /// Writes down what an audit found.
+    ///
+    /// # Errors
+    /// Whatever the writer below says.
+    pub fn audited(&mut self, at: BootNs, audited: &Audited) -> io::Result<()> {
+        self.line(at, "audit", audit::Audit::new(audited))
     }
 
     fn line(&mut self, at: BootNs, kind: &'static str, fields: impl Serialize) -> io::Result<()> {
@@ -62,8 +72,8 @@ impl<W: Write> View for JsonLines<W> {
             News::Termination(news) => self.line(at, "termination", ending::Termination::new(news, self.clock)),
             News::Condition(news) => self.line(at, "condition", ending::Condition(news)),
             News::Lost(lost) => self.line(at, "lost", shape::LossFields::new(lost)),
-            // The contract knows terminations only once they are complete.
-            News::Stopping(_) => Ok(()),
+            // The contract knows terminations only once they are complete, and every container has its own lines.
+            News::Stopping(_) | News::Pod(_) | News::Restarted(_) => Ok(()),
         }
     }
 

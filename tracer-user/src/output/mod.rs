@@ -17,7 +17,7 @@ use crate::model::Change;
 
 pub use clock::Clock;
 pub use json::JsonLines;
-pub use text::{Style, Text};
+pub use text::{Style, Text, audit, audit_wide};
 pub(crate) use text::{block, glyphs, is_silent, line, words};
 
 /// Something that shows changes as they become known.

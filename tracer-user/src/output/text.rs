@@ -1,9 +1,11 @@
 //! Text for people: a line an event, a block with a picture for each end of a container.
 
+mod audit;
 pub(crate) mod block;
 pub(crate) mod glyphs;
 pub(crate) mod line;
 pub(crate) mod picture;
+mod pod;
 pub(crate) mod words;
 
 #[cfg(test)]
@@ -24,6 +26,7 @@ use glyphs::Glyphs;
 use line::{Line, Paint, safe, width};
 use words::Detail;
 
+pub use audit::{audit, audit_wide};
 pub use glyphs::Style;
 
 /// Narrower than this nothing can be drawn; lines are then longer than the terminal.
@@ -77,6 +80,8 @@ impl<W: Write> Text<W> {
                 let time = self.clock.time_of_day(at).to_string();
                 return block::condition(news, &time, self.width, glyphs);
             }
+            News::Restarted(news) => return self.restarted(at, news, glyphs),
+            News::Pod(news) => return self.pod(at, news, glyphs),
             _ => {}
         }
         let mut line = match &change.news {
@@ -89,8 +94,8 @@ impl<W: Write> Text<W> {
             News::Container(news) => self.container(at, news, glyphs),
             News::Stopping(news) => self.stopping(at, news, glyphs),
             News::Lost(lost) => self.lost(at, lost),
-            // handled above: these are blocks
-            News::Termination(_) | News::Condition(_) => Line::default(),
+            // handled above: these are more than a line
+            News::Termination(_) | News::Condition(_) | News::Restarted(_) | News::Pod(_) => Line::default(),
         };
         line.cut(self.width, glyphs);
         vec![line]
@@ -248,6 +253,7 @@ impl<W: Write> Text<W> {
             parts.extend(news.pid.map(|pid| format!("pid {pid}")));
             parts.extend(news.stop_signal.map(|signal| format!("stops by {signal}")));
             parts.extend(news.grace_ms.map(|ms| format!("grace {}", words::duration(ms))));
+            parts.extend(news.restarts.filter(|n| *n > 0).map(|n| format!("restart {n}")));
             parts.extend(news.runtime.as_deref().map(|runtime| safe(runtime, glyphs).into_owned()));
             parts.push(format!("id {short}"));
         }
@@ -266,7 +272,10 @@ impl<W: Write> Text<W> {
                 format!("{signal}{from}")
             }
             (None, Some(kill), ..) => format!("SIGKILL from {}", from(&kill.sender)),
-            (None, None, Some(hook), _) => format!("preStop hook {} runs", words::comm(&hook.process, glyphs)),
+            (None, None, Some(hook), _) => match &hook.process {
+                Some(process) => format!("preStop hook {} runs", words::comm(process, glyphs)),
+                None => "a preStop hook runs".to_owned(),
+            },
             (None, None, None, Some(status)) => format!("its first process {}", words::exit(status)),
             (None, None, None, None) => "its first process goes".to_owned(),
         };

@@ -4,9 +4,9 @@
 use bytes::Buf;
 use thiserror::Error;
 use tracer_common::{
-    ANCESTORS, CGROUP_PATH_LEN, COMM_LEN, CgroupRecord, DeliverRecord, ExecRecord, ExitRecord, FILENAME_LEN,
-    ForeignSignalRecord, ForkRecord, FreeRecord, JoinRecord, OomRecord, SignalRecord, TaskRecord, cgroup_flags,
-    exit_flags, handler, kind, signal_info, task_flags,
+    ANCESTORS, ActionsRecord, CGROUP_PATH_LEN, COMM_LEN, CgroupRecord, DeliverRecord, ExecRecord, ExitRecord,
+    FILENAME_LEN, ForeignSignalRecord, ForkRecord, FreeRecord, JoinRecord, OomRecord, SignalRecord, TaskRecord,
+    ThreadRecord, cgroup_flags, exit_flags, handler, kind, signal_info, task_flags,
 };
 
 use crate::event::{
@@ -176,12 +176,14 @@ const fn length(kind: u16) -> Option<usize> {
         kind::JOIN => size_of::<JoinRecord>(),
         kind::OOM => size_of::<OomRecord>(),
         kind::TASK => size_of::<TaskRecord>(),
+        kind::THREAD => size_of::<ThreadRecord>(),
+        kind::ACTIONS => size_of::<ActionsRecord>(),
         _ => return None,
     })
 }
 
 /// Checks the length against the kind, so that reading the fields cannot run out of bytes.
-fn header(bytes: &[u8]) -> Result<(BootNs, u16, &[u8]), DecodeError> {
+pub(super) fn header(bytes: &[u8]) -> Result<(BootNs, u16, &[u8]), DecodeError> {
     const HEADER: usize = size_of::<tracer_common::Header>();
     let found = bytes.len();
     let mut rest = bytes;

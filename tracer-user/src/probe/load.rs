@@ -1,6 +1,6 @@
 //! Loading the programs, attaching them, and talking to their maps.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::Read as _;
 
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray};
@@ -21,8 +21,8 @@ static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tracer-
 
 /// The kernel's own type information.
 const BTF: &str = "/sys/kernel/btf/vmlinux";
-/// Program of the snapshot, and the kind of iterator it is.
-const ITERATOR: (&str, &str) = ("iter_task", "task");
+/// Program of the snapshot.
+pub(super) const TASKS: &str = "iter_task";
 
 /// aya-log's ring, which exists whether it is used or not, and its size when it is.
 const LOG_MAP: &str = "AYA_LOGS";
@@ -74,19 +74,7 @@ impl Probe {
     /// # Errors
     /// Whatever hinders it, with what to do.
     pub fn load(settings: &Settings) -> Result<Self, ProbeError> {
-        if OBJECT.is_empty() {
-            return Err(ProbeError::Stub);
-        }
-        let btf = fs::read(BTF).map_err(|source| ProbeError::NoBtf { path: BTF, source })?;
-        let offsets = offsets::find(&btf, settings)?;
-        let value = OffsetsValue(offsets);
-        let mut ebpf = EbpfLoader::new()
-            // the programs carry no relocations against the kernel's types, and parsing those takes long
-            .btf(None)
-            .override_global(map::OFFSETS, &value, true)
-            .map_max_entries(map::RING, settings.ring_bytes)
-            .map_max_entries(LOG_MAP, if settings.log { LOG_BYTES } else { UNUSED_LOG_BYTES })
-            .load(OBJECT)?;
+        let (mut ebpf, offsets) = object(settings)?;
         let mut probe = Self {
             tracked: take(&mut ebpf, map::TRACKED)?,
             pids: take(&mut ebpf, map::PIDS)?,
@@ -116,12 +104,9 @@ impl Probe {
     }
 
     fn load_iterator(&mut self) -> Result<(), ProbeError> {
-        let (name, kind) = ITERATOR;
-        let program = self.ebpf.program_mut(name).ok_or_else(|| missing("program", name))?;
-        let program: &mut Iter = program.try_into().map_err(|error| ProbeError::load(name, error))?;
         let btf = aya::Btf::from_sys_fs().map_err(|error| ProbeError::Object { what: error.to_string() })?;
-        program.load(kind, &btf).map_err(|error| ProbeError::load(name, error))?;
-        self.info.programs.push(name);
+        load_iterator(&mut self.ebpf, TASKS, &btf)?;
+        self.info.programs.push(TASKS);
         Ok(())
     }
 
@@ -203,6 +188,11 @@ impl Probe {
         absent_is_fine(map::PIDS, self.pids.remove(&pid))
     }
 
+    /// All processes that are followed on their own.
+    pub fn followed(&self) -> impl Iterator<Item = u32> {
+        self.pids.keys().filter_map(Result::ok)
+    }
+
     /// What was counted in a cgroup since it is tracked, `None` if it is not.
     #[must_use]
     pub fn counters(&self, cgroup: CgroupId) -> Option<TrackedCgroup> {
@@ -239,21 +229,54 @@ impl Probe {
     /// # Errors
     /// When the iterator cannot be read.
     pub fn snapshot(&mut self) -> Result<Vec<TaskSeen>, ProbeError> {
-        const WHAT: &str = "read the task iterator";
-        let mut file = self.open_iterator()?;
-        let mut bytes = Vec::with_capacity(1 << 16);
-        file.read_to_end(&mut bytes).map_err(|source| ProbeError::Io { what: WHAT, source })?;
-        decode::tasks(&bytes).map_err(|error| ProbeError::Object { what: error.to_string() })
+        tasks(&mut self.ebpf)
     }
+}
 
-    fn open_iterator(&mut self) -> Result<File, ProbeError> {
-        let (name, _) = ITERATOR;
-        let program = self.ebpf.program_mut(name).ok_or_else(|| missing("program", name))?;
-        let program: &mut Iter = program.try_into().map_err(|error| ProbeError::load(name, error))?;
-        let id = program.attach().map_err(|error| ProbeError::attach(name, error))?;
-        let link = program.take_link(id).map_err(|error| ProbeError::attach(name, error))?;
-        link.into_file().map_err(|error| ProbeError::Object { what: format!("{name}: {error}") })
+/// The object with its constants set and its maps made; none of its programs is loaded yet.
+pub(super) fn object(settings: &Settings) -> Result<(Ebpf, Offsets), ProbeError> {
+    if OBJECT.is_empty() {
+        return Err(ProbeError::Stub);
     }
+    let btf = fs::read(BTF).map_err(|source| ProbeError::NoBtf { path: BTF, source })?;
+    let offsets = offsets::find(&btf, settings)?;
+    let value = OffsetsValue(offsets);
+    let ebpf = EbpfLoader::new()
+        // the programs carry no relocations against the kernel's types, and parsing those takes long
+        .btf(None)
+        .override_global(map::OFFSETS, &value, true)
+        .map_max_entries(map::RING, settings.ring_bytes)
+        .map_max_entries(LOG_MAP, if settings.log { LOG_BYTES } else { UNUSED_LOG_BYTES })
+        .load(OBJECT)?;
+    Ok((ebpf, offsets))
+}
+
+/// Loads a program of the kind `iter/task`.
+pub(super) fn load_iterator(ebpf: &mut Ebpf, name: &'static str, btf: &aya::Btf) -> Result<(), ProbeError> {
+    iterator(ebpf, name)?.load("task", btf).map_err(|error| ProbeError::load(name, error))
+}
+
+fn iterator<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut Iter, ProbeError> {
+    let program = ebpf.program_mut(name).ok_or_else(|| missing("program", name))?;
+    program.try_into().map_err(|error| ProbeError::load(name, error))
+}
+
+/// All that a loaded iterator writes.
+pub(super) fn read_iterator(ebpf: &mut Ebpf, name: &'static str) -> Result<Vec<u8>, ProbeError> {
+    const WHAT: &str = "read the task iterator";
+    let program = iterator(ebpf, name)?;
+    let id = program.attach().map_err(|error| ProbeError::attach(name, error))?;
+    let link = program.take_link(id).map_err(|error| ProbeError::attach(name, error))?;
+    let mut file = link.into_file().map_err(|error| ProbeError::Object { what: format!("{name}: {error}") })?;
+    let mut bytes = Vec::with_capacity(1 << 16);
+    file.read_to_end(&mut bytes).map_err(|source| ProbeError::Io { what: WHAT, source })?;
+    Ok(bytes)
+}
+
+/// The processes that the loaded iterator [`TASKS`] shows.
+pub(super) fn tasks(ebpf: &mut Ebpf) -> Result<Vec<TaskSeen>, ProbeError> {
+    let bytes = read_iterator(ebpf, TASKS)?;
+    decode::tasks(&bytes).map_err(|error| ProbeError::Object { what: error.to_string() })
 }
 
 /// Diagnostics of the kernel programs, on their way to the logger of the `log` crate.

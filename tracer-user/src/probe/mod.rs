@@ -2,6 +2,8 @@
 //!
 //! [`Probe::load`] attaches; [`Probe::open_ring`] gives the [`Ring`] the records come through; [`Probe::snapshot`]
 //! tells what was there before. Attach first, then take the snapshot, then merge by `(pid, start)`: nothing is missed.
+//!
+//! [`Survey`] attaches nothing: it shows what there is, with all that decides what would become of a signal.
 
 mod btf;
 mod decode;
@@ -11,6 +13,7 @@ mod offsets;
 mod pod;
 mod ring;
 mod settings;
+mod survey;
 
 pub use btf::BtfError;
 pub use decode::{CgroupMade, DecodeError, Record, TaskSeen};
@@ -19,3 +22,4 @@ pub use load::{Info, KernelLog, Probe};
 pub use offsets::KernelMismatch;
 pub use ring::{Drained, Ring};
 pub use settings::{CgroupV1, DRAIN_INTERVAL_AGENT, DRAIN_INTERVAL_LIVE, Settings};
+pub use survey::{Actions, SignalAction, Survey, Surveyed, ThreadSeen};

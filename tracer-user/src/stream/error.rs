@@ -32,7 +32,7 @@ pub enum ReadError {
         tool: String,
     },
     /// A line is damaged.
-    #[error("recording damaged at line {line}, byte {offset}: {what} (good events before it: {events})")]
+    #[error("recording damaged at line {line}, byte {offset}: {what}; good events before that: {events}")]
     Corrupt {
         /// Number of the line, from 1.
         line: u64,
@@ -56,7 +56,7 @@ pub enum ReadError {
         events: u64,
     },
     /// The end record tells another number of events than there are.
-    #[error("recording damaged: its end record tells of {told} events, {events} are there")]
+    #[error("recording damaged: its end record tells of {told} event{s}, {events} {are} there", s = if *.told == 1 { "" } else { "s" }, are = if *.events == 1 { "is" } else { "are" })]
     Count {
         /// What the end record says.
         told: u64,

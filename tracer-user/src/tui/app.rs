@@ -11,7 +11,6 @@ use super::page::{self, Help, Page, PageKind};
 use super::scene::Scene;
 use super::theme::Theme;
 use crate::event::BootNs;
-use crate::live::container_of;
 use crate::model::{Change, ContainerState, News, Node};
 use crate::output::Clock;
 
@@ -220,10 +219,16 @@ impl App {
         self.frozen.is_some()
     }
 
+    /// Whether the filters let news of this container pass, which may be gone by now.
+    #[must_use]
+    pub fn shows(&self, container: &str) -> bool {
+        self.shown.contains(container)
+    }
+
     /// Takes news in. Returns whether the screen may look another way by it.
     pub fn take(&mut self, changes: &[Change], moment: &Moment<'_>) -> bool {
         for change in changes {
-            let container = container_of(&change.news);
+            let container = change.news.container();
             if let Some(container) = container {
                 self.remember(&container.id, moment);
             }

@@ -132,7 +132,7 @@ fn worked() -> Duration {
 fn time(what: &str, times: u32, mut run: impl FnMut()) {
     let begun = worked();
     (0..times).for_each(|_| run());
-    let took = (worked() - begun) / times;
+    let took = worked().saturating_sub(begun) / times;
     eprintln!("{what:40} {:>10.3} ms", took.as_secs_f64() * 1e3);
 }
 

@@ -69,8 +69,8 @@ impl Player {
         player.fold_to(last, true)?;
         player.marks.sort_unstable();
         player.marks.dedup();
-        let Pipeline { node, gate, .. } = &player.pipeline;
-        let ended = node.terminations().rev().map(|ended| &ended.container.id).find(|id| gate.is_wanted(id));
+        let (node, app) = (&player.pipeline.node, &player.app);
+        let ended = node.terminations().rev().map(|ended| &ended.container.id).find(|id| app.shows(id));
         if let Some(container) = ended.cloned() {
             let (app, moment) = player.app_and_moment();
             app.turn(PageKind::Shutdown, Some(&container), &moment);
@@ -168,10 +168,15 @@ impl Player {
             let rest = &self.events[self.folded..];
             let batch = rest.iter().take(BATCH).take_while(|event| event.0 <= to).count();
             self.pipeline.take(&rest[..batch])?;
+            // nobody here could let go of them
+            drop(self.pipeline.gate.take_unwanted());
             self.folded += batch;
             if batch == 0 {
                 // as live: what was due by now has happened
                 self.pipeline.tick(to)?;
+                if to >= self.last {
+                    self.pipeline.conclude()?;
+                }
             }
             self.now = if batch == 0 { to } else { self.pipeline.node.now() };
             let changes = self.inbox.take();
@@ -193,14 +198,14 @@ impl Player {
         self.app.set_playback(playback);
     }
 
-    /// Shows it until the person quits or a signal ends it.
+    /// Shows it until the person quits or a signal ends it. What there is to say meanwhile is said by `say` afterwards.
     ///
     /// # Errors
     /// Those of the terminal.
-    pub async fn run(mut self) -> anyhow::Result<()> {
+    pub async fn run(mut self, say: fn(&str)) -> anyhow::Result<()> {
         let mut interrupt = Interrupt::new()?;
         let mut sink = Sink::new(io::stdout())?;
-        let held = notices::hold();
+        let held = notices::hold(say);
         let mut screen = Screen::open(sink.buffer())?;
         let shown = self.show(&mut screen, &mut sink, &mut interrupt).await;
         let closed = screen.close(&mut sink).await;

@@ -9,7 +9,7 @@ use super::cases::{Case, Step};
 use super::lab::docker::Daemon;
 use super::lab::tracer::Tracer;
 use super::lab::{PATIENCE, host, send, until};
-use super::observed;
+use super::stops::observed;
 
 /// Starts the container, goes through the steps, waits for its end. Returns its id.
 pub(crate) fn run(docker: &Daemon, tracers: &[Mutex<Tracer>], case: &Case) -> String {
@@ -41,17 +41,17 @@ fn take(docker: &Daemon, tracers: &[Mutex<Tracer>], case: &Case, id: &str, step:
     let client = |words: &[&str]| finishes(&what, &mut docker.client(words));
     match step {
         Step::Says(text) => says(docker, name, text),
-        Step::Runs(comm) => until(&what, PATIENCE, || runs(id, comm).then_some(())),
+        Step::Runs(comm) => until(&what, PATIENCE, || host::runs(id, comm).then_some(())),
         Step::Handles(signal) => until(&what, PATIENCE, || {
             // While a container restarts Docker knows no pid of it.
             let pid: u32 = docker.inspect(name, "{{.State.Pid}}").parse().ok().filter(|pid| *pid != 0)?;
-            (status(pid, "SigCgt", 16)? >> (signal - 1) & 1 == 1).then_some(())
+            (host::status(pid, "SigCgt", 16)? >> (signal - 1) & 1 == 1).then_some(())
         }),
         Step::Told(condition) => {
             for tracer in tracers {
                 until(&what, PATIENCE, || {
                     let mut tracer = tracer.lock().expect("no other case panics with the tracer in its hands");
-                    let told = observed::of_container(tracer.lines(), id);
+                    let told = observed::of_containers(tracer.lines(), &[id]);
                     told.iter().any(|line| line["condition"] == condition).then_some(())
                 });
             }
@@ -69,7 +69,7 @@ fn take(docker: &Daemon, tracers: &[Mutex<Tracer>], case: &Case, id: &str, step:
             let mut strace = Command::new(host::program("strace").expect("the case says that it needs it"));
             strace.args(["--attach", &pid.to_string(), "--output", "/dev/null"]);
             straces.0.push(strace.stdin(Stdio::null()).stderr(Stdio::null()).spawn().expect("strace starts"));
-            until(&what, PATIENCE, || status(pid, "TracerPid", 10).filter(|tracer| *tracer != 0).map(drop));
+            until(&what, PATIENCE, || host::status(pid, "TracerPid", 10).filter(|tracer| *tracer != 0).map(drop));
         }
     }
 }
@@ -91,23 +91,6 @@ fn says(docker: &Daemon, name: &str, text: &str) {
     drop(logs.wait());
     reader.join().expect("reading does not panic");
     assert_eq!(found, Ok(true), "{name} never says {text:?}:\n{}", docker.container_logs(name));
-}
-
-/// Whether a process of that name is in the container.
-fn runs(id: &str, comm: &str) -> bool {
-    let processes = std::fs::read_dir("/proc").expect("/proc can be read").filter_map(Result::ok);
-    let read = |path: std::path::PathBuf| std::fs::read_to_string(path).unwrap_or_default();
-    processes
-        .filter(|entry| entry.file_name().to_string_lossy().starts_with(|first: char| first.is_ascii_digit()))
-        .filter(|entry| read(entry.path().join("comm")).trim_end() == comm)
-        .any(|entry| read(entry.path().join("cgroup")).contains(id))
-}
-
-/// A number of `/proc/PID/status`.
-fn status(pid: u32, field: &str, radix: u32) -> Option<u64> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
-    u64::from_str_radix(line.trim(), radix).ok()
 }
 
 fn ends(docker: &Daemon, name: &str) {

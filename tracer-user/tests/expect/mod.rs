@@ -1,6 +1,6 @@
 //! What a case must lead to, and the comparison with the tracer's JSON lines.
 //!
-//! One expectation serves the real container (`tests/docker_stop`) and the replay of its recording (`tests/scenarios.rs`):
+//! One expectation serves the real container (`tests/docker_stop`, `tests/cri_stop`) and the replay of its recording (`tests/scenarios.rs`):
 //! both are judged by the lines of the contract, so that they cannot drift apart.
 #![allow(dead_code, reason = "every test that compares compiles its own copy of this and uses a part of it")]
 
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::Value;
-use tracer_user::model::{Cause, ConditionKind, HintKind, Outcome, Verdict};
+use tracer_user::model::{Cause, ConditionKind, HintKind, HookKind, Outcome, Verdict};
 use tracer_user::signal::Signal;
 
 /// Where recordings and expectations are.
@@ -35,6 +35,11 @@ pub(crate) struct Expect {
     /// Signals that must be among the signal lines: `SIGSTOP default host` is signal, outcome and role of the sender.
     #[serde(default)]
     pub(crate) signals: Vec<String>,
+    /// Every container line: `found 0123456789ab`, `described shop/web/app`. Not compared when it is left out.
+    containers: Option<Vec<String>>,
+    /// What the text view must say somewhere, 120 columns wide.
+    #[serde(default)]
+    text: Vec<String>,
 }
 
 /// A termination.
@@ -61,6 +66,27 @@ pub(crate) struct Ending {
     hints: Vec<HintKind>,
     /// Name of the preStop hook's program.
     pre_stop: Option<String>,
+    /// More of the hook, which may have no program. Not compared when it is left out.
+    hook: Option<PreStopHook>,
+    /// `NAMESPACE/POD/CONTAINER`. Not compared when it is left out.
+    container: Option<String>,
+    /// How long before its own the pod's stop began, s. Not compared when it is left out.
+    behind_pod_s: Option<[f64; 2]>,
+    /// Pieces of the explanation, and of the fix.
+    #[serde(default)]
+    says: Vec<String>,
+    #[serde(default)]
+    advises: Vec<String>,
+}
+
+/// A preStop hook.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PreStopHook {
+    hook: HookKind,
+    used_s: [f64; 2],
+    share: Option<[f64; 2]>,
+    exit: Option<String>,
 }
 
 /// Times are ranges of seconds: machines are busy.
@@ -117,7 +143,19 @@ impl Expect {
         for signal in self.signals.iter().filter(|signal| !signals.contains(signal)) {
             differences.list.push(format!("no signal line says {signal:?}, but {signals:?}"));
         }
+        if let Some(expected) = &self.containers {
+            let told: Vec<_> = of_kind("container").into_iter().map(told_container).collect();
+            differences.compare("containers", expected, &told);
+        }
         differences.list
+    }
+
+    /// What the text view of the same does not say.
+    pub(crate) fn missing_from(&self, text: &str) -> Vec<String> {
+        // what is wrapped is one sentence all the same
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let missing = self.text.iter().filter(|wanted| !text.contains(wanted.as_str()));
+        missing.map(|wanted| format!("the text does not say {wanted:?}: {text}")).collect()
     }
 }
 
@@ -168,6 +206,7 @@ impl Ending {
         if let Some(grace) = &self.grace {
             grace.compare(&line["grace"], differences);
         }
+        self.compare_pod(line, differences);
         for sentence in ["explanation", "fix"] {
             let told = &line[sentence];
             if told.as_str().is_some_and(|told| told.len() < 20 || !told.ends_with(['.', ')', 'T'])) {
@@ -176,6 +215,34 @@ impl Ending {
         }
         if line["explanation"].is_null() {
             differences.list.push(format!("{}there is no explanation", differences.place));
+        }
+    }
+}
+
+impl Ending {
+    fn compare_pod(&self, line: &Value, differences: &mut Differences) {
+        if let Some(container) = &self.container {
+            differences.compare("container", container, &friendly(&line["container"]));
+        }
+        if let Some(hook) = &self.hook {
+            let told = &line["pre_stop"];
+            differences.compare("pre_stop.hook", &Value::from(hook.hook.slug()), &told["hook"]);
+            differences.compare_range("pre_stop.used_s", hook.used_s, &told["used_s"]);
+            if let Some(share) = hook.share {
+                differences.compare_range("pre_stop.share", share, &told["share"]);
+            }
+            differences.compare("pre_stop.exit", &hook.exit, &told_exit(&told["exit"]));
+        }
+        if let Some(range) = self.behind_pod_s {
+            let behind = seconds(&line["started"]).zip(seconds(&line["pod_started"]));
+            let behind = behind.map_or(Value::Null, |(own, pod)| Value::from(own - pod));
+            differences.compare_range("behind_pod_s", range, &behind);
+        }
+        for (sentence, wanted) in [("explanation", &self.says), ("fix", &self.advises)] {
+            let told = line[sentence].as_str().unwrap_or("");
+            for wanted in wanted.iter().filter(|wanted| !told.contains(wanted.as_str())) {
+                differences.list.push(format!("{}{sentence} does not say {wanted:?}: {told}", differences.place));
+            }
         }
     }
 }
@@ -189,6 +256,30 @@ impl Grace {
         differences.compare("grace.source", &self.source.as_deref(), &line["source"].as_str());
         differences.compare_range("grace.used_s", self.used_s, &line["used_s"]);
     }
+}
+
+/// Seconds since midnight of an RFC 3339 time: no case runs past midnight.
+fn seconds(time: &Value) -> Option<f64> {
+    let clock = time.as_str()?.split_once('T')?.1.trim_end_matches('Z').to_owned();
+    let parts: Vec<f64> = clock.split(':').filter_map(|part| part.parse().ok()).collect();
+    let [hours, minutes, seconds] = parts.as_slice() else { return None };
+    Some(hours * 3600.0 + minutes * 60.0 + seconds)
+}
+
+/// `NAMESPACE/POD/CONTAINER`, Compose's `PROJECT/SERVICE`, the name, or twelve characters of the id.
+fn friendly(container: &Value) -> String {
+    let id = text(&container["id"]);
+    let name = container["name"].as_str().unwrap_or_else(|| id.get(..12).unwrap_or(id));
+    match (container["pod"].as_object(), container["service"].as_str()) {
+        (Some(pod), _) => format!("{}/{}/{name}", text(&pod["namespace"]), text(&pod["name"])),
+        (None, Some(service)) => service.to_owned(),
+        (None, None) => name.to_owned(),
+    }
+}
+
+/// `described shop/web/app`
+fn told_container(line: &Value) -> String {
+    format!("{} {}", text(&line["state"]), friendly(line))
 }
 
 fn text(value: &Value) -> &str {

@@ -1,14 +1,5 @@
-# Runs a containerd and a dockerd until stdin closes, in the mount namespace it is started in.
-# Arguments: a directory for everything they write; pure-v2 or host, the cgroups they see.
+# Runs a containerd and a dockerd until stdin closes, in the mount namespace it is started in. cgroups.sh comes first.
 # Each line of stdin is an order: `stop` ends dockerd alone, `start` starts it again.
-set -eu
-dir=$1 cgroups=$2
-if [ "$cgroups" = pure-v2 ]; then
-    # Wherever somebody mounted some, and then what they were mounted in.
-    for at in $(awk '/ - cgroup2? / { print $5 }' /proc/self/mountinfo); do umount "$at"; done
-    umount --recursive /sys/fs/cgroup 2>/dev/null || true
-    mount -t cgroup2 cgroup2 /sys/fs/cgroup
-fi
 
 # A containerd of its own: one that serves the host would start the containers in the host's mount namespace.
 printf 'version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n' >"$dir/containerd.toml"
@@ -34,8 +25,6 @@ stop_dockerd() {
 }
 start_dockerd
 
-# Ctrl-C reaches this shell as well as the test, and must not end it before it has cleaned up.
-trap : INT TERM HUP
 while read -r order; do
     case $order in
         start) start_dockerd ;;
@@ -55,6 +44,5 @@ containers=$($docker ps --all --quiet || true)
 if [ -n "$containers" ]; then $docker rm --force $containers >/dev/null 2>&1 || true; fi
 stop_dockerd
 kill "$containerd" 2>/dev/null && wait "$containerd" || true
-# What dockerd left mounted, which is its data-root after a live-restore, the last on top of the first.
-for at in $(awk -v dir="$dir/" 'index($5, dir) == 1 { print $5 }' /proc/self/mountinfo | tac); do umount "$at" || true; done
-rm -rf "$dir"
+# dockerd leaves its data-root mounted after a live-restore.
+remove_all

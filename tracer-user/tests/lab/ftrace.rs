@@ -3,13 +3,17 @@
 use std::fs::File;
 use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
 /// Where tracefs usually is.
 const USUAL: &str = "/sys/kernel/tracing";
-/// What the names of our instances begin with; the pid of the test follows.
+/// What the names of our instances begin with; the pid of the test and a number follow.
 const PREFIX: &str = "tracer-test-";
+/// Instances that were made.
+static COUNT: AtomicU32 = AtomicU32::new(0);
 
 /// A recording that goes on. Dropping it ends it and removes the instance.
 pub(crate) struct Ftrace {
@@ -38,7 +42,8 @@ impl Ftrace {
         let root = open();
         let instances = PathBuf::from(format!("/proc/self/fd/{}/instances", root.as_raw_fd()));
         remove_leftovers(&instances);
-        let instance = instances.join(format!("{PREFIX}{}", std::process::id()));
+        let (pid, count) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let instance = instances.join(format!("{PREFIX}{pid}-{count}"));
         std::fs::create_dir(&instance).expect("an instance of ftrace can be made");
         let ftrace = Self { _root: root, instance };
         ftrace.write("trace_clock", "boot");
@@ -66,7 +71,9 @@ impl Ftrace {
     pub(crate) fn lines(&self) -> Vec<Line> {
         let text = std::fs::read(self.instance.join("trace")).expect("the trace can be read");
         let text = String::from_utf8_lossy(&text);
-        let lines = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+        // where it lost some it says so between the lines, too: that is for `assert_whole`
+        let is_event = |line: &&str| !line.starts_with('#') && !line.is_empty() && !line.ends_with("[LOST EVENTS]");
+        let lines = text.lines().filter(is_event);
         lines.map(|line| Line::parse(line).unwrap_or_else(|| panic!("what is this: {line}"))).collect()
     }
 
@@ -90,7 +97,13 @@ impl Ftrace {
 
 impl Drop for Ftrace {
     fn drop(&mut self) {
-        drop(std::fs::remove_dir(&self.instance));
+        // busy for a moment after it was read
+        let started = Instant::now();
+        while self.instance.exists() && started.elapsed() < Duration::from_secs(5) {
+            if std::fs::remove_dir(&self.instance).is_err() {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
     }
 }
 
@@ -110,7 +123,8 @@ fn open() -> File {
 /// A test that was killed left its instance.
 fn remove_leftovers(instances: &Path) {
     for name in std::fs::read_dir(instances).into_iter().flatten().flatten().map(|entry| entry.file_name()) {
-        let pid = name.to_str().and_then(|name| name.strip_prefix(PREFIX)).and_then(|pid| pid.parse::<u32>().ok());
+        let rest = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
+        let pid = rest.and_then(|rest| rest.split('-').next()?.parse::<u32>().ok());
         if pid.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
             drop(std::fs::remove_dir(instances.join(&name)));
         }

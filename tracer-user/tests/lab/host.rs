@@ -36,3 +36,20 @@ pub(crate) fn mounts(programs: &[&str]) -> Vec<PathBuf> {
 fn lent(dir: &Path) -> bool {
     dir.is_dir() && !(dir.ends_with("sbin") && dir.is_symlink())
 }
+
+/// Whether a process of that name is in the container.
+pub(crate) fn runs(id: &str, comm: &str) -> bool {
+    let processes = std::fs::read_dir("/proc").expect("/proc can be read").filter_map(Result::ok);
+    let read = |path: PathBuf| std::fs::read_to_string(path).unwrap_or_default();
+    processes
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(|first: char| first.is_ascii_digit()))
+        .filter(|entry| read(entry.path().join("comm")).trim_end() == comm)
+        .any(|entry| read(entry.path().join("cgroup")).contains(id))
+}
+
+/// A number of `/proc/PID/status`.
+pub(crate) fn status(pid: u32, field: &str, radix: u32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
+    u64::from_str_radix(line.trim(), radix).ok()
+}

@@ -25,9 +25,14 @@
 
 pub(crate) mod again;
 pub(crate) mod cgroup;
+pub(crate) mod cri;
+pub(crate) mod daemon;
 pub(crate) mod docker;
 pub(crate) mod ftrace;
 pub(crate) mod host;
+pub(crate) mod image;
+pub(crate) mod kubelet;
+pub(crate) mod podman;
 pub(crate) mod screen;
 pub(crate) mod tracer;
 

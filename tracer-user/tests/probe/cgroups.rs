@@ -90,6 +90,16 @@ fn a_hybrid_host_has_containers_of_either_kind() {
     let tasks = tracer.probe.snapshot().expect("readable");
     let seen = tasks.iter().find(|seen| seen.process.task.pid == process.pid()).expect("it is there");
     assert_eq!((seen.process.task.cgroup, seen.cgroup_v1), (below.id(), below.id()));
+    // one of a container that is in a container, whose runtime leaves v2 alone: v1 tells the inner one
+    let both = below.run(&format!("echo $$ > '{}/cgroup.procs' && exec /bin/sleep 1000", new.path.display()));
+    let cgroup = tracer.event("exec", |what| match what {
+        What::Exec(exec) if exec.task.pid == both.pid() && exec.task.comm.as_str() == "sleep" => Some(exec.task.cgroup),
+        _ => None,
+    });
+    assert_eq!(cgroup, below.id());
+    let tasks = tracer.probe.snapshot().expect("readable");
+    let seen = tasks.iter().find(|seen| seen.process.task.pid == both.pid()).expect("it is there");
+    assert_eq!((seen.cgroup_v1, seen.cgroup_v2), (below.id(), new.id()));
     // another v1 hierarchy is nobody's
     let other = Cgroup::v1("freezer").expect("it is mounted");
     let last = old.child("last");

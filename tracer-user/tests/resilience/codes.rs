@@ -11,6 +11,8 @@ use crate::{HANDLES, Workload, ready};
 
 /// An id as runtimes make them.
 const ID: &str = "5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e";
+/// Another one: tests run side by side.
+const COMES: &str = "c0ffee1e5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e";
 
 fn run(args: &[&str]) -> Output {
     lab::output(Command::new(BINARY).args(args).stdin(Stdio::null()))
@@ -34,7 +36,7 @@ fn wrong_usage() {
     check(&["--duration", "soon"], 2, &["soon"]);
     check(&["--signal", "TREM"], 2, &["TREM"]);
     check(&["--output", "xml"], 2, &["xml"]);
-    check(&["--ring-size", "3"], 2, &["3"]);
+    check(&["--ring-size", "15"], 2, &["15"]);
 }
 
 #[test]
@@ -86,18 +88,18 @@ fn a_container_that_is_still_to_come_is_waited_for() {
         return;
     }
     let waits = |said: Said<'_>| matches!(said, Said::Note(note) if note.contains("waiting for it"));
-    let mut tracer = Tracer::spawn(&["--container", &ID[..12], "--until-exit"], waits);
+    let mut tracer = Tracer::spawn(&["--container", &COMES[..12], "--until-exit"], waits);
     let cgroup = Cgroup::any("to-come");
-    let container = cgroup.below(ID);
+    let container = cgroup.below(COMES);
     let mut workload = Workload::init(&container, HANDLES);
-    tracer.wait_for("the container", PATIENCE, |line| line["kind"] == "container" && line["id"] == ID);
+    tracer.wait_for("the container", PATIENCE, |line| line["kind"] == "container" && line["id"] == COMES);
     workload.send("TERM");
     workload.wait();
     let ended = tracer.wait();
     assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
     let terminations: Vec<_> = ended.lines.iter().filter(|line| crate::is_termination(line)).collect();
     assert_eq!(terminations.len(), 1, "{terminations:?}");
-    assert_eq!((&terminations[0]["container"]["id"], &terminations[0]["verdict"]), (&ID.into(), &"graceful".into()));
+    assert_eq!((&terminations[0]["container"]["id"], &terminations[0]["verdict"]), (&COMES.into(), &"graceful".into()));
 }
 
 #[test]
@@ -118,5 +120,5 @@ fn it_ends_when_told_to() {
     let started = Instant::now();
     check(&["--cgroup", cgroup.arg(), "--duration", "1s"], 0, &["tracing"]);
     let took = started.elapsed();
-    assert!(took >= Duration::from_secs(1) && took < Duration::from_secs(3), "{took:?}");
+    assert!(took >= Duration::from_secs(1) && took < Duration::from_secs(10), "{took:?}");
 }

@@ -11,9 +11,11 @@ use crate::{STORM, Workload};
 
 /// It promises a second, and a test machine may have other things to do. Not optimised it takes ten times as long for
 /// what a storm has left in the ring.
-const PROMPT: Duration = Duration::from_secs(if cfg!(debug_assertions) { 10 } else { 2 });
+const PROMPT: Duration = Duration::from_secs(if cfg!(debug_assertions) { 5 } else { 2 });
+/// So that this is not too much, KiB. The storms fill it all the same.
+const RING: [&str; 2] = ["--ring-size", "256"];
 /// More than that, MiB, it never needs, however long nobody reads.
-const MEMORY: u64 = 160;
+const MEMORY: u64 = 96;
 
 #[test]
 #[ignore = "needs root: cargo xtask test runs it"]
@@ -22,7 +24,10 @@ fn a_reader_that_has_seen_enough() {
         return;
     }
     let cgroup = Cgroup::any("head");
-    let mut tracer = Raw::tracing(&["--cgroup", cgroup.arg()]);
+    let dir = tempfile::tempdir().expect("a temporary directory can be made");
+    let file = dir.path().join("head.rec");
+    let record = file.to_str().expect("no strange names");
+    let mut tracer = Raw::tracing(&["--cgroup", cgroup.arg(), "--record", record]);
     let _storm = Workload::plain(&cgroup, STORM);
     let mut line = String::new();
     BufReader::with_capacity(64, tracer.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
@@ -32,6 +37,8 @@ fn a_reader_that_has_seen_enough() {
     assert_eq!(status.code(), Some(0));
     let stderr = tracer.stderr();
     assert_eq!(stderr.lines().count(), 1, "it ends quietly: {stderr}");
+    let recorded = std::fs::read_to_string(&file).expect("the recording is there");
+    assert!(recorded.lines().last().is_some_and(|last| last.starts_with("{\"end\":")), "and the recording is whole");
 }
 
 #[test]
@@ -43,7 +50,7 @@ fn a_reader_that_stalls_keeps_nobody() {
     let cgroup = Cgroup::any("stalled");
     let _storm = Workload::plain(&cgroup, STORM);
     for signal in ["INT", "TERM"] {
-        let mut tracer = Raw::tracing(&["--cgroup", cgroup.arg()]);
+        let mut tracer = Raw::tracing(&[&RING[..], &["--cgroup", cgroup.arg()]].concat());
         tracer.wait_until_stuck();
         lab::send(signal, tracer.pid());
         let (status, took) = tracer.wait();
@@ -62,8 +69,8 @@ fn a_reader_that_stalls_costs_little_memory_and_no_time() {
     }
     let cgroup = Cgroup::any("stalled-long");
     let _storms = [Workload::plain(&cgroup, STORM), Workload::plain(&cgroup, STORM)];
+    let mut tracer = Raw::tracing(&[&RING[..], &["--cgroup", cgroup.arg(), "--duration", "6s"]].concat());
     let started = Instant::now();
-    let mut tracer = Raw::tracing(&["--cgroup", cgroup.arg(), "--duration", "6s"]);
     tracer.wait_until_stuck();
     let mut peak = 0;
     let status = lab::until("the tracer to end", PATIENCE, || {
@@ -86,7 +93,7 @@ fn a_storm_keeps_nobody() {
     let cgroup = Cgroup::any("storm");
     let _storms = [Workload::plain(&cgroup, STORM), Workload::plain(&cgroup, STORM)];
     for signal in ["INT", "TERM"] {
-        let mut tracer = Raw::tracing(&["--cgroup", cgroup.arg()]);
+        let mut tracer = Raw::tracing(&[&RING[..], &["--cgroup", cgroup.arg()]].concat());
         let mut out = tracer.stdout.take().expect("a pipe");
         let (sender, begun) = std::sync::mpsc::channel();
         let reader = std::thread::spawn(move || {
@@ -111,7 +118,7 @@ fn a_storm_keeps_nobody() {
         assert!(!complete || shown.ends_with("}\n"), "the last line is whole: {shown}");
     }
     let started = Instant::now();
-    let mut tracer = Raw::start(&["--cgroup", cgroup.arg(), "--duration", "1s"]);
+    let mut tracer = Raw::start(&[&RING[..], &["--cgroup", cgroup.arg(), "--duration", "1s"]].concat());
     let mut out = tracer.stdout.take().expect("a pipe");
     let reader = std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
     let (status, _) = tracer.wait();

@@ -75,7 +75,9 @@ fn two_at_once_see_the_same() {
     let [first, second] = tracers.each_mut().map(|tracer| {
         let mut told = tracer.wait_for("a termination", PATIENCE, crate::is_termination);
         // each looks at the wall clock for itself, and sees its own program some nanoseconds before or after the other's
-        for (at, field) in [("/grace", "used_s"), ("", "time"), ("", "started"), ("", "ended"), ("", "exited")] {
+        for (at, field) in
+            [("/grace", "used_s"), ("/grace", "since"), ("", "time"), ("", "started"), ("", "ended"), ("", "exited")]
+        {
             told.pointer_mut(at).and_then(|object| object.as_object_mut()).expect("an object").remove(field);
         }
         for process in told["processes"].as_array_mut().expect("a list") {

@@ -13,8 +13,8 @@ use crate::lab::tracer::{BINARY, Tracer};
 use crate::lab::{self, PATIENCE};
 use crate::{HANDLES, STORM, Workload, ready};
 
-/// A page: room for a dozen records.
-const TINY: [&str; 3] = ["--all-signals", "--ring-size", "4"];
+/// The smallest there is: room for some dozen records.
+const TINY: [&str; 3] = ["--all-signals", "--ring-size", "16"];
 
 /// A PID 1 that stops in order and does nothing before: even the smallest ring has room for it.
 const QUIET: &str = "exec python3 -c 'import signal, sys

@@ -1,5 +1,6 @@
 //! Debian's package tools.
 
+use super::quiet::Quiet;
 use crate::{paths, sh, ui};
 use anyhow::{Context, Result, bail};
 use std::path::Path;
@@ -9,9 +10,11 @@ use std::time::{Duration, SystemTime};
 /// Package lists older than this name versions that the mirrors no longer have.
 const LISTS_AGE_MAX: Duration = Duration::from_hours(24);
 
-/// Installs the packages, as root, without questions and without what is merely recommended.
+/// Installs the packages, as root, without questions, without what is merely recommended, and without starting the
+/// services that some of them bring.
 pub(super) fn install(packages: &[&str]) -> Result<()> {
     refresh()?;
+    let _quiet = Quiet::start()?;
     if let Err(first) = sh::run(apt_get()?.args(["install", "--yes", "--no-install-recommends"]).args(packages)) {
         // Lists can be older than a mirror although they were fetched a minute ago: once more, with new ones.
         ui::note(format!("{first:#}; trying once more with fresh package lists"));

@@ -4,6 +4,7 @@ mod apt;
 pub(crate) mod kernels;
 mod linker;
 mod packages;
+mod quiet;
 mod rust;
 
 use crate::ui;

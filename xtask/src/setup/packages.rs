@@ -19,22 +19,37 @@ const fn need(group: Group, command: &'static str, packages: &'static [&'static 
     Need { group, command, packages, why }
 }
 
+/// Debian keeps it out of the search path, which looks up a path that is absolute as it is.
+const POSTGRES: &str = "/usr/lib/postgresql/15/bin/postgres";
+
 const NEEDS: &[Need] = &[
     need(Group::Build, "cc", &["gcc", "libc6-dev"], "rustc links with it"),
-    need(Group::Build, "protoc", &["protobuf-compiler"], "the CRI client is generated from its protocol"),
+    need(Group::Build, "protoc", &["protobuf-compiler"], "the CRI client of the tests is generated from its protocol"),
     need(Group::Containers, "dockerd", &["docker.io"], "the tests start a Docker daemon of their own"),
     need(Group::Containers, "docker", &["docker.io"], "its client"),
     need(Group::Containers, "containerd", &["containerd"], "Docker's and CRI's runtime"),
     need(Group::Containers, "runc", &["runc"], "what really sends the stop signal"),
+    need(Group::Containers, "podman", &["podman"], "containers without a daemon, and pods without Kubernetes"),
     need(Group::Containers, "unshare", &["util-linux"], "private mount namespaces"),
+    need(
+        Group::Containers,
+        "systemctl",
+        &["systemd"],
+        "PID 1 of a node that is a container; nothing of it is started here",
+    ),
     need(Group::Containers, "tini", &["tini"], "an init that waits with sigtimedwait"),
     need(Group::Containers, "dumb-init", &["dumb-init"], "an init that waits with sigwait"),
     need(Group::Containers, "catatonit", &["catatonit"], "an init that waits with signalfd"),
+    need(Group::Containers, "s6-svscan", &["s6"], "an init that supervises, and waits with signalfd"),
+    need(Group::Containers, "redis-server", &["redis-server"], "a server that handles its stop signal itself"),
+    need(Group::Containers, POSTGRES, &["postgresql-15"], "a server whose workers are all its children"),
     need(Group::Containers, "bash", &["bash"], "a shell whose trap is deferred"),
     need(Group::Containers, "python3", &["python3"], "a PID 1 with no handler; workers for the scenarios"),
     need(Group::Containers, "node", &["nodejs"], "a PID 1 that re-raises the signal"),
     need(Group::Containers, "java", &["default-jre-headless"], "a PID 1 that exits 143 in order"),
     need(Group::Containers, "nginx", &["nginx-light"], "a stop signal that is not SIGTERM"),
+    need(Group::Containers, "gron", &["gron"], "a Go program without signal.Notify"),
+    need(Group::Containers, "systemd", &["systemd"], "an init of machines, as PID 1 of a container"),
     need(Group::Containers, "busybox", &["busybox-static"], "a shell and an init without libraries"),
     need(Group::Containers, "stress-ng", &["stress-ng"], "signal and fork storms"),
     need(Group::Containers, "strace", &["strace"], "a PID 1 that is being ptraced"),

@@ -64,7 +64,24 @@ const CHECKS: &[Check] = &[
         subcommand: Some("demo"),
         ..PLAIN
     },
+    // a shell as PID 1 in the cgroup of a container
+    Check {
+        name: "audit",
+        command: AUDIT,
+        require: &[r#""outcome":"dropped""#, r#""evidence_source":"kernel""#, r#""is_init":true"#],
+        subcommand: Some("audit"),
+        ..PLAIN
+    },
 ];
+
+const AUDIT: &str = r#"
+dir=/sys/fs/cgroup
+[ "$CGROUP_VERSION" = 2 ] || dir=$dir/pids
+dir=$dir/docker/0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+mkdir -p $dir
+unshare -p -f sh -c 'echo 0 >"$0/cgroup.procs"; sleep 100; true' $dir &
+# of a process that has just begun an audit says nothing
+until tracer audit --output json | grep -v "may not have come to"; do sleep 0.5; done"#;
 
 /// The checks of one boot that the filters let through; without filters all.
 pub(super) fn of(boot: Boot, filters: &[String]) -> Vec<&'static Check> {

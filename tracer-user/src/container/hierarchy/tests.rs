@@ -1,3 +1,4 @@
+use super::lines::unescape;
 use super::*;
 
 const HYBRID_MOUNTS: &str = include_str!("../../../tests/fixtures/cgroup/hybrid.mountinfo");
@@ -125,6 +126,56 @@ fn directories() {
         assert_eq!(mount.directory(path), Some(PathBuf::from(expect)), "{path}");
     }
     assert_eq!(mount.directory("/../../.."), None);
+}
+
+#[track_caller]
+fn check_path(root: &str, home: &[&str], shown: &str, expect: Option<&str>) {
+    let home = home.iter().map(|&name| name.to_owned()).collect();
+    let mount = Mount { point: "/cg".into(), root: root.to_owned(), whole: true, home };
+    assert_eq!(mount.path(shown).as_deref(), expect, "{shown} in a mount of {root}");
+}
+
+/// Paths are told as the host knows them.
+#[test]
+fn paths_from_the_root() {
+    check_path("/", &[], "/docker/a", Some("/docker/a"));
+    check_path("/", &[], "/", Some("/"));
+    check_path("/docker/a", &[], "/docker/a/b", Some("/docker/a/b")); // v1 shows a container its own part
+    let home = ["kubepods", "burstable", "pod", "a"];
+    check_path("/../../../..", &home, "/", Some("/kubepods/burstable/pod/a"));
+    check_path("/../../../..", &home, "/../b/c", Some("/kubepods/burstable/pod/b/c"));
+    check_path("/../../../..", &home, "/../../../../system.slice", Some("/system.slice"));
+    check_path("/../../../..", &home, "/../../../..", Some("/"));
+    check_path("/../../../..", &home, "/../../../../../x", None);
+    check_path("/../..", &[], "/../../x", Some("/x")); // climbs all the way: no name is missing
+    check_path("/../..", &[], "/../x", None);
+    check_path("/", &[], "/../x", None); // a mount of our own namespace
+}
+
+/// Our cgroup namespace's root, by the way from there to the cgroup that has us in it.
+#[test]
+fn home_without_a_mount_of_our_own() {
+    let at = tempfile::tempdir().expect("a directory");
+    let cgroup = |path: &str, processes: &str| {
+        let directory = at.path().join(path);
+        fs::create_dir_all(&directory).expect("a directory");
+        fs::write(directory.join("cgroup.procs"), processes).expect("a file");
+    };
+    let us = std::process::id();
+    cgroup("docker/other/init", &format!("1\n{us}0\n"));
+    cgroup("docker/ours/init", &format!("1\n{us}\n"));
+    cgroup("docker/ours", "");
+    cgroup("deeper/docker/wrong/init", &format!("{us}\n"));
+    let mount = |root: &str| Mount { point: at.path().into(), root: root.to_owned(), whole: true, home: Vec::new() };
+    let found = |root: &str, shown: &str| {
+        let lines = parse_membership(&format!("0::{shown}\n"));
+        home::find(&mount(root), &[], lines.first()).join("/")
+    };
+    assert_eq!(found("/../..", "/init"), "docker/ours");
+    assert_eq!(found("/../../..", "/"), "docker/ours/init");
+    assert_eq!(found("/..", "/init"), "", "not so high up");
+    assert_eq!(found("/", "/docker/ours/init"), "");
+    assert_eq!(found("/../..", "/../elsewhere"), "", "in another's cgroup");
 }
 
 /// A path from a record or a person never leaves the mount.

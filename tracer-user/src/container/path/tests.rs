@@ -157,6 +157,29 @@ fn nested() {
     check("/lxc/101/ns/docker/{A}", "{A} docker -");
     // k3d and k3s in Docker: kubepods straight below the outer container
     check("/docker/{B}/kubepods/pod{UID}/{A}", "{A} kubernetes {UID}");
+    // kind on a host with the systemd driver, and on Podman, which puts its payload one level down
+    let kubelet = |pod: &str| format!("kubelet.slice/kubelet-kubepods.slice/{pod}cri-containerd-{{A}}.scope");
+    let burstable = "kubelet-kubepods-burstable.slice/kubelet-kubepods-burstable-pod{USCORE}.slice/";
+    check(&format!("/system.slice/docker-{{B}}.scope/{}", kubelet(burstable)), "{A} containerd {UID}");
+    let guaranteed = "kubelet-kubepods-pod{USCORE}.slice/";
+    check(&format!("/system.slice/docker-{{B}}.scope/{}|/x", kubelet(guaranteed)), "{A} containerd {UID}");
+    check(&format!("/machine.slice/libpod-{{B}}.scope/container/{}", kubelet(burstable)), "{A} containerd {UID}");
+    check("/machine.slice/libpod-{B}.scope|/container/kubelet.slice/kubelet.service", "{B} podman -");
+    check("/libpod_parent/libpod-{B}/kubelet/kubepods/burstable/pod{UID}/{A}", "{A} kubernetes {UID}");
+    check("/libpod_parent/libpod-{B}|/kubelet/kubepods/burstable/pod{UID}", "{B} podman -");
+    // minikube's docker driver, with Docker or containerd in the node
+    let minikube = "/docker/{B}/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{USCORE}.slice";
+    check(&format!("{minikube}/docker-{{A}}.scope"), "{A} docker {UID}");
+    check(&format!("{minikube}/cri-containerd-{{A}}.scope"), "{A} containerd {UID}");
+    check("/system.slice/docker-{B}.scope/kubepods/besteffort/pod{STATIC}/{A}", "{A} kubernetes {STATIC}");
+    // a node in LXC, and an LXC container that somebody started below their own session
+    check("/lxc/101/ns/kubepods/burstable/pod{UID}/{A}", "{A} kubernetes {UID}");
+    check("/lxc.payload.node/kubepods.slice/kubepods-pod{USCORE}.slice/crio-{A}.scope", "{A} cri-o {UID}");
+    check("/user.slice/user-1000.slice/user@1000.service/app.slice/run-x.scope/lxc.payload.web|/init", "web lxc -");
+    check("/lxc.payload.outer/lxc.payload.inner", "inner lxc -");
+    // a node in a pod: a cluster in a cluster, for its tests
+    check("/kubepods/burstable/pod{STATIC}/{F}{F}/docker/{B}/kubelet/kubepods/pod{UID}/{A}", "{A} kubernetes {UID}");
+    check("/kubepods/burstable/pod{STATIC}/{F}{F}/docker/{B}|/kubelet", "{B} docker {STATIC}");
     // an inner monitor belongs to the outer container
     check("/docker/{B}|/machine.slice/libpod-conmon-{A}.scope", "{B} docker -");
 }

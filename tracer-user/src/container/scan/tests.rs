@@ -68,6 +68,26 @@ fn named_cgroups() {
     check(&["/cg/unified/../../etc"], 7, "/etc", "nothing");
 }
 
+/// In a container the host's hierarchies are mounted wherever; what a person names is the host's all the same.
+#[test]
+fn named_as_on_the_host() {
+    let places = [
+        ("/host/sys/fs/cgroup/unified", "/host/sys/fs/cgroup/pids"),
+        ("/proc/1/root/sys/fs/cgroup/unified", "/proc/1/root/sys/fs/cgroup/pids"),
+    ];
+    for (v2, v1) in places {
+        let mut hierarchies = hybrid(Path::new("/"));
+        hierarchies.v2 = Some(mount(Path::new(v2)));
+        hierarchies.v1 = hierarchies.v1.map(|of_v1| V1 { mount: mount(Path::new(v1)), ..of_v1 });
+        let named = |cgroup: &str| name(&hierarchies, cgroup).map(|named| (named.path, named.v1));
+        assert_eq!(named("/sys/fs/cgroup/unified/a"), Some(("/a".to_owned(), Some(false))));
+        assert_eq!(named("/sys/fs/cgroup/pids/a/b"), Some(("/a/b".to_owned(), Some(true))));
+        assert_eq!(named(&format!("{v2}/a")), Some(("/a".to_owned(), Some(false))));
+        assert_eq!(named("/a"), Some(("/a".to_owned(), None)));
+        assert_eq!(named("/sys/fs/cgroup/unified/../../etc"), None);
+    }
+}
+
 /// A container keeps its id inside what is named; what is named inside a container is the more exact one.
 #[test]
 fn named_cgroups_and_containers() {
@@ -178,4 +198,22 @@ fn figures_of_a_cgroup() {
     assert_eq!(figures(&hierarchies, id, "/../pids/a"), None);
     write("pids/a/pids.current", "three\n");
     assert_eq!(figures(&hierarchies, id, "/a"), None);
+}
+
+#[test]
+fn whether_a_cgroup_is_there() {
+    let at = tempfile::tempdir().expect("a directory");
+    let mut hierarchies = make(at.path(), &["unified/a", "pids/a"]);
+    let inode = |path: &str| fs::metadata(at.path().join(path)).expect("it is there").ino();
+    let (new, old) = (inode("unified/a"), inode("pids/a") | CGROUP_V1);
+    assert_eq!(is_there(&hierarchies, CgroupId(new), "/a"), Some(true));
+    assert_eq!(is_there(&hierarchies, CgroupId(old), "/a"), Some(true));
+    assert_eq!(is_there(&hierarchies, CgroupId(new), "/b"), Some(false));
+    assert_eq!(is_there(&hierarchies, CgroupId(new + 1), "/a"), Some(false), "another one of that name");
+    // what cannot be seen is not gone
+    assert_eq!(is_there(&hierarchies, CgroupId(new), "/../a"), None);
+    hierarchies.v1 = None;
+    assert_eq!(is_there(&hierarchies, CgroupId(old), "/a"), None);
+    hierarchies.v2.as_mut().expect("it is there").whole = false;
+    assert_eq!(is_there(&hierarchies, CgroupId(new), "/b"), None);
 }

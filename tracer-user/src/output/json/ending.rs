@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 use super::shape::{Actor, InContainer, Seconds, Sender, Time, lossy};
 use crate::event::{BootNs, Comm};
 use crate::model::{
-    self, Cause, ExitStatus, Figure, HintKind, Outcome, Party, Received, Role, TerminationProcess, Verdict,
+    self, Cause, ExitStatus, Figure, HintKind, HookKind, Outcome, Party, Received, Role, TerminationProcess, Verdict,
 };
 use crate::output::Clock;
 use crate::signal::Signal;
@@ -32,11 +32,12 @@ pub(super) struct Termination<'a> {
     exited: Option<Time>,
     kill: Option<Kill<'a>>,
     pre_stop: Option<PreStop>,
+    pod_started: Option<Time>,
 }
 
 impl<'a> Termination<'a> {
     pub(super) fn new(news: &'a model::Termination, clock: Clock) -> Self {
-        let model::Grace { budget_ms, source, used_ms } = &news.grace;
+        let model::Grace { budget_ms, source, used_ms, since } = &news.grace;
         Self {
             container: InContainer::new(&news.container),
             verdict: news.verdict,
@@ -47,7 +48,12 @@ impl<'a> Termination<'a> {
             sender: news.sender.as_ref().map(sender),
             started: Time(clock, news.started),
             ended: news.ended.map(|at| Time(clock, at)),
-            grace: Grace { budget_s: budget_ms.map(Seconds), source: source.as_deref(), used_s: Seconds(*used_ms) },
+            grace: Grace {
+                budget_s: budget_ms.map(Seconds),
+                source: source.as_deref(),
+                used_s: Seconds(*used_ms),
+                since: Time(clock, *since),
+            },
             exit: news.exit.map(Exit::new),
             processes: Processes { list: &news.processes, started: news.started },
             hints: Hints(&news.hints),
@@ -59,12 +65,8 @@ impl<'a> Termination<'a> {
                 .kill
                 .as_ref()
                 .map(|kill| Kill { at_ms: offset_ms(kill.at, news.started), sender: sender(&kill.sender) }),
-            pre_stop: news.pre_stop.as_ref().map(|hook| PreStop {
-                process: Actor::new(&hook.process),
-                started: Time(clock, hook.started),
-                ended: hook.ended.map(|at| Time(clock, at)),
-                exit: hook.exit.map(Exit::new),
-            }),
+            pre_stop: news.pre_stop.as_ref().map(|hook| PreStop::new(hook, news.started, clock)),
+            pod_started: news.pod_started.map(|at| Time(clock, at)),
         }
     }
 }
@@ -84,6 +86,7 @@ struct Grace<'a> {
     budget_s: Option<Seconds>,
     source: Option<&'a str>,
     used_s: Seconds,
+    since: Time,
 }
 
 #[derive(Serialize)]
@@ -106,10 +109,32 @@ struct Kill<'a> {
 
 #[derive(Serialize)]
 struct PreStop {
-    process: Actor,
+    process: Option<Actor>,
     started: Time,
     ended: Option<Time>,
     exit: Option<Exit>,
+    hook: HookKind,
+    at_ms: i64,
+    ended_ms: Option<i64>,
+    used_s: Seconds,
+    share: Option<f64>,
+}
+
+impl PreStop {
+    fn new(hook: &model::PreStop, since: BootNs, clock: Clock) -> Self {
+        Self {
+            process: hook.process.as_ref().map(Actor::new),
+            started: Time(clock, hook.started),
+            ended: hook.ended.map(|at| Time(clock, at)),
+            exit: hook.exit.map(Exit::new),
+            hook: hook.kind,
+            at_ms: offset_ms(hook.started, since),
+            ended_ms: hook.ended.map(|at| offset_ms(at, since)),
+            used_s: Seconds(hook.used_ms),
+            // thousandths say enough
+            share: hook.share().map(|share| (share * 1_000.0).round() / 1_000.0),
+        }
+    }
 }
 
 struct Processes<'a> {

@@ -1,6 +1,7 @@
 //! The objects of the contract. Field order is the order on the line: the contract's fields first, further ones after.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
@@ -62,7 +63,7 @@ pub(super) struct InContainer<'a> {
 
 impl<'a> InContainer<'a> {
     pub(super) fn new(container: &'a ContainerName) -> Self {
-        let ContainerName { id, name, pod, service, labels: _ } = container;
+        let ContainerName { id, name, pod, service, labels: _, sandbox: _ } = container;
         Self { id, name: name.as_deref(), pod: pod.as_ref(), service: service.as_deref() }
     }
 
@@ -286,6 +287,10 @@ pub(super) struct ContainerFields<'a> {
     stop_signal: Option<Signal>,
     grace_s: Option<Seconds>,
     pod: Option<&'a PodName>,
+    service: Option<&'a str>,
+    restarts: Option<u32>,
+    sandbox_id: Option<&'a str>,
+    labels: &'a BTreeMap<String, String>,
 }
 
 impl<'a> ContainerFields<'a> {
@@ -300,6 +305,10 @@ impl<'a> ContainerFields<'a> {
             stop_signal: news.stop_signal,
             grace_s: news.grace_ms.map(Seconds),
             pod: news.name.pod.as_ref(),
+            service: news.name.service.as_deref(),
+            restarts: news.restarts,
+            sandbox_id: news.sandbox_id.as_deref(),
+            labels: &news.name.labels,
         }
     }
 }

@@ -76,3 +76,20 @@ fn errors_of_the_writer_are_passed_on() {
     let error = view.show(&terminated(fixtures::dropped())).expect_err("nobody reads");
     assert!(crate::output::is_broken_pipe(&error));
 }
+
+/// What other tools read of an audit.
+#[test]
+fn an_audit() {
+    let report = fixtures::audit::report();
+    let mut lines = JsonLines::new(Vec::new(), Clock::default());
+    for audited in &report.containers {
+        lines.audited(BootNs(1), audited).expect("memory");
+    }
+    let text = String::from_utf8(lines.into_inner()).expect("UTF-8");
+    assert!(!text.contains('\x1b'), "{text}");
+    for line in text.lines() {
+        assert!(line.starts_with(r#"{"kind":"audit","time":"1970"#), "{line}");
+        serde_json::from_str::<Value>(line).expect("JSON");
+    }
+    insta::assert_snapshot!("audit", text);
+}

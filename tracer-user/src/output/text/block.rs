@@ -1,6 +1,6 @@
 //! What takes more than a line: the end of a container, and conditions.
 
-use crate::model::{Condition, Figure, Outcome, Termination, Verdict};
+use crate::model::{Condition, Figure, Outcome, PreStop, Termination, Verdict};
 use crate::output::Clock;
 use crate::signal::Signal;
 
@@ -11,6 +11,8 @@ use super::words::{self, Detail};
 
 /// Columns of the words at the left: `Grace`, `Verdict`.
 const LABEL: usize = 11;
+/// What is less apart is the same moment, ms: one runtime tells the containers of a pod one after another.
+const BEHIND_MS: u64 = 100;
 /// Sentences are not made longer than is comfortable to read.
 const PROSE: usize = 100;
 
@@ -121,18 +123,15 @@ fn facts(news: &Termination, glyphs: &Glyphs) -> Vec<(&'static str, String)> {
     }
     if let (Some(kill), Some(_)) = (&news.kill, news.stop_signal) {
         let who = words::sender(&kill.sender.party, kill.sender.role, &[], Detail::Pids, glyphs);
-        facts.push(("Killed", format!("SIGKILL by {who} after {}", words::duration(kill.at.ms_since(news.started)))));
+        facts.push((
+            "Killed",
+            format!("SIGKILL by {who} after {}", words::duration(kill.at.ms_since(news.axis_start()))),
+        ));
     }
     if let Some(hook) = &news.pre_stop {
-        let end = hook.ended.or(news.exited).unwrap_or(hook.started);
-        let took = words::duration(end.ms_since(hook.started));
-        let how = match (hook.exit, hook.ended) {
-            (Some(status), _) => words::exit(status),
-            (None, Some(_)) => "ended".to_owned(),
-            (None, None) => "was still running".to_owned(),
-        };
-        facts.push(("preStop", format!("{} ran for {took} and {how}", words::process(&hook.process, glyphs))));
+        facts.push(("preStop", pre_stop(hook, news, glyphs)));
     }
+    facts.extend(behind_the_pod(news).map(|text| ("Pod", text)));
     // Without a stop there is no grace period to be used up.
     if news.stop_signal.is_some() || news.pre_stop.is_some() {
         facts.push(("Grace", grace(news, glyphs)));
@@ -143,6 +142,31 @@ fn facts(news: &Termination, glyphs: &Glyphs) -> Vec<(&'static str, String)> {
     facts
 }
 
+/// `sleep 4200 (ns 40) ran for 2 s and exited with code 0`
+fn pre_stop(hook: &PreStop, news: &Termination, glyphs: &Glyphs) -> String {
+    let end = hook.ended.or(news.exited).unwrap_or(hook.started);
+    let took = words::duration(end.ms_since(hook.started));
+    let Some(process) = &hook.process else {
+        return format!(
+            "{} by kubelet itself for about {took}, worked out from when it went on",
+            hook.kind.in_pod_spec()
+        );
+    };
+    let how = match (hook.exit, hook.ended) {
+        (Some(status), _) => words::exit(status),
+        (None, Some(_)) => "ended".to_owned(),
+        (None, None) => "was still running".to_owned(),
+    };
+    format!("{} ran for {took} and {how}", words::process(process, glyphs))
+}
+
+/// How long after its pod a container was told to stop, where that is to be seen.
+fn behind_the_pod(news: &Termination) -> Option<String> {
+    let behind = news.started.ms_since(news.pod_started?);
+    let text = format!("the picture begins with the pod's stop, {} before this container's", words::duration(behind));
+    (behind >= BEHIND_MS).then_some(text)
+}
+
 /// `30.0 s of 30 s used (100 %), according to Docker`
 fn grace(news: &Termination, glyphs: &Glyphs) -> String {
     let used = words::duration(news.grace.used_ms);
@@ -150,7 +174,7 @@ fn grace(news: &Termination, glyphs: &Glyphs) -> String {
     let source = match news.grace.source.as_deref() {
         None => String::new(),
         Some("default") => ", nobody set it: the runtime's default".to_owned(),
-        Some("observed") => ", as observed between stop signal and SIGKILL".to_owned(),
+        Some("observed") => ", as observed: SIGKILL came then".to_owned(),
         Some("cri") => ", according to the runtime (CRI)".to_owned(),
         Some("docker") => ", according to Docker".to_owned(),
         Some(source) => format!(", according to {}", safe(source, glyphs)),
@@ -161,7 +185,7 @@ fn grace(news: &Termination, glyphs: &Glyphs) -> String {
 }
 
 /// A labelled paragraph. A line break in the text is one on the screen; any other control character is escaped.
-fn prose(
+pub(super) fn prose(
     lines: &mut Vec<Line>,
     (label, label_paint): (&str, Paint),
     paint: Paint,

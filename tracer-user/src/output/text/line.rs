@@ -82,6 +82,14 @@ impl Line {
         self.push(Paint::Plain, &" ".repeat(spaces));
     }
 
+    /// Gives the first character, a mark, a colour of its own.
+    pub(super) fn paint_first(&mut self, paint: Paint) {
+        let Some((old, piece)) = self.pieces.first_mut() else { return };
+        let Some(mark) = piece.chars().next() else { return };
+        let rest = (*old, piece[mark.len_utf8()..].to_owned());
+        self.pieces.splice(..1, [(paint, mark.to_string()), rest]);
+    }
+
     /// The whole line in the background.
     pub(crate) fn dim(&mut self) {
         let text: String = self.pieces.drain(..).map(|(_, text)| text).collect();
@@ -137,6 +145,24 @@ pub(crate) fn safe<'a>(text: &'a str, glyphs: &Glyphs) -> Cow<'a, str> {
         return Cow::Owned(text.chars().map(|c| if c.is_ascii() { c } else { '?' }).collect());
     }
     text
+}
+
+/// `text` in no more than `limit` columns; the middle is cut: the end of a generated name tells it from its like.
+pub(super) fn fit_middle<'a>(text: &'a str, limit: usize, glyphs: &Glyphs) -> Cow<'a, str> {
+    /// Columns of the random end of a pod's name, `-x2x4k`.
+    const END: usize = 6;
+    if width(text) <= limit || limit < 2 * END + 1 {
+        return fit(text, limit, glyphs);
+    }
+    let mut end = String::new();
+    for c in text.chars().rev() {
+        if width(&end) + char_width(c) > END {
+            break;
+        }
+        end.insert(0, c);
+    }
+    let begin = fit(text, limit - width(&end), glyphs);
+    Cow::Owned(format!("{begin}{end}"))
 }
 
 /// `text` in no more than `limit` columns; the end is cut and the cut marked.
@@ -236,6 +262,9 @@ mod tests {
             assert_eq!(fit(text, limit, &UNICODE), expect);
         }
         assert_eq!(fit("abcd", 3, &ASCII), "ab~");
+        assert_eq!(fit_middle("web-7d9f8b6c5-x2x4k", 14, &UNICODE), "web-7d9…-x2x4k");
+        assert_eq!(fit_middle("web-7d9f8b6c5-x2x4k", 12, &UNICODE), "web-7d9f8b6…");
+        assert_eq!(fit_middle("web", 14, &UNICODE), "web");
         let mut line = Line::default();
         line.push(Paint::Bold, "abc");
         line.push(Paint::Plain, "defg");

@@ -32,18 +32,21 @@ struct Scale {
     span_ns: u64,
     /// Columns of the axis; at least 2.
     columns: usize,
-    /// End of the grace period, where it lies before the end of the axis, ms.
-    budget_ms: Option<u64>,
+    /// The grace period where its end lies before the end of the axis: that end and its length, ms.
+    budget_ms: Option<(u64, u64)>,
 }
 
 impl Scale {
     fn new(termination: &Termination, columns: usize) -> Self {
-        let started = termination.started;
+        let started = termination.axis_start();
         let last = last_moment(termination).since(started);
         // Without a stop there is no grace period to look at.
         let stopped = termination.stop_signal.is_some() || termination.pre_stop.is_some();
         let budget_ms = termination.grace.budget_ms.filter(|&budget| stopped && budget > 0);
-        let budget = budget_ms.unwrap_or(0).saturating_mul(1_000_000);
+        // it may be counted from later than the picture begins
+        let offset = termination.grace.since.since(started) / 1_000_000;
+        let end_ms = budget_ms.map(|budget| budget.saturating_add(offset));
+        let budget = end_ms.unwrap_or(0).saturating_mul(1_000_000);
         // A SIGKILL some milliseconds after the end belongs to the end.
         let late = last > budget.saturating_add(budget / 33);
         let span_ns = if late { last } else { budget };
@@ -51,7 +54,7 @@ impl Scale {
             started,
             span_ns: span_ns.max(1_000_000),
             columns: columns.max(2),
-            budget_ms: budget_ms.filter(|_| late),
+            budget_ms: end_ms.zip(budget_ms).filter(|_| late),
         }
     }
 
@@ -76,7 +79,7 @@ fn last_moment(termination: &Termination) -> BootNs {
 /// The picture in lines of at most `limit` columns: lanes, axis, legend. None where there is nothing to compare.
 pub(crate) fn draw(termination: &Termination, limit: usize, glyphs: &Glyphs) -> Vec<Line> {
     let hook = termination.pre_stop.as_ref();
-    let is_hook = |party: &Party| hook.is_some_and(|h| h.process.pid == party.pid && h.process.start == party.start);
+    let is_hook = |party: &Party| hook.is_some_and(|hook| hook.is(party));
     let processes: Vec<_> = termination.processes.iter().filter(|p| !is_hook(&p.process)).collect();
     if let ([only], None) = (processes.as_slice(), hook)
         && only.received.is_empty()
@@ -89,8 +92,10 @@ pub(crate) fn draw(termination: &Termination, limit: usize, glyphs: &Glyphs) -> 
 
     let longest = limit / 3;
     let labels: Vec<_> = (0..drawn).map(|index| label(&processes, index, longest, glyphs)).collect();
-    let hook_label = hook.map(|hook| words::short_process(&hook.process, longest.saturating_sub(8), glyphs));
-    let hook_label = hook_label.map(|process| format!("preStop {process}"));
+    let hook_label = hook.map(|hook| match &hook.process {
+        Some(process) => format!("preStop {}", words::short_process(process, longest.saturating_sub(8), glyphs)),
+        None => format!("preStop {}", hook.kind.in_pod_spec()),
+    });
     let label_width = labels.iter().chain(&hook_label).map(|label| width(label)).max().unwrap_or(0);
     let left = INDENT + label_width + 2;
     let lane_width = limit.saturating_sub(left + 1 + ENDED).max(10);
@@ -287,7 +292,7 @@ fn axis(scale: &Scale, left: usize, glyphs: &Glyphs) -> [Line; 2] {
         free
     };
     put(0, "0 s".to_owned(), 0);
-    let budget = scale.budget_ms.map(|budget| (scale.column_of_ns(budget.saturating_mul(1_000_000)), budget));
+    let budget = scale.budget_ms.map(|(end, budget)| (scale.column_of_ns(end.saturating_mul(1_000_000)), budget));
     if let Some((column, budget)) = budget {
         put(column, format!("{} grace", words::duration(budget)), 1);
     }

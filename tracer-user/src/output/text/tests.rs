@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::{Cause, Grace, Verdict};
+use crate::model::{Cause, Grace, HookKind, PodEnd, PodNews, PreStop, RestartNews, Verdict};
 use crate::output::fixtures::{self, CLOCK, every_event, show, terminated};
 
 const UNICODE: Style = Style { color: false, ascii: false };
@@ -26,7 +26,7 @@ fn by_itself(verdict: Verdict, exit: crate::model::ExitStatus) -> Termination {
         kill: None,
         exited: Some(fixtures::after(0)),
         ended: Some(fixtures::after(12)),
-        grace: Grace { budget_ms: Some(30_000), source: Some("cri".to_owned()), used_ms: 0 },
+        grace: Grace { budget_ms: Some(30_000), source: Some("cri".to_owned()), used_ms: 0, since: fixtures::after(0) },
         exit: Some(exit),
         processes: vec![process.ends(fixtures::after(0), exit)],
         explanation: "worker (PID 1) ended by itself.".to_owned(),
@@ -78,7 +78,7 @@ fn by_default_action() -> Termination {
         kill: None,
         exited: Some(fixtures::after(2)),
         ended: Some(fixtures::after(3)),
-        grace: Grace { budget_ms: Some(30_000), source: Some("cri".to_owned()), used_ms: 2 },
+        grace: Grace { budget_ms: Some(30_000), source: Some("cri".to_owned()), used_ms: 2, since: fixtures::after(0) },
         exit: Some(status),
         processes: vec![first],
         explanation: "app has no handler for SIGTERM and is no init, so it died by it at once.".to_owned(),
@@ -127,6 +127,74 @@ fn colors() {
     insta::assert_snapshot!(written.replace('\x1b', "<ESC>"));
 }
 
+/// All of a pod has ended, and a container was restarted in one: once with all that can be known, once with hostile names.
+fn pods() -> Vec<Change> {
+    let end = |container, verdict, ms| PodEnd { container, verdict, ended: fixtures::after(ms) };
+    let restart = |before: Option<Termination>, container| RestartNews {
+        container,
+        restarts: 3,
+        before: before.map(std::sync::Arc::new),
+    };
+    let pod = PodNews {
+        uid: "9d3c6a52-7c1e-4a57-8f4c-0a4a5a0b7f11".to_owned(),
+        name: fixtures::container().pod.clone(),
+        started: fixtures::after(0),
+        ended: fixtures::after(5_120),
+        containers: vec![
+            end(fixtures::nameless(), Verdict::Graceful, 30),
+            end(fixtures::container(), Verdict::SigtermDropped, 5_100),
+        ],
+    };
+    let hostile = fixtures::hostile();
+    let strange = PodNews {
+        name: hostile.container.pod.clone(),
+        containers: vec![end(hostile.container.clone(), Verdict::Killed, 1); 2],
+        ..pod.clone()
+    };
+    let news = [
+        News::Pod(Box::new(pod.clone())),
+        News::Pod(Box::new(PodNews { name: None, ..pod })),
+        News::Pod(Box::new(strange)),
+        News::Restarted(Box::new(restart(Some(fixtures::dropped()), fixtures::container()))),
+        News::Restarted(Box::new(restart(
+            Some(by_itself(Verdict::Exited, fixtures::exited(1))).map(|end| Termination { sender: None, ..end }),
+            fixtures::container(),
+        ))),
+        News::Restarted(Box::new(restart(
+            Some(Termination { sender: Some(fixtures::runc()), ..hostile }),
+            fixtures::nameless(),
+        ))),
+        News::Restarted(Box::new(restart(None, fixtures::container()))),
+    ];
+    news.into_iter().map(|news| Change { at: fixtures::after(5_120), news }).collect()
+}
+
+/// A container that was told to stop later than its pod, and a hook that left no process.
+fn behind_its_pod() -> Termination {
+    let slow = fixtures::too_slow();
+    let hook = slow.pre_stop.map(|hook| PreStop {
+        kind: HookKind::HttpGet,
+        process: None,
+        started: fixtures::ms(fixtures::START_MS - 4_000),
+        exit: None,
+        ..hook
+    });
+    Termination {
+        pod_started: Some(fixtures::ms(fixtures::START_MS - 4_000)),
+        grace: Grace { since: fixtures::ms(fixtures::START_MS - 4_000), ..slow.grace },
+        pre_stop: hook,
+        ..fixtures::too_slow()
+    }
+}
+
+#[test]
+fn pods_in_80_and_120_columns() {
+    let mut changes = pods();
+    changes.push(terminated(behind_its_pod()));
+    insta::assert_snapshot!("pods_80", text(&changes, 80, UNICODE));
+    insta::assert_snapshot!("pods_120", text(&changes, 120, UNICODE));
+}
+
 #[test]
 fn stopping_names_the_first_sign() {
     let no_stop = Termination { stop_signal: None, sender: None, ..fixtures::dropped() };
@@ -160,6 +228,8 @@ fn a_new_day_is_told_once() {
 #[test]
 fn no_line_is_too_wide_and_none_holds_a_control_character() {
     let mut changes = every_event();
+    changes.extend(pods());
+    changes.push(terminated(behind_its_pod()));
     for (_, termination) in cases() {
         changes.push(stopping(termination.clone()));
         changes.push(terminated(termination));

@@ -5,7 +5,7 @@ use crate::model::{ContainerName, ExitStatus, Outcome, Party, Role, SignalNews};
 use crate::signal::Signal;
 
 use super::glyphs::Glyphs;
-use super::line::{fit, safe, width};
+use super::line::{fit, fit_middle, safe, width};
 
 /// `4123 (PID 1)`, `4130 (ns 7)`, or `4130` where the namespace's number is the same or unknown.
 pub(crate) fn pids(party: &Party) -> String {
@@ -41,7 +41,7 @@ pub(crate) fn short_process(party: &Party, limit: usize, glyphs: &Glyphs) -> Str
 
 /// `pod/name`, `name` or the short id, in `limit` columns. The pod's name gives way before the container's does.
 pub(crate) fn container(container: &ContainerName, limit: usize, glyphs: &Glyphs) -> String {
-    let own = safe(container.name.as_deref().unwrap_or_else(|| container.short_id()), glyphs);
+    let own = safe(container.own(), glyphs);
     let Some(pod) = &container.pod else {
         let own = container.service.as_deref().map_or(own, |service| safe(service, glyphs));
         return fit(&own, limit, glyphs).into_owned();
@@ -51,7 +51,7 @@ pub(crate) fn container(container: &ContainerName, limit: usize, glyphs: &Glyphs
     if room < 4 {
         return fit(&own, limit, glyphs).into_owned();
     }
-    format!("{}/{own}", fit(&pod, room, glyphs))
+    format!("{}/{own}", fit_middle(&pod, room, glyphs))
 }
 
 /// The same with the pod's namespace before it, for headers.

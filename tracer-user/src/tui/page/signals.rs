@@ -7,7 +7,6 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use super::{Help, Page};
-use crate::live::container_of;
 use crate::model::{Change, News};
 use crate::output::is_silent;
 use crate::tui::input::{Effect, Input};
@@ -155,7 +154,7 @@ impl Signals {
             Action::Outcome => self.filter.turn_outcome(),
             Action::Everything => self.filter.everything = !self.filter.everything,
             Action::Container => {
-                let current = self.current().and_then(|change| container_of(&change.news));
+                let current = self.current().and_then(|change| change.news.container());
                 let id = current.map(|container| container.id.clone());
                 self.filter.container = if self.filter.container.is_some() { None } else { id };
             }

@@ -294,7 +294,7 @@ impl Draw<'_> {
         let (theme, glyphs) = (self.theme, self.theme.glyphs());
         let (text, paint) = match entry.state {
             State::Stopping(stop) => {
-                let text = match (self.scene.budget(entry.container), stop.exit) {
+                let text = match (self.scene.budget(entry.key), stop.exit) {
                     (_, Some(_)) => "ending".to_owned(),
                     (Some(budget), None) if budget.left_ms == 0 => "grace is over".to_owned(),
                     (Some(budget), None) => format!("{} left", crate::tui::app::tenths(budget.left_ms)),
@@ -359,7 +359,7 @@ fn sentences(row: Option<&Row<'_>>, buffer: &mut Buffer, area: Rect, scene: &Sce
     let fix: Vec<_> = fix.collect();
     let lines = usize::from(area.height) - 1;
     // what is to be changed keeps a line or two, whatever happened
-    let kept = fix.len().min(if why.len() >= lines { 2 } else { lines - why.len() }.max(1));
+    let kept = fix.len().min(lines.saturating_sub(why.len()).max(2));
     let cut = |mut part: Vec<(&'static str, Tone, String)>, limit: usize| {
         if part.len() > limit {
             part.truncate(limit);
@@ -383,7 +383,7 @@ fn sentences(row: Option<&Row<'_>>, buffer: &mut Buffer, area: Rect, scene: &Sce
 /// How far a stop has come. Why it went as it did is told when it is over.
 fn going_on(entry: &Entry<'_>, stop: &Stop, scene: &Scene<'_>, theme: Theme) -> String {
     let glyphs = theme.glyphs();
-    let sign = match (&stop.signal, &stop.kill, &stop.pre_stop) {
+    let sign = match (stop.signal(), &stop.kill, &stop.pre_stop) {
         (Some(signal), ..) => {
             let sender = words::sender(&signal.sender, signal.role, &[], Detail::Pids, glyphs);
             let met = entry.meets().map_or("sent", |(word, _)| word);
@@ -394,7 +394,10 @@ fn going_on(entry: &Entry<'_>, stop: &Stop, scene: &Scene<'_>, theme: Theme) -> 
             let sender = words::sender(&sender.party, sender.role, &[], Detail::Pids, glyphs);
             format!("SIGKILL from {sender}, without a stop signal.")
         }
-        (None, None, Some(hook)) => format!("The preStop hook {} runs.", words::process(&hook.process, glyphs)),
+        (None, None, Some(hook)) => {
+            let process = hook.process.as_ref().map(|process| format!(" {}", words::process(process, glyphs)));
+            format!("The preStop hook{} runs.", process.unwrap_or_default())
+        }
         (None, None, None) => "Its first process went.".to_owned(),
     };
     let left = match entry.processes {
@@ -402,7 +405,7 @@ fn going_on(entry: &Entry<'_>, stop: &Stop, scene: &Scene<'_>, theme: Theme) -> 
         1 => "1 process still runs.".to_owned(),
         many => format!("{many} processes still run."),
     };
-    let then = match scene.budget(entry.container) {
+    let then = match scene.budget(entry.key) {
         Some(Budget { left_ms: 0, of_ms }) => format!(" The grace period of {} is over.", words::duration(of_ms)),
         Some(budget) => {
             let left = crate::tui::app::tenths(budget.left_ms);

@@ -270,7 +270,7 @@ impl Entry<'_> {
     /// dropped outside of a stop.
     pub(super) fn meets(&self) -> Option<(&'static str, Paint)> {
         if let State::Stopping(stop) = self.state {
-            let signal = stop.signal.as_ref()?;
+            let signal = stop.signal()?;
             return outcome(signal.outcome, signal.taken);
         }
         if let State::Ill(_, condition) = self.state

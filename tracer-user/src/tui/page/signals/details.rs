@@ -68,6 +68,26 @@ pub(super) fn details(change: &Change, scene: &Scene<'_>, glyphs: &Glyphs) -> Ve
             told.extend(news.fix.as_ref().map(|fix| ("Fix", safe(fix, glyphs).into_owned())));
             told
         }
+        News::Pod(news) => {
+            let name =
+                news.name.as_ref().map_or_else(|| news.uid.clone(), |pod| format!("{}/{}", pod.namespace, pod.name));
+            let took = words::duration(news.ended.ms_since(news.started));
+            let mut told = vec![("What", format!("all of the pod {} has ended, in {took}", safe(&name, glyphs)))];
+            told.extend(news.containers.iter().map(|end| {
+                let after = words::duration(end.ended.ms_since(news.started));
+                ("", format!("{}: {} after {after}", safe(end.container.own(), glyphs), end.verdict))
+            }));
+            told
+        }
+        News::Restarted(news) => {
+            let name = words::full_container(&news.container, 80, glyphs);
+            let mut told = vec![("What", format!("{name} was restarted in its pod (restart {})", news.restarts))];
+            let before = news.before.as_ref();
+            told.extend(
+                before.map(|before| ("Before", format!("{}: {}", before.verdict, safe(&before.explanation, glyphs)))),
+            );
+            told
+        }
         News::Lost(lost) => vec![(
             "What",
             format!(

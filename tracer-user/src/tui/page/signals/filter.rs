@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 
-use crate::live::container_of;
 use crate::model::{Change, News, Outcome, Party};
 use crate::signal::Signal;
 
@@ -44,7 +43,7 @@ impl Filter {
             return true;
         }
         let kind = self.everything || !matches!(news, News::Exec(_) | News::Fork(_) | News::Zombie(_));
-        let container = self.container.as_ref().is_none_or(|id| container_of(news).is_some_and(|c| c.id == *id));
+        let container = self.container.as_ref().is_none_or(|id| news.container().is_some_and(|c| c.id == *id));
         kind && container && self.passes_signal(news) && self.passes_text(change)
     }
 
@@ -72,7 +71,7 @@ impl Filter {
 
 /// The words of a change that one may look for.
 fn told(news: &News) -> String {
-    let mut text = container_of(news).map(|container| container.friendly()).unwrap_or_default();
+    let mut text = news.container().map(|container| container.friendly()).unwrap_or_default();
     // writing to a String cannot fail
     let mut add = |words: std::fmt::Arguments<'_>| write!(text, " {words}").unwrap_or_default();
     match news {
@@ -104,6 +103,8 @@ fn told(news: &News) -> String {
         News::Stopping(_) => add(format_args!("stopping")),
         News::Termination(news) => add(format_args!("termination {}", news.verdict)),
         News::Condition(news) => add(format_args!("condition {} {}", news.kind, news.explanation)),
+        News::Pod(_) => add(format_args!("pod ended")),
+        News::Restarted(news) => add(format_args!("restarted restart {}", news.restarts)),
         News::Lost(_) => add(format_args!("lost")),
     }
     text

@@ -1,0 +1,166 @@
+//! Remarks beside a finding: what is odd about the container's shape, and what happens behind its first process.
+
+use crate::model::Program;
+use crate::signal::Signal;
+
+use super::fate::{Fate, Foreseen, fate, names, program};
+use super::judge::{Note, NoteKind};
+use super::known::{self, Manner};
+use super::subject::{Member, Process, Subject};
+
+/// All there is to remark.
+pub(super) fn notes(subject: &Subject, fate: &Fate) -> Vec<Note> {
+    let first = &subject.first;
+    [
+        shell_form(subject),
+        init_not_first(subject),
+        forwarded(subject, fate),
+        trap_deferred(subject, fate),
+        other_meaning(first, subject.stop.signal, fate),
+        not_init(first, fate),
+        stopped(first),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// The command that a shell runs: `sh -c COMMAND`.
+fn command_of_shell(process: &Process) -> Option<&str> {
+    if program(process) != Program::Shell {
+        return None;
+    }
+    let mut words = process.command.iter().skip(1);
+    let option = |word: &&String| word.starts_with('-') && !word.starts_with("--") && word.contains('c');
+    words.find(option)?;
+    words.next().map(String::as_str)
+}
+
+fn shell_form(subject: &Subject) -> Option<Note> {
+    let first = &subject.first;
+    command_of_shell(first)?;
+    let child = child(subject)?;
+    Some(Note::new(
+        NoteKind::ShellForm,
+        format!(
+            "The entrypoint is a shell ({} -c …) that runs {} as its child and stays the first process itself: the shell form of CMD or ENTRYPOINT, or a script without exec.",
+            first.comm,
+            named(child)
+        ),
+    ))
+}
+
+fn init_not_first(subject: &Subject) -> Option<Note> {
+    let found = known::init_of(subject).filter(|init| init.depth > 0)?;
+    let member = subject
+        .below
+        .iter()
+        .find(|member| member.depth == found.depth && known::init(&member.comm, member.exe.as_deref()).is_some())?;
+    let reaps = if found.name.starts_with("tini") && known::is_subreaper(&member.command) {
+        "it reaps (-s), but the stop signal does not go to it"
+    } else {
+        "the stop signal does not go to it, and orphans are not its to reap"
+    };
+    Some(Note::new(
+        NoteKind::InitNotFirst,
+        format!(
+            "{} is there, but not as the first process: it is {} below {}, so {reaps}. Put it first: ENTRYPOINT [\"{}\", \"--\", …].",
+            found.name,
+            if found.depth == 1 { "directly".to_owned() } else { format!("{} levels", found.depth) },
+            subject.first.called(),
+            found.name
+        ),
+    ))
+}
+
+/// What the child of an init that forwards would do.
+fn forwarded(subject: &Subject, own: &Fate) -> Option<Note> {
+    let (name, manner) = known::manner(&subject.first)?;
+    if manner != Manner::Forwards || !matches!(own.foreseen, Foreseen::Taken | Foreseen::Caught) {
+        return None;
+    }
+    let signal = subject.stop.signal;
+    let child = subject.children.iter().min_by_key(|child| child.start)?;
+    let whom = named(&Member { pid: child.pid, ns_pid: child.ns_pid, comm: child.comm.clone(), ..Member::default() });
+    let fate = fate(child, signal, subject.sight);
+    let then = match fate.foreseen {
+        Foreseen::Default => {
+            "which has no handler and dies by it at once: it is not PID 1, so the default action acts".to_owned()
+        }
+        Foreseen::Caught => "which has a handler for it".to_owned(),
+        Foreseen::Taken => "which waits for it".to_owned(),
+        Foreseen::Ignored => format!("which ignores it, so that nothing ends until SIGKILL: {}", fate.why),
+        Foreseen::Dropped => format!("which never gets it: {}", fate.why),
+        Foreseen::Blocked | Foreseen::Unknown => format!("of which it is not known what it does: {}", fate.why),
+    };
+    Some(Note::new(NoteKind::Forwarded, format!("{name} forwards {signal} to {whom}, {then}.")))
+}
+
+fn trap_deferred(subject: &Subject, fate: &Fate) -> Option<Note> {
+    if program(&subject.first) != Program::Shell || fate.foreseen != Foreseen::Caught {
+        return None;
+    }
+    let child = child(subject)?;
+    Some(Note::new(
+        NoteKind::TrapDeferred,
+        format!(
+            "A shell runs its trap only when its foreground child has ended: if {} is one, and not waited for with the shell's own wait, nothing happens until then.",
+            named(child)
+        ),
+    ))
+}
+
+/// Programs that take SIGTERM for something else than the order to end.
+fn other_meaning(first: &Process, signal: Signal, fate: &Fate) -> Option<Note> {
+    if !matches!(fate.foreseen, Foreseen::Taken | Foreseen::Caught) || signal != Signal::TERM {
+        return None;
+    }
+    let file = first.exe.as_deref().and_then(|exe| exe.rsplit('/').next()).unwrap_or_default();
+    match (first.comm.as_str(), file) {
+        ("systemd", _) | (_, "systemd") => Some(Note::new(
+            NoteKind::OtherMeaning,
+            "systemd as an init takes SIGTERM for the order to execute itself anew, and stays: its stop signal is SIGRTMIN+3 (STOPSIGNAL SIGRTMIN+3)."
+                .to_owned(),
+        )),
+        ("uwsgi", _) | (_, "uwsgi") => Some(Note::new(
+            NoteKind::OtherMeaning,
+            "uWSGI reloads on SIGTERM, and stays, unless die-on-term is set: STOPSIGNAL SIGQUIT, or die-on-term = true."
+                .to_owned(),
+        )),
+        _ => None,
+    }
+}
+
+fn not_init(first: &Process, fate: &Fate) -> Option<Note> {
+    if first.init || matches!(fate.foreseen, Foreseen::Default) {
+        return None;
+    }
+    Some(Note::new(
+        NoteKind::NotInit,
+        format!(
+            "{} is not init of its pid namespace (hostPID, shareProcessNamespace or docker run --pid): nothing is dropped there, and its orphans are reaped by another.",
+            first.called()
+        ),
+    ))
+}
+
+fn stopped(first: &Process) -> Option<Note> {
+    let text = || {
+        format!(
+            "{} is stopped (state T): until it is continued it takes no signal but SIGKILL. It handles {}.",
+            first.called(),
+            names(first.caught)
+        )
+    };
+    first.stopped.then(|| Note { note: NoteKind::Stopped, text: text() })
+}
+
+/// The child of the first process that is told: the first there is.
+fn child(subject: &Subject) -> Option<&Member> {
+    subject.below.iter().find(|member| member.depth == 1)
+}
+
+/// `sleep (pid 7)`, with the pid as the container sees it.
+fn named(member: &Member) -> String {
+    format!("{} (pid {})", member.comm, member.ns_pid.unwrap_or(member.pid))
+}

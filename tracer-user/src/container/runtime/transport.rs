@@ -1,0 +1,95 @@
+//! Connections to Unix sockets, with a limit on what is read.
+//!
+//! Every connection has an allowance of bytes; once that is used up, reading fails, and so does what it was for.
+
+use std::io;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
+
+use hyper::rt::ReadBufCursor;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::UnixStream;
+
+/// What is read from a socket at once.
+const READ_SIZE: usize = 8 << 10;
+
+/// How many bytes may still be read.
+#[derive(Clone, Debug)]
+pub(super) struct Allowance(Arc<AtomicUsize>);
+
+impl Allowance {
+    pub(super) fn new(bytes: usize) -> Self {
+        Self(Arc::new(AtomicUsize::new(bytes)))
+    }
+
+    /// Sets what may be read from now on: a stream is without end, but each of its parts has one.
+    pub(super) fn renew(&self, bytes: usize) {
+        self.0.store(bytes, Ordering::Relaxed);
+    }
+
+    fn take(&self, bytes: usize) -> io::Result<()> {
+        let left = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes));
+        left.map(drop)
+            .map_err(|left| io::Error::other(format!("the answer is longer than allowed ({left} bytes left)")))
+    }
+}
+
+/// A connection that hyper can use.
+#[derive(Debug)]
+pub(super) struct Metered {
+    stream: UnixStream,
+    allowance: Allowance,
+}
+
+impl Metered {
+    pub(super) async fn connect(socket: &Path, allowance: &Allowance) -> io::Result<Self> {
+        Ok(Self::over(UnixStream::connect(socket).await?, allowance))
+    }
+
+    pub(super) fn over(stream: UnixStream, allowance: &Allowance) -> Self {
+        Self { stream, allowance: allowance.clone() }
+    }
+}
+
+impl hyper::rt::Read for Metered {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        mut into: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let mut space = [0; READ_SIZE];
+        let room = into.remaining().min(READ_SIZE);
+        let mut buffer = ReadBuf::new(&mut space[..room]);
+        ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
+        self.allowance.take(buffer.filled().len())?;
+        into.put_slice(buffer.filled());
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl hyper::rt::Write for Metered {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+/// Runs what belongs to a connection beside it.
+#[derive(Clone)]
+pub(super) struct Tasks;
+
+impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Tasks {
+    fn execute(&self, task: F) {
+        tokio::spawn(task);
+    }
+}

@@ -1,0 +1,121 @@
+//! Remarks beside a verdict: what deserves a look although it did not decide.
+
+use crate::signal::Signal;
+
+use super::super::change::Hint;
+use super::super::container::Container;
+use super::super::lifecycle::is_setup;
+use super::super::limits;
+use super::super::names::{HintKind, Role, Verdict};
+use super::super::process::Place;
+use super::super::words::{count, seconds};
+use super::{Story, ended, names};
+
+/// Remarks beside the verdict.
+pub(in crate::model) fn hints(story: &Story<'_>) -> Vec<Hint> {
+    let termination = story.termination;
+    let mut hints = Vec::new();
+    let took = story.took();
+    let has_hook = termination.pre_stop.is_some() || story.container.unseen_hook().is_some();
+    // whoever had to wait for others of its pod is out of the endpoints by then
+    let waited = story.patience.late_ms.is_some();
+    if termination.verdict == Verdict::Graceful && !has_hook && !waited && took < limits::TOO_EARLY_MS {
+        hints.push(Hint {
+            kind: HintKind::TooEarly,
+            text: format!(
+                "It exited {} after {}. If it is a server, load balancers may still send it requests, which now fail; a preStop sleep of a few seconds gives them time.",
+                seconds(took),
+                story.stop()
+            ),
+        });
+    }
+    let left: Vec<_> = story
+        .members
+        .iter()
+        .filter(|process| matches!(story.places.get(&process.key()), Some(Place::Outside)))
+        .filter(|process| process.started_program && process.exit.is_none_or(|(_, s)| s.signal() == Some(Signal::KILL)))
+        .filter(|process| {
+            termination
+                .pre_stop
+                .as_ref()
+                .is_none_or(|hook| hook.process.as_ref().map(|hook| hook.pid) != Some(process.task.pid))
+        })
+        .copied()
+        .collect();
+    if !left.is_empty() {
+        hints.push(Hint {
+            kind: HintKind::LeftBehind,
+            text: format!(
+                "{} {} not below the first process (started by an exec): no stop signal goes there.",
+                names(&left),
+                if left.len() == 1 { "is" } else { "are" }
+            ),
+        });
+    }
+    if let Some(text) = twice(story) {
+        hints.push(Hint { kind: HintKind::Twice, text });
+    }
+    if let Some(text) = only_this_container(story) {
+        hints.push(Hint { kind: HintKind::OnlyThisContainer, text });
+    }
+    if let Some(text) = pre_stop_failed(story) {
+        hints.push(Hint { kind: HintKind::PreStopFailed, text });
+    }
+    hints
+}
+
+/// The pod goes on without it. kubelet tells all containers of a pod at once, but those with a preStop hook get their stop
+/// signal after that, sidecars get it when the others have ended, and an end at once may have been faster than what tells
+/// the others. A sidecar begins before what it serves: one that began later and was never restarted is none.
+fn only_this_container(story: &Story<'_>) -> Option<String> {
+    let termination = story.termination;
+    let told = termination.sender.as_ref().is_some_and(|sender| sender.role == Role::Runtime);
+    let waited = termination.exited?.ms_since(termination.started) >= limits::TOLD_LATE_MS;
+    let own_start = story.container.first?.start;
+    let has_hook = |other: &&Container| other.described.as_ref().is_none_or(|d| d.pre_stop || d.hook.is_some());
+    let is_no_sidecar = |other: &&Container| {
+        let restarts = other.described.as_ref().and_then(|described| described.restarts);
+        restarts == Some(0) && other.first.is_some_and(|first| first.start > own_start)
+    };
+    if !told || !waited || story.others.iter().any(has_hook) || !story.others.iter().any(is_no_sidecar) {
+        return None;
+    }
+    let others: Vec<_> = story.others.iter().take(3).map(|other| other.name.own()).collect();
+    let more = if story.others.len() > others.len() { ", …" } else { "" };
+    Some(format!(
+        "Only this container of the pod was told to stop, {}{more} went on: kubelet restarts one whose liveness or startup probe failed (look for Unhealthy and Killing in kubectl describe pod).",
+        others.join(", ")
+    ))
+}
+
+fn pre_stop_failed(story: &Story<'_>) -> Option<String> {
+    let (hook, status) = story.failed_hook()?;
+    let process = hook.process.as_ref()?;
+    let what = if is_setup(process.comm) {
+        "could not be started (is its command in the image?)".to_owned()
+    } else {
+        format!("({}) {} after {}", process.comm, ended(status), seconds(hook.used_ms))
+    };
+    Some(format!("The preStop hook {what}: kubelet tells FailedPreStopHook and goes on with the stop signal."))
+}
+
+/// A process that got the stop signal from two senders.
+fn twice(story: &Story<'_>) -> Option<String> {
+    let signal = story.signal?;
+    story.members.iter().find_map(|process| {
+        let mut senders: Vec<_> = process
+            .received
+            .iter()
+            .filter(|receipt| receipt.signal == signal.signal && receipt.at >= signal.at && receipt.role != Role::Own)
+            .map(|receipt| (receipt.sender.pid, receipt.sender.comm))
+            .collect();
+        senders.dedup();
+        let [(_, one), (_, other), ..] = senders.as_slice() else { return None };
+        Some(format!(
+            "{} got {} {}, from {one} and from {other}: many programs take the second one as the order to quit at once.",
+            names(&[*process]),
+            signal.signal,
+            count(senders.len(), "time", "times")
+        ))
+    })
+}
