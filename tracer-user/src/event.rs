@@ -11,6 +11,8 @@ use crate::signal::{Signal, SignalSet};
 
 mod comm;
 mod ids;
+#[cfg(test)]
+pub(crate) mod made;
 
 pub use comm::Comm;
 pub use ids::{BootNs, CgroupId, TaskKey};

@@ -7,6 +7,7 @@ mod dist;
 mod elf;
 mod lint;
 mod paths;
+mod picture;
 mod setup;
 mod sh;
 mod test;
@@ -38,6 +39,8 @@ enum Task {
     Lint,
     /// All tests: without root, with root on this kernel, and on other kernels in virtual machines
     Test(test::Args),
+    /// Draw the shutdown page over a recording as an SVG, for the top of the README
+    Picture(picture::Args),
     /// Static binaries for x86-64 and arm64, man page, completions and checksums, in target/dist
     Dist,
 }
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Task::Demo(args) => demo::run(&args),
         Task::Lint => lint::run(),
         Task::Test(args) => test::run(&args),
+        Task::Picture(args) => picture::run(&args),
         Task::Dist => dist::run(),
     };
     match done {

@@ -81,7 +81,7 @@ impl Gate {
         if !self.shows_signal(&change.news) {
             return Ok(());
         }
-        let Some(container) = container_of(&change.news).cloned() else {
+        let Some(container) = change.news.container().cloned() else {
             // losses concern everybody; processes of no container are nobody's
             return if matches!(change.news, News::Lost(_)) { show(&change) } else { Ok(()) };
         };
@@ -185,10 +185,6 @@ impl Gate {
             _ => true,
         }
     }
-}
-
-fn container_of(news: &News) -> Option<&ContainerRef> {
-    news.container()
 }
 
 #[cfg(test)]

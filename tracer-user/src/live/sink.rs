@@ -92,11 +92,14 @@ impl Sink {
         let room = Arc::new(Semaphore::new(QUEUED as usize));
         let closing = Closing(Arc::clone(&room));
         let thread = std::thread::Builder::new().name("tracer-output".to_owned()).spawn(move || {
-            let _closing = closing;
+            let closing = closing;
             while let Some(chunk) = incoming.blocking_recv() {
-                out.write_all(&chunk.text)?;
-                if incoming.is_empty() {
-                    out.flush()?;
+                let written = out.write_all(&chunk.text);
+                let written = written.and_then(|()| if incoming.is_empty() { out.flush() } else { Ok(()) });
+                if written.is_err() {
+                    // before the chunk's room comes back: all of it free means that all is written
+                    closing.0.close();
+                    return written;
                 }
             }
             out.flush()

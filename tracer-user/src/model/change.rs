@@ -334,8 +334,13 @@ impl Termination {
     /// Where its time begins: the pod's first sign, where that is known and earlier than its own.
     #[must_use]
     pub fn axis_start(&self) -> BootNs {
-        let known = if self.grace.since == BootNs(0) { self.started } else { self.grace.since };
-        self.started.min(known).min(self.pod_started.unwrap_or(self.started))
+        self.started.min(self.counted_from()).min(self.pod_started.unwrap_or(self.started))
+    }
+
+    /// Where the runtime began to count the grace period; its own first sign where that is not known.
+    #[must_use]
+    pub fn counted_from(&self) -> BootNs {
+        if self.grace.since == BootNs(0) { self.started } else { self.grace.since }
     }
 }
 

@@ -54,6 +54,7 @@ impl Node {
         let Some(process) = self.processes.get_mut(key) else { return };
         if let Some(status) = seen.zombie {
             process.exit = Some((at, ExitStatus { raw: status }));
+            process.found_dead = true;
             self.became_zombie(at, key);
         } else if !process.received.is_empty() {
             self.settle_blocked(key, seen.pending);

@@ -9,6 +9,9 @@ pub const ZOMBIES_MANY: usize = 3;
 /// One zombie this old makes a condition too, ms.
 pub const ZOMBIE_OLD_MS: u64 = 10_000;
 
+/// The time that the rate of new zombies is taken over, ms.
+pub const ZOMBIE_RATE_MS: u64 = 60_000;
+
 /// A process that is not gone this long after SIGKILL is stuck, ms.
 pub const STUCK_MS: u64 = 2_000;
 

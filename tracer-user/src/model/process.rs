@@ -57,6 +57,8 @@ pub struct Process {
     pub untaken: SignalSet,
     /// It is a zombie (or will be until its parent notices).
     pub zombie: bool,
+    /// It was a zombie when it was seen for the first time: when it exited is not known.
+    pub found_dead: bool,
     /// The zombie was told.
     pub zombie_told: bool,
     /// SIGKILL did not end it in time, and that was told.
@@ -103,6 +105,7 @@ impl Process {
             exit: None,
             untaken: SignalSet::default(),
             zombie: false,
+            found_dead: false,
             zombie_told: false,
             stuck_told: false,
         }

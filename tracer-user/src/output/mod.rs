@@ -18,7 +18,7 @@ use crate::model::Change;
 pub use clock::Clock;
 pub use json::JsonLines;
 pub use text::{Style, Text, audit, audit_wide};
-pub(crate) use text::{block, glyphs, is_silent, line, words};
+pub(crate) use text::{block, glyphs, is_silent, line, picture, pod, words};
 
 /// Something that shows changes as they become known.
 pub trait View {

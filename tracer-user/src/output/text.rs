@@ -5,7 +5,7 @@ pub(crate) mod block;
 pub(crate) mod glyphs;
 pub(crate) mod line;
 pub(crate) mod picture;
-mod pod;
+pub(crate) mod pod;
 pub(crate) mod words;
 
 #[cfg(test)]

@@ -13,6 +13,8 @@ pub enum Key {
     Ctrl(char),
     /// A key without a character of its own.
     Code(KeyCode),
+    /// The same with Shift; in a table before the key without it.
+    Shift(KeyCode),
 }
 
 impl Key {
@@ -26,6 +28,9 @@ impl Key {
                 Self::Char(c) => held.is_empty() && event.code == KeyCode::Char(c),
                 Self::Ctrl(c) => held == KeyModifiers::CONTROL && event.code == KeyCode::Char(c),
                 Self::Code(code) => held.is_empty() && event.code == code,
+                Self::Shift(code) => {
+                    held.is_empty() && event.modifiers.contains(KeyModifiers::SHIFT) && event.code == code
+                }
             }
     }
 }

@@ -10,6 +10,9 @@
 //! [`run`], [`replay`], [`screen`] and [`terminal`] touch the world.
 
 pub mod app;
+mod choice;
+mod draw;
+pub mod export;
 mod inbox;
 pub mod input;
 pub mod keys;
@@ -20,6 +23,8 @@ pub mod replay;
 pub mod run;
 pub mod scene;
 pub mod screen;
+pub mod still;
+pub mod svg;
 pub mod terminal;
 pub mod theme;
 pub mod typing;
@@ -28,3 +33,5 @@ pub mod typing;
 mod bench;
 #[cfg(test)]
 mod stand;
+#[cfg(test)]
+mod testing;

@@ -17,7 +17,7 @@ const BEHIND_MS: u64 = 100;
 const PROSE: usize = 100;
 
 /// The end of a container.
-pub(super) fn termination(news: &Termination, clock: Clock, limit: usize, glyphs: &Glyphs) -> Vec<Line> {
+pub(crate) fn termination(news: &Termination, clock: Clock, limit: usize, glyphs: &Glyphs) -> Vec<Line> {
     let mut lines = vec![header(news, clock, limit, glyphs), Line::default()];
     let picture = picture::draw(news, limit, glyphs);
     if !picture.is_empty() {
@@ -106,7 +106,7 @@ pub(crate) fn title(news: &Termination, glyphs: &Glyphs) -> (String, char, Paint
 }
 
 /// The figures below the sentences.
-fn facts(news: &Termination, glyphs: &Glyphs) -> Vec<(&'static str, String)> {
+pub(crate) fn facts(news: &Termination, glyphs: &Glyphs) -> Vec<(&'static str, String)> {
     let mut facts = Vec::new();
     if let Some(sender) = &news.sender {
         let who = words::sender(&sender.party, sender.role, &sender.ancestors, Detail::Ancestors, glyphs);
@@ -168,7 +168,7 @@ fn behind_the_pod(news: &Termination) -> Option<String> {
 }
 
 /// `30.0 s of 30 s used (100 %), according to Docker`
-fn grace(news: &Termination, glyphs: &Glyphs) -> String {
+pub(crate) fn grace(news: &Termination, glyphs: &Glyphs) -> String {
     let used = words::duration(news.grace.used_ms);
     let Some(budget) = news.grace.budget_ms else { return format!("{used} used; how much was granted is not known") };
     let source = match news.grace.source.as_deref() {
@@ -185,7 +185,7 @@ fn grace(news: &Termination, glyphs: &Glyphs) -> String {
 }
 
 /// A labelled paragraph. A line break in the text is one on the screen; any other control character is escaped.
-pub(super) fn prose(
+pub(crate) fn prose(
     lines: &mut Vec<Line>,
     (label, label_paint): (&str, Paint),
     paint: Paint,

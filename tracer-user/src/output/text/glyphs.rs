@@ -19,6 +19,7 @@ pub(crate) enum Mark {
     Caught,
     Blocked,
     Taken,
+    PassedOn,
     Ignored,
     Dropped,
     Killed,
@@ -45,6 +46,7 @@ impl Mark {
             Self::Caught => " caught",
             Self::Blocked => " blocked",
             Self::Taken => " taken",
+            Self::PassedOn => " passed on",
             Self::Ignored => " ignored",
             Self::Dropped => " dropped",
             Self::Killed => "",
@@ -76,7 +78,15 @@ pub(crate) struct Glyphs {
     pub(crate) bad: char,
     pub(crate) good: char,
     pub(crate) warn: char,
-    marks: [char; 8],
+    /// A part of a whole: what is used, what is left, what is beyond.
+    pub(crate) used: char,
+    pub(crate) left: char,
+    pub(crate) over: char,
+    /// The column that is sorted by, the greatest first.
+    pub(crate) sorted: char,
+    /// A stop that goes on.
+    pub(crate) going_on: char,
+    marks: [char; 9],
 }
 
 impl Glyphs {
@@ -110,7 +120,12 @@ pub(crate) const UNICODE: Glyphs = Glyphs {
     bad: '✖',
     good: '✔',
     warn: '▲',
-    marks: ['▼', '●', '□', '◆', '○', '⊘', '✖', '■'],
+    used: '█',
+    left: '░',
+    over: '▓',
+    sorted: '▾',
+    going_on: '▶',
+    marks: ['▼', '●', '□', '◆', '↓', '○', '⊘', '✖', '■'],
 };
 
 pub(crate) const ASCII: Glyphs = Glyphs {
@@ -134,7 +149,12 @@ pub(crate) const ASCII: Glyphs = Glyphs {
     bad: 'x',
     good: '*',
     warn: '!',
-    marks: ['v', 'C', 'B', 'T', 'I', 'D', 'K', 'X'],
+    used: '=',
+    left: '.',
+    over: '!',
+    sorted: 'v',
+    going_on: '>',
+    marks: ['v', 'C', 'B', 'T', 'F', 'I', 'D', 'K', 'X'],
 };
 
 #[cfg(test)]

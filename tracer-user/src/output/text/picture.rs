@@ -1,7 +1,7 @@
 //! The picture of a termination: one lane a process, drawn over the grace period.
 
 use crate::event::BootNs;
-use crate::model::{ExitStatus, Outcome, Party, Received, Termination, TerminationProcess};
+use crate::model::{ExitStatus, Outcome, Party, PreStop, Received, Termination, TerminationProcess};
 use crate::signal::Signal;
 
 use super::glyphs::{Glyphs, Mark};
@@ -11,11 +11,11 @@ use super::words;
 /// Lanes drawn; what is beyond is folded into one line.
 const LANES: usize = 12;
 /// Columns before a lane's label.
-const INDENT: usize = 2;
+pub(crate) const INDENT: usize = 2;
 /// Columns after a lane for how the process ended: `exit 143`, `SIGKILL`.
-const ENDED: usize = 8;
+pub(crate) const ENDED: usize = 8;
 /// Room behind the end of the axis: the SIGKILL at the end of the grace period and the exit right after it.
-const OVERHANG: usize = 2;
+pub(crate) const OVERHANG: usize = 2;
 /// Levels of the tree that are indented; deeper ones stand below the last.
 const LEVELS: usize = 4;
 
@@ -26,12 +26,14 @@ const STEPS: [u64; 20] = [
 ];
 
 /// Where a moment lies on the axis.
-struct Scale {
-    started: BootNs,
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scale {
+    /// The first column.
+    pub(crate) started: BootNs,
     /// Time from the first to the last column, ns; never 0.
     span_ns: u64,
     /// Columns of the axis; at least 2.
-    columns: usize,
+    pub(crate) columns: usize,
     /// The grace period where its end lies before the end of the axis: that end and its length, ms.
     budget_ms: Option<(u64, u64)>,
 }
@@ -40,13 +42,14 @@ impl Scale {
     fn new(termination: &Termination, columns: usize) -> Self {
         let started = termination.axis_start();
         let last = last_moment(termination).since(started);
-        // Without a stop there is no grace period to look at.
-        let stopped = termination.stop_signal.is_some() || termination.pre_stop.is_some();
-        let budget_ms = termination.grace.budget_ms.filter(|&budget| stopped && budget > 0);
-        // it may be counted from later than the picture begins
-        let offset = termination.grace.since.since(started) / 1_000_000;
-        let end_ms = budget_ms.map(|budget| budget.saturating_add(offset));
-        let budget = end_ms.unwrap_or(0).saturating_mul(1_000_000);
+        let end = budget_end(termination).map(|end| end.ms_since(started));
+        Self::over(started, last, end.zip(budget(termination)), columns)
+    }
+
+    /// From `started` over `last` ns, and to the end of a grace period that ends later: when that is, from `started` on,
+    /// and how long the period is, ms.
+    pub(crate) fn over(started: BootNs, last: u64, budget_ms: Option<(u64, u64)>, columns: usize) -> Self {
+        let budget = budget_ms.map_or(0, |(end, _)| end.saturating_mul(1_000_000));
         // A SIGKILL some milliseconds after the end belongs to the end.
         let late = last > budget.saturating_add(budget / 33);
         let span_ns = if late { last } else { budget };
@@ -54,8 +57,15 @@ impl Scale {
             started,
             span_ns: span_ns.max(1_000_000),
             columns: columns.max(2),
-            budget_ms: end_ms.zip(budget_ms).filter(|_| late),
+            budget_ms: budget_ms.filter(|_| late),
         }
+    }
+
+    /// The moment in the middle of a column.
+    pub(crate) fn moment(&self, column: usize) -> BootNs {
+        let last = (self.columns - 1) as u128;
+        let ns = u128::from(self.span_ns) * (column as u128).min(last) / last;
+        BootNs(self.started.0.saturating_add(u64::try_from(ns).unwrap_or(u64::MAX)))
     }
 
     fn column_of_ns(&self, ns: u64) -> usize {
@@ -64,23 +74,43 @@ impl Scale {
         usize::try_from(scaled).map_or(last, |column| column.min(last))
     }
 
-    fn column(&self, at: BootNs) -> usize {
+    /// Where a moment lies; what is before the axis lies on its first column, what is after it on its last.
+    pub(crate) fn column(&self, at: BootNs) -> usize {
         self.column_of_ns(at.since(self.started))
     }
 }
 
-fn last_moment(termination: &Termination) -> BootNs {
+/// The grace period to look at, ms: without a stop there is none.
+pub(crate) fn budget(termination: &Termination) -> Option<u64> {
+    let stopped = termination.stop_signal.is_some() || termination.pre_stop.is_some();
+    termination.grace.budget_ms.filter(|&budget| stopped && budget > 0)
+}
+
+/// When that period ends: it is counted from [`Termination::counted_from`] on.
+pub(crate) fn budget_end(termination: &Termination) -> Option<BootNs> {
+    let ns = budget(termination)?.saturating_mul(1_000_000);
+    Some(BootNs(termination.counted_from().0.saturating_add(ns)))
+}
+
+/// When the last thing happened that the picture shows.
+pub(crate) fn last_moment(termination: &Termination) -> BootNs {
     let exits = termination.processes.iter().filter_map(|process| process.exited);
     let signals = termination.processes.iter().flat_map(|process| &process.received).map(|received| received.at);
     let own = [termination.exited, termination.kill.as_ref().map(|kill| kill.at)];
     exits.chain(signals).chain(own.into_iter().flatten()).max().unwrap_or(termination.started)
 }
 
+/// The processes that have a lane: all but the preStop hook's, which is a bar.
+pub(crate) fn lanes(termination: &Termination) -> Vec<&TerminationProcess> {
+    let hook = termination.pre_stop.as_ref();
+    let is_hook = |party: &Party| hook.is_some_and(|hook| hook.is(party));
+    termination.processes.iter().filter(|process| !is_hook(&process.process)).collect()
+}
+
 /// The picture in lines of at most `limit` columns: lanes, axis, legend. None where there is nothing to compare.
 pub(crate) fn draw(termination: &Termination, limit: usize, glyphs: &Glyphs) -> Vec<Line> {
     let hook = termination.pre_stop.as_ref();
-    let is_hook = |party: &Party| hook.is_some_and(|hook| hook.is(party));
-    let processes: Vec<_> = termination.processes.iter().filter(|p| !is_hook(&p.process)).collect();
+    let processes = lanes(termination);
     if let ([only], None) = (processes.as_slice(), hook)
         && only.received.is_empty()
     {
@@ -92,10 +122,7 @@ pub(crate) fn draw(termination: &Termination, limit: usize, glyphs: &Glyphs) -> 
 
     let longest = limit / 3;
     let labels: Vec<_> = (0..drawn).map(|index| label(&processes, index, longest, glyphs)).collect();
-    let hook_label = hook.map(|hook| match &hook.process {
-        Some(process) => format!("preStop {}", words::short_process(process, longest.saturating_sub(8), glyphs)),
-        None => format!("preStop {}", hook.kind.in_pod_spec()),
-    });
+    let hook_label = hook.map(|hook| hook_label(hook, longest, glyphs));
     let label_width = labels.iter().chain(&hook_label).map(|label| width(label)).max().unwrap_or(0);
     let left = INDENT + label_width + 2;
     let lane_width = limit.saturating_sub(left + 1 + ENDED).max(10);
@@ -119,14 +146,11 @@ pub(crate) fn draw(termination: &Termination, limit: usize, glyphs: &Glyphs) -> 
         lines.push(line);
     };
     if let (Some(hook), Some(label)) = (hook, &hook_label) {
-        let mut cells = empty(lane_width);
-        let from = scale.column(hook.started);
-        let to = scale.column(hook.ended.or(termination.exited).unwrap_or(hook.started));
-        cells[from..=to.max(from)].fill((glyphs.hook, Paint::Note));
-        add(label, &cells, hook.exit);
+        let until = termination.exited.unwrap_or(hook.started);
+        add(label, &hook_cells(hook, until, lane_width, &scale, glyphs), hook.exit);
     }
     for (process, label) in processes.iter().zip(&labels) {
-        let cells = cells(process, lane_width, &scale, glyphs, &mut legend);
+        let cells = cells(process, &Extra::default(), lane_width, &scale, glyphs, &mut legend);
         add(label, &cells, process.exit);
     }
     if let Some(folded) = folded(&processes[drawn..], glyphs) {
@@ -139,16 +163,41 @@ pub(crate) fn draw(termination: &Termination, limit: usize, glyphs: &Glyphs) -> 
     lines
 }
 
-fn is_kill(status: ExitStatus) -> bool {
+/// `preStop sleep 4200`; of one that kubelet runs itself, `preStop httpGet`.
+pub(crate) fn hook_label(hook: &PreStop, longest: usize, glyphs: &Glyphs) -> String {
+    match &hook.process {
+        Some(process) => format!("preStop {}", words::short_process(process, longest.saturating_sub(8), glyphs)),
+        None => format!("preStop {}", hook.kind.in_pod_spec()),
+    }
+}
+
+/// The bar of a preStop hook; one that has not ended goes on `until` then.
+pub(crate) fn hook_cells(
+    hook: &PreStop,
+    until: BootNs,
+    lane_width: usize,
+    scale: &Scale,
+    glyphs: &Glyphs,
+) -> Vec<(char, Paint)> {
+    let mut cells = empty(lane_width);
+    let from = scale.column(hook.started);
+    let to = scale.column(hook.ended.unwrap_or(until));
+    cells[from..=to.max(from)].fill((glyphs.hook, Paint::Note));
+    cells
+}
+
+/// Whether a process died by SIGKILL.
+pub(crate) fn is_kill(status: ExitStatus) -> bool {
     status.signal() == Some(Signal::KILL)
 }
 
-fn empty(lane_width: usize) -> Vec<(char, Paint)> {
+/// A lane without anything in it.
+pub(crate) fn empty(lane_width: usize) -> Vec<(char, Paint)> {
     vec![(' ', Paint::Plain); lane_width]
 }
 
 /// `│ └ node 4140 (ns 30)`: the tree as far as depths tell it, in an order where children follow their parent.
-fn label(processes: &[&TerminationProcess], index: usize, longest: usize, glyphs: &Glyphs) -> String {
+pub(crate) fn label(processes: &[&TerminationProcess], index: usize, longest: usize, glyphs: &Glyphs) -> String {
     let process = processes[index];
     let mut tree = String::new();
     match process.depth {
@@ -183,9 +232,19 @@ fn goes_on(rest: &[&TerminationProcess], level: usize) -> bool {
     false
 }
 
+/// What a lane shows beside the signals its process was sent.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Extra<'a> {
+    /// Signals it passed on to others, in order.
+    pub(crate) passed_on: &'a [(BootNs, Signal)],
+    /// Now, while it goes on: what runs has a lane up to here.
+    pub(crate) now: Option<BootNs>,
+}
+
 /// One lane: a line while the process lived, and its marks.
-fn cells(
+pub(crate) fn cells(
     process: &TerminationProcess,
+    extra: &Extra<'_>,
     lane_width: usize,
     scale: &Scale,
     glyphs: &Glyphs,
@@ -194,31 +253,29 @@ fn cells(
     let mut cells = empty(lane_width);
     let mut marks: Vec<Option<Mark>> = vec![None; lane_width];
     let mut last_column = 0;
-    for Received { signal, at, outcome, taken, .. } in &process.received {
-        if *outcome == Outcome::Noise {
-            continue;
-        }
-        let mark = match Mark::of(*signal, *outcome) {
-            Mark::Blocked if *taken => Mark::Taken,
-            mark => mark,
-        };
-        legend.add(mark, Some(*signal));
-        let column = scale.column(*at);
-        if marks[column] != Some(mark) {
+    let mut last = None;
+    for (at, mark, signal) in marks_of(process, extra) {
+        legend.add(mark, Some(signal));
+        let column = scale.column(at);
+        // what happens again at the same place is one mark
+        if marks[column] != Some(mark) && last.replace((column, mark)) != Some((column, mark)) {
             last_column = last_column.max(place(&mut marks, column, mark));
         }
     }
     let end = process.exited.map(|exited| {
         legend.add(Mark::Exit, None);
-        let column = scale.column(exited).max(if last_column > 0 { last_column } else { 0 });
+        let column = scale.column(exited).max(last_column);
         place(&mut marks, column, Mark::Exit)
     });
 
     // A start before the first sign, or an unknown one, is the left edge.
     let from = scale.column(BootNs(process.process.start));
-    let to = end.unwrap_or(scale.columns - 1);
+    let running = extra.now.filter(|_| end.is_none());
+    let to = end.unwrap_or_else(|| running.map_or(scale.columns - 1, |now| scale.column(now) + 1));
+    // what still runs stands out by weight
+    let line = if running.is_some() { (glyphs.rule, Paint::Bold) } else { (glyphs.lane, Paint::Dim) };
     for cell in cells.iter_mut().take(to).skip(from) {
-        *cell = (glyphs.lane, Paint::Dim);
+        *cell = line;
     }
     for (cell, mark) in cells.iter_mut().zip(marks) {
         if let Some(mark) = mark {
@@ -226,6 +283,19 @@ fn cells(
         }
     }
     cells
+}
+
+/// The marks of a lane but for its end, in the order of time.
+fn marks_of(process: &TerminationProcess, extra: &Extra<'_>) -> Vec<(BootNs, Mark, Signal)> {
+    let received = process.received.iter().filter(|received| received.outcome != Outcome::Noise);
+    let received = received.map(|Received { signal, at, outcome, taken, .. }| match Mark::of(*signal, *outcome) {
+        Mark::Blocked if *taken => (*at, Mark::Taken, *signal),
+        mark => (*at, mark, *signal),
+    });
+    let mut marks: Vec<_> = received.collect();
+    marks.extend(extra.passed_on.iter().map(|(at, signal)| (*at, Mark::PassedOn, *signal)));
+    marks.sort_by_key(|(at, ..)| *at);
+    marks
 }
 
 /// Puts a mark at the first free column from `column` on: what happens at once stands side by side, in order.
@@ -236,9 +306,9 @@ fn place(marks: &mut [Option<Mark>], column: usize, mark: Mark) -> usize {
     free
 }
 
-fn paint(mark: Mark, exit: Option<ExitStatus>) -> Paint {
+pub(crate) fn paint(mark: Mark, exit: Option<ExitStatus>) -> Paint {
     match mark {
-        Mark::Sent => Paint::Note,
+        Mark::Sent | Mark::PassedOn => Paint::Note,
         Mark::Caught | Mark::Taken => Paint::Good,
         Mark::Blocked | Mark::Ignored => Paint::Warn,
         Mark::Dropped | Mark::Killed => Paint::Bad,
@@ -277,7 +347,7 @@ fn folded(rest: &[&TerminationProcess], glyphs: &Glyphs) -> Option<String> {
 }
 
 /// The axis and the times below it.
-fn axis(scale: &Scale, left: usize, glyphs: &Glyphs) -> [Line; 2] {
+pub(crate) fn axis(scale: &Scale, left: usize, glyphs: &Glyphs) -> [Line; 2] {
     let span_ms = scale.span_ns / 1_000_000;
     let last = scale.columns - 1;
     let mut bar = vec![glyphs.axis; scale.columns];
@@ -327,13 +397,14 @@ fn axis(scale: &Scale, left: usize, glyphs: &Glyphs) -> [Line; 2] {
 }
 
 /// The marks that were drawn, and for which signals.
-#[derive(Default)]
-struct Legend {
+#[derive(Debug, Default)]
+pub(crate) struct Legend {
     entries: Vec<(Mark, Vec<Signal>)>,
 }
 
 impl Legend {
-    fn add(&mut self, mark: Mark, signal: Option<Signal>) {
+    /// A mark was drawn.
+    pub(crate) fn add(&mut self, mark: Mark, signal: Option<Signal>) {
         let index = self.entries.iter().position(|(known, _)| *known == mark).unwrap_or_else(|| {
             self.entries.push((mark, Vec::new()));
             self.entries.len() - 1
@@ -346,7 +417,8 @@ impl Legend {
         }
     }
 
-    fn lines(mut self, left: usize, limit: usize, glyphs: &Glyphs) -> Vec<Line> {
+    /// In as many lines as it takes.
+    pub(crate) fn lines(mut self, left: usize, limit: usize, glyphs: &Glyphs) -> Vec<Line> {
         self.entries.sort_by_key(|(mark, _)| *mark as usize);
         let mut lines: Vec<Line> = Vec::new();
         for (mark, signals) in self.entries {

@@ -12,22 +12,36 @@ use super::{TIME, Text, words};
 /// Columns of a name within a sentence.
 const LONGEST: usize = 48;
 
+/// `pod shop/web: 2 containers ended in 5.1 s; slowest app (sigterm-dropped)`
+pub(crate) fn ended(news: &PodNews, glyphs: &Glyphs) -> String {
+    let name = match &news.name {
+        Some(pod) => format!("{}/{}", pod.namespace, pod.name),
+        None => news.uid.clone(),
+    };
+    let name = safe(&name, glyphs);
+    let count = news.containers.len();
+    let took = words::duration(news.ended.ms_since(news.started));
+    let text = format!("pod {}: {count} containers ended in {took}", fit_middle(&name, LONGEST, glyphs));
+    let Some(slowest) = news.slowest() else { return text };
+    let container = safe(slowest.container.own(), glyphs);
+    let container = fit_middle(&container, LONGEST, glyphs);
+    format!("{text}; slowest {container} ({})", slowest.verdict)
+}
+
+/// `restarted in place (restart 3): kubelet stopped the one before …`
+pub(crate) fn restarted(news: &RestartNews, glyphs: &Glyphs) -> String {
+    let mut text = format!("restarted in place (restart {})", news.restarts);
+    if let Some(before) = &news.before {
+        text.push_str(": ");
+        text.push_str(&reason(before, glyphs));
+    }
+    text
+}
+
 impl<W: Write> Text<W> {
-    /// `pod shop/web: 2 containers ended in 5.1 s; slowest app (sigterm-dropped)`
+    /// What became of a pod.
     pub(super) fn pod(&self, at: BootNs, news: &PodNews, glyphs: &Glyphs) -> Vec<Line> {
-        let name = match &news.name {
-            Some(pod) => format!("{}/{}", pod.namespace, pod.name),
-            None => news.uid.clone(),
-        };
-        let name = safe(&name, glyphs);
-        let count = news.containers.len();
-        let took = words::duration(news.ended.ms_since(news.started));
-        let mut text = format!("pod {}: {count} containers ended in {took}", fit_middle(&name, LONGEST, glyphs));
-        if let Some(slowest) = news.slowest() {
-            let container = safe(slowest.container.own(), glyphs);
-            let container = fit_middle(&container, LONGEST, glyphs);
-            text = format!("{text}; slowest {container} ({})", slowest.verdict);
-        }
+        let text = ended(news, glyphs);
         let mut first = Line::default();
         first.push(Paint::Dim, &self.clock.time_of_day(at).to_string());
         first.pad_to(TIME);
@@ -36,12 +50,7 @@ impl<W: Write> Text<W> {
 
     /// `shop/web/app restarted in place (restart 3): kubelet stopped the one before …`
     pub(super) fn restarted(&self, at: BootNs, news: &RestartNews, glyphs: &Glyphs) -> Vec<Line> {
-        let mut text = format!("restarted in place (restart {})", news.restarts);
-        if let Some(before) = &news.before {
-            text.push_str(": ");
-            text.push_str(&reason(before, glyphs));
-        }
-        self.wrapped(self.begin(at, Some(&news.container), glyphs), Paint::Warn, &text)
+        self.wrapped(self.begin(at, Some(&news.container), glyphs), Paint::Warn, &restarted(news, glyphs))
     }
 
     /// Text behind the beginning of a line, over as many lines as it takes.

@@ -1,7 +1,7 @@
 //! Phrases: how a process, a container, a sender, an exit or a time is put into words.
 
 use crate::event::{Ancestor, Handler, SendResult};
-use crate::model::{ContainerName, ExitStatus, Outcome, Party, Role, SignalNews};
+use crate::model::{ContainerName, ExitStatus, Outcome, Party, PreStop, Role, SignalNews};
 use crate::signal::Signal;
 
 use super::glyphs::Glyphs;
@@ -37,6 +37,11 @@ pub(crate) fn short_process(party: &Party, limit: usize, glyphs: &Glyphs) -> Str
     let pids = if limit < name_wanted + 1 + width(&pids) { party.pid.to_string() } else { pids };
     let room = limit.saturating_sub(width(&pids) + 1);
     format!("{} {pids}", fit(&name, room.max(2), glyphs))
+}
+
+/// `sleep 4200 (ns 40)`; a hook that kubelet runs itself is called as in the pod's spec.
+pub(crate) fn hook(hook: &PreStop, glyphs: &Glyphs) -> String {
+    hook.process.as_ref().map_or_else(|| hook.kind.in_pod_spec().to_owned(), |party| process(party, glyphs))
 }
 
 /// `pod/name`, `name` or the short id, in `limit` columns. The pod's name gives way before the container's does.

@@ -9,9 +9,15 @@ use super::theme::{Theme, Tone};
 use crate::event::BootNs;
 use crate::model::Change;
 
-mod blank;
 pub mod containers;
+mod findings;
+mod shutdown;
 pub mod signals;
+mod zombies;
+
+pub use findings::Findings;
+pub use shutdown::Shutdown;
+pub use zombies::Zombies;
 
 /// Which page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -57,10 +63,10 @@ impl PageKind {
 pub(super) fn all() -> [Box<dyn Page>; 5] {
     [
         Box::new(containers::Containers::default()),
-        Box::new(blank::Blank),
-        Box::new(blank::Blank),
+        Box::new(Shutdown::default()),
+        Box::new(Zombies::default()),
         Box::new(signals::Signals::default()),
-        Box::new(blank::Blank),
+        Box::new(Findings::default()),
     ]
 }
 

@@ -245,7 +245,7 @@ impl Draw<'_> {
         let plain = theme.style(if gone { Tone::Dim } else { Tone::Plain });
         match column {
             Column::Name if grouped => {
-                let name = container.name.name.as_deref().unwrap_or_else(|| container.name.short_id());
+                let name = container.name.own();
                 let name = theme.safe(name);
                 (format!("  {}", fit(&name, room.saturating_sub(2), theme.glyphs())), plain)
             }
@@ -383,21 +383,19 @@ fn sentences(row: Option<&Row<'_>>, buffer: &mut Buffer, area: Rect, scene: &Sce
 /// How far a stop has come. Why it went as it did is told when it is over.
 fn going_on(entry: &Entry<'_>, stop: &Stop, scene: &Scene<'_>, theme: Theme) -> String {
     let glyphs = theme.glyphs();
-    let sign = match (stop.signal(), &stop.kill, &stop.pre_stop) {
-        (Some(signal), ..) => {
-            let sender = words::sender(&signal.sender, signal.role, &[], Detail::Pids, glyphs);
+    let sign = match (&stop.request, &stop.kill, &stop.pre_stop) {
+        (Some(request), ..) => {
+            let sender = &request.sender;
+            let sender = words::sender(&sender.party, sender.role, &[], Detail::Pids, glyphs);
             let met = entry.meets().map_or("sent", |(word, _)| word);
-            format!("{} from {sender}: {met}.", signal.signal)
+            format!("{} from {sender}: {met}.", request.receipt.signal)
         }
         (None, Some(kill), _) => {
             let sender = &kill.sender;
             let sender = words::sender(&sender.party, sender.role, &[], Detail::Pids, glyphs);
             format!("SIGKILL from {sender}, without a stop signal.")
         }
-        (None, None, Some(hook)) => {
-            let process = hook.process.as_ref().map(|process| format!(" {}", words::process(process, glyphs)));
-            format!("The preStop hook{} runs.", process.unwrap_or_default())
-        }
+        (None, None, Some(hook)) => format!("The preStop hook {} runs.", words::hook(hook, glyphs)),
         (None, None, None) => "Its first process went.".to_owned(),
     };
     let left = match entry.processes {

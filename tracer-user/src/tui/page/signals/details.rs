@@ -4,6 +4,7 @@ use crate::event::{BootNs, Handler, SendResult, TaskKey};
 use crate::model::{Change, ContainerRef, DeliverNews, News, Outcome, ProcessNews, Receipt, Role, SignalNews};
 use crate::output::glyphs::Glyphs;
 use crate::output::line::safe;
+use crate::output::pod;
 use crate::output::si_code;
 use crate::output::words::{self, Detail};
 use crate::signal::{Signal, SignalSet};
@@ -69,24 +70,13 @@ pub(super) fn details(change: &Change, scene: &Scene<'_>, glyphs: &Glyphs) -> Ve
             told
         }
         News::Pod(news) => {
-            let name =
-                news.name.as_ref().map_or_else(|| news.uid.clone(), |pod| format!("{}/{}", pod.namespace, pod.name));
-            let took = words::duration(news.ended.ms_since(news.started));
-            let mut told = vec![("What", format!("all of the pod {} has ended, in {took}", safe(&name, glyphs)))];
-            told.extend(news.containers.iter().map(|end| {
-                let after = words::duration(end.ended.ms_since(news.started));
-                ("", format!("{}: {} after {after}", safe(end.container.own(), glyphs), end.verdict))
-            }));
-            told
+            let ends = news.containers.iter();
+            let ends = ends.map(|end| format!("{}: {}", safe(end.container.own(), glyphs), end.verdict));
+            vec![("What", pod::ended(news, glyphs)), ("Ends", ends.collect::<Vec<_>>().join(", "))]
         }
         News::Restarted(news) => {
-            let name = words::full_container(&news.container, 80, glyphs);
-            let mut told = vec![("What", format!("{name} was restarted in its pod (restart {})", news.restarts))];
-            let before = news.before.as_ref();
-            told.extend(
-                before.map(|before| ("Before", format!("{}: {}", before.verdict, safe(&before.explanation, glyphs)))),
-            );
-            told
+            let container = words::full_container(&news.container, 80, glyphs);
+            vec![("What", format!("{container} {}", pod::restarted(news, glyphs)))]
         }
         News::Lost(lost) => vec![(
             "What",

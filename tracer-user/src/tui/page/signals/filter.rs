@@ -103,8 +103,11 @@ fn told(news: &News) -> String {
         News::Stopping(_) => add(format_args!("stopping")),
         News::Termination(news) => add(format_args!("termination {}", news.verdict)),
         News::Condition(news) => add(format_args!("condition {} {}", news.kind, news.explanation)),
-        News::Pod(_) => add(format_args!("pod ended")),
-        News::Restarted(news) => add(format_args!("restarted restart {}", news.restarts)),
+        News::Pod(news) => {
+            add(format_args!("pod {}", news.uid));
+            news.containers.iter().for_each(|end| add(format_args!("{} {}", end.container.friendly(), end.verdict)));
+        }
+        News::Restarted(_) => add(format_args!("restarted")),
         News::Lost(_) => add(format_args!("lost")),
     }
     text
