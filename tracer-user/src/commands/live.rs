@@ -161,7 +161,7 @@ async fn after(
 
 /// How what was shown has ended.
 fn endings(session: &Session, app: &App) -> Vec<Arc<Termination>> {
-    session.pipeline.node.terminations().filter(|ended| app.shows(&ended.container.id)).cloned().collect()
+    session.pipeline.node.terminations().filter(|ended| app.has_shown(ended)).cloned().collect()
 }
 
 /// With `--until-exit` the terminal UI goes away at the moment that was waited for: what it was stays on the terminal.

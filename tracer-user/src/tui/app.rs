@@ -11,7 +11,7 @@ use super::page::{self, Help, Page, PageKind};
 use super::scene::Scene;
 use super::theme::Theme;
 use crate::event::BootNs;
-use crate::model::{Change, ContainerState, News, Node};
+use crate::model::{Change, ContainerState, News, Node, Termination};
 use crate::output::Clock;
 
 mod help;
@@ -219,12 +219,6 @@ impl App {
         self.frozen.is_some()
     }
 
-    /// Whether the filters let news of this container pass, which may be gone by now.
-    #[must_use]
-    pub fn shows(&self, container: &str) -> bool {
-        self.shown.contains(container)
-    }
-
     /// Takes news in. Returns whether the screen may look another way by it.
     pub fn take(&mut self, changes: &[Change], moment: &Moment<'_>) -> bool {
         for change in changes {
@@ -263,6 +257,12 @@ impl App {
             let (pages, scene) = (&mut self.pages, scene(&self.shown, self.frozen.as_deref(), moment));
             pages[page.index()].select(container, &scene);
         }
+    }
+
+    /// Whether an end was shown; those of sandboxes are not.
+    #[must_use]
+    pub fn has_shown(&self, ended: &Termination) -> bool {
+        self.shown.contains(&ended.container.id) && !ended.container.sandbox
     }
 
     /// When to draw again though nothing happens.

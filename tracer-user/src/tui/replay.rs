@@ -70,7 +70,7 @@ impl Player {
         player.marks.sort_unstable();
         player.marks.dedup();
         let (node, app) = (&player.pipeline.node, &player.app);
-        let ended = node.terminations().rev().map(|ended| &ended.container.id).find(|id| app.shows(id));
+        let ended = node.terminations().rev().find(|ended| app.has_shown(ended)).map(|ended| &ended.container.id);
         if let Some(container) = ended.cloned() {
             let (app, moment) = player.app_and_moment();
             app.turn(PageKind::Shutdown, Some(&container), &moment);

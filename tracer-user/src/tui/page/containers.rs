@@ -162,8 +162,8 @@ impl Containers {
     fn fold(&mut self, fold: bool, scene: &Scene<'_>) {
         let rows = self.settled(scene);
         let pod = match rows.get(self.list.selected) {
-            Some(Row::Pod { pod, .. }) => Some(rows::pod_id(pod)),
-            Some(Row::Container { entry, grouped: true }) => entry.container.name.pod.as_ref().map(rows::pod_id),
+            Some(Row::Pod { pod, .. }) => Some(pod.uid.clone()),
+            Some(Row::Container { entry, grouped: true }) => entry.pod(scene).map(|pod| pod.uid.clone()),
             _ => None,
         };
         let Some(pod) = pod else { return };
@@ -180,7 +180,7 @@ impl Containers {
         let pods: Vec<_> = rows
             .iter()
             .filter_map(|row| match row {
-                Row::Pod { pod, folded, .. } => Some((rows::pod_id(pod), *folded)),
+                Row::Pod { pod, folded, .. } => Some((pod.uid.clone(), *folded)),
                 Row::Container { .. } => None,
             })
             .collect();

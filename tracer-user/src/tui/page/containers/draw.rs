@@ -8,8 +8,7 @@ use ratatui::style::Style;
 use super::Containers;
 use super::rates::{Rates, SECONDS};
 use super::rows::{Entry, Row, Sort, State};
-use crate::event::PodName;
-use crate::model::Stop;
+use crate::model::{Pod, Stop};
 use crate::output::line::{Paint, fit, wrap};
 use crate::output::words::Detail;
 use crate::output::{block, words};
@@ -203,7 +202,7 @@ impl Draw<'_> {
         &self,
         column: Column,
         width: u16,
-        pod: &PodName,
+        pod: &Pod,
         folded: bool,
         entries: &[Entry<'_>],
         line: u16,
@@ -216,11 +215,15 @@ impl Draw<'_> {
         };
         match (column, folded) {
             (Column::Name, _) => {
-                let name = format!("{}/{}", self.theme.safe(&pod.namespace), self.theme.safe(&pod.name));
                 let room = if folded { width } else { line - LEFT };
                 let many = format!(" ({})", entries.len());
                 let room = usize::from(room).saturating_sub(2 + many.len());
-                let name = if folded { self.theme.safe(&pod.name).into_owned() } else { name };
+                let name = match &pod.name {
+                    Some(pod) if folded => self.theme.safe(&pod.name).into_owned(),
+                    Some(pod) => format!("{}/{}", self.theme.safe(&pod.namespace), self.theme.safe(&pod.name)),
+                    // no runtime told it
+                    None => self.theme.safe(&pod.uid).into_owned(),
+                };
                 let name = fit(&name, room, self.theme.glyphs());
                 (format!("{glyph} {name}{many}"), self.theme.style(Tone::Strong))
             }

@@ -5,9 +5,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::rates::Rates;
-use crate::event::{BootNs, PodName};
+use crate::event::BootNs;
 use crate::model::{
-    Condition, ConditionKind, Container, ContainerKey, ContainerName, Figure, Outcome, Stop, Termination, Verdict,
+    Condition, ConditionKind, Container, ContainerKey, ContainerName, Figure, Outcome, Pod, PodKey, Stop, Termination,
+    Verdict,
 };
 use crate::output::line::Paint;
 use crate::signal::Signal;
@@ -81,7 +82,7 @@ pub(super) struct Entry<'a> {
 pub(super) enum Row<'a> {
     /// A pod of several containers.
     Pod {
-        pod: &'a PodName,
+        pod: &'a Pod,
         folded: bool,
         /// Its containers, the worst first.
         entries: Vec<Entry<'a>>,
@@ -100,7 +101,7 @@ pub(super) enum Id {
 impl Row<'_> {
     pub(super) fn id(&self) -> Id {
         match self {
-            Row::Pod { pod, .. } => Id::Pod(pod_id(pod)),
+            Row::Pod { pod, .. } => Id::Pod(pod.uid.clone()),
             Row::Container { entry, .. } => Id::Container(entry.container.name.id.clone()),
         }
     }
@@ -112,11 +113,6 @@ impl Row<'_> {
             Row::Container { entry, .. } => Some(entry),
         }
     }
-}
-
-/// A pod, however it is called.
-pub(super) fn pod_id(pod: &PodName) -> String {
-    format!("{}/{}/{}", pod.namespace, pod.name, pod.uid)
 }
 
 /// A container through its lives: a runtime gives each a new id.
@@ -145,11 +141,11 @@ pub(super) struct Wanted<'a> {
 
 /// The lines, in their order.
 pub(super) fn rows<'a>(scene: &Scene<'a>, rates: &Rates, wanted: &Wanted<'_>) -> Vec<Row<'a>> {
-    let mut pods: HashMap<[&str; 3], Vec<Entry<'a>>> = HashMap::new();
+    let mut pods: HashMap<PodKey, Vec<Entry<'a>>> = HashMap::new();
     let mut groups: Vec<Vec<Entry<'a>>> = Vec::new();
     for entry in entries(scene, rates).into_iter().filter(|entry| entry.matches(wanted.filter, scene)) {
-        match &entry.container.name.pod {
-            Some(pod) => pods.entry([&pod.namespace, &pod.name, &pod.uid]).or_default().push(entry),
+        match entry.container.pod {
+            Some(pod) => pods.entry(pod).or_default().push(entry),
             None => groups.push(vec![entry]),
         }
     }
@@ -164,17 +160,17 @@ pub(super) fn rows<'a>(scene: &Scene<'a>, rates: &Rates, wanted: &Wanted<'_>) ->
     groups.sort_by(|one, other| order(&one[0], &other[0]));
     let mut rows = Vec::new();
     for group in groups {
-        push_group(&mut rows, group, wanted.folded);
+        push_group(&mut rows, group, scene, wanted.folded);
     }
     rows
 }
 
-fn push_group<'a>(rows: &mut Vec<Row<'a>>, mut group: Vec<Entry<'a>>, folded: &HashSet<String>) {
-    let (Some(pod), 2..) = (group[0].container.name.pod.as_ref(), group.len()) else {
+fn push_group<'a>(rows: &mut Vec<Row<'a>>, mut group: Vec<Entry<'a>>, scene: &Scene<'a>, folded: &HashSet<String>) {
+    let (Some(pod), 2..) = (group[0].pod(scene), group.len()) else {
         rows.extend(group.drain(..).map(|entry| Row::Container { entry, grouped: false }));
         return;
     };
-    let folded = folded.contains(&pod_id(pod));
+    let folded = folded.contains(&pod.uid);
     rows.push(Row::Pod { pod, folded, entries: group.clone() });
     if !folded {
         rows.extend(group.into_iter().map(|entry| Row::Container { entry, grouped: true }));
@@ -264,6 +260,11 @@ impl Entry<'_> {
             State::Fine => None,
             State::Gone => self.container.gone,
         }
+    }
+
+    /// The pod it is part of.
+    pub(super) fn pod<'a>(&self, scene: &Scene<'a>) -> Option<&'a Pod> {
+        scene.node.pod(self.container.pod?)
     }
 
     /// What a stop signal meets, as far as it was seen: by the stop that goes on, the last one, or a signal that was

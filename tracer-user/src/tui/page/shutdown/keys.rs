@@ -307,7 +307,7 @@ impl Shutdown {
 
 /// The sections of the picture of a line of the list: the container, and the others of its pod.
 pub(super) fn sections<'a>(entries: &[Entry<'a>], index: usize, scene: &Scene<'a>) -> Vec<Section<'a>> {
-    let all = stops::of_one_pod(entries, index, scene.now);
+    let all = stops::of_one_pod(entries, index, scene);
     let told = all.iter().filter_map(|entry| entry.termination(scene));
     told.map(|termination| Section::new(termination, scene.now)).collect()
 }

@@ -54,7 +54,7 @@ impl Shutdown {
         if self.mode == Mode::Words {
             self.in_words(buffer, rest, &sections, scene, theme);
         } else {
-            let beside = stops::running_beside(scene, &stops::of_one_pod(&entries, index, scene.now));
+            let beside = stops::running_beside(scene, &stops::of_one_pod(&entries, index, scene));
             self.picture(buffer, rest, &sections, &beside, scene, theme);
         }
     }

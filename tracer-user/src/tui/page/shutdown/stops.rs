@@ -7,10 +7,6 @@ use crate::event::{BootNs, PodName};
 use crate::model::{Container, ContainerKey, ContainerName, Stop, Termination};
 use crate::tui::scene::Scene;
 
-/// Containers of a pod belong to one stop of it when less than this lies between them, ms: those that are stopped one
-/// after another follow within the time that kubelet needs.
-const SAME_STOP_MS: u64 = 5_000;
-
 /// Which stop. It stays the same when the stop ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StopId {
@@ -71,6 +67,15 @@ impl<'a> Entry<'a> {
         }
     }
 
+    /// The first sign of the stop of its pod that it is part of; its own, where there is none.
+    fn pod_started(&self, scene: &Scene<'a>) -> BootNs {
+        let of_pod = match self {
+            Self::GoingOn(_, container, _) => container.pod.and_then(|pod| scene.node.pod_stop(pod, scene.now)),
+            Self::Past(termination) => return termination.axis_start(),
+        };
+        of_pod.map_or(self.started(), |stop| stop.started.min(self.started()))
+    }
+
     /// The whole of it, as it stands.
     pub(super) fn termination(&self, scene: &Scene<'a>) -> Option<Cow<'a, Termination>> {
         match self {
@@ -87,10 +92,8 @@ pub(super) fn entries<'a>(scene: &Scene<'a>) -> Vec<Entry<'a>> {
         .filter_map(|(key, container)| Some(Entry::GoingOn(key, container, container.stop.as_ref()?)))
         .collect();
     going_on.sort_by_key(|entry| std::cmp::Reverse(entry.started()));
-    let past = scene.node.terminations().rev().filter(|termination| {
-        let known = scene.node.container_by_id(&termination.container.id);
-        scene.shows(&termination.container) && known.is_none_or(|(_, container)| !container.is_sandbox())
-    });
+    let past = scene.node.terminations().rev();
+    let past = past.filter(|ended| scene.shows(&ended.container) && !ended.container.sandbox);
     going_on.extend(past.map(Entry::Past));
     going_on
 }
@@ -109,14 +112,13 @@ pub(super) fn chosen(entries: &[Entry<'_>], focus: &Focus) -> Option<usize> {
 }
 
 /// The chosen one, and those of the other containers of its pod that belong to the same stop, by their start.
-pub(super) fn of_one_pod<'a>(entries: &[Entry<'a>], chosen: usize, now: BootNs) -> Vec<Entry<'a>> {
+pub(super) fn of_one_pod<'a>(entries: &[Entry<'a>], chosen: usize, scene: &Scene<'a>) -> Vec<Entry<'a>> {
     let Some(&entry) = entries.get(chosen) else { return Vec::new() };
     let mut all = vec![entry];
     let Some(pod) = &entry.container().pod else { return all };
-    let slack = SAME_STOP_MS * 1_000_000;
-    let touches = |other: &Entry<'_>| {
-        other.started().0 <= entry.ended(now).0.saturating_add(slack)
-            && entry.started().0 <= other.ended(now).0.saturating_add(slack)
+    // a sidecar that is told after the others have ended has the pod's first sign, so that they overlap
+    let touches = |other: &Entry<'a>| {
+        other.pod_started(scene) <= entry.ended(scene.now) && entry.pod_started(scene) <= other.ended(scene.now)
     };
     let mut others: Vec<_> = entries
         .iter()
