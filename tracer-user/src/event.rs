@@ -472,12 +472,20 @@ pub enum PidNamespace {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PodName {
-    /// Namespace.
+    /// Namespace; empty where there are none (Podman).
     pub namespace: String,
     /// Name.
     pub name: String,
     /// UID.
     pub uid: String,
+}
+
+impl PodName {
+    /// `NAMESPACE/NAME`, or the name alone where there are no namespaces (Podman).
+    #[must_use]
+    pub fn friendly(&self) -> String {
+        if self.namespace.is_empty() { self.name.clone() } else { format!("{}/{}", self.namespace, self.name) }
+    }
 }
 
 /// Figures of a container's cgroup.

@@ -69,6 +69,8 @@ fn wrong_usage_is_exit_code_2_and_one_error() {
         &["--signal", "TERMINATE"],
         &["--duration", "soon"],
         &["--pid", "x"],
+        &["--docker", "tcp://127.0.0.1:2375"],
+        &["-l", "app in (web, db)"],
         &["replay"],
         &["demo", "no-such-scenario"],
         &["audit", "--fail-on", "graceful"],

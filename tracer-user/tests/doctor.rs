@@ -33,6 +33,8 @@ fn examined(format: &str, wrapper: &[&str]) -> Examined {
     let code = doctor.status.code();
     assert!(matches!(code, Some(0 | 3)), "{wrapper:?}: {}{}", text(&doctor.stdout), text(&doctor.stderr));
     let unsuitable = code == Some(3);
+    let audit = run(&["audit", "--output", "json"]);
+    assert!(matches!(audit.status.code(), Some(0 | 3)), "{wrapper:?}: an audit says {}", text(&audit.stderr));
     assert_eq!(live.status.code(), code, "{wrapper:?}: live tracing says {}", text(&live.stderr));
     let preflight = if unsuitable { text(&live.stderr) } else { String::new() };
     Examined { unsuitable, preflight, text: text(&doctor.stdout) }

@@ -259,11 +259,16 @@ impl Case<'_> {
         if let Some(go) = process.go.filter(|_| self.is_go_handler()) {
             return self.go(go, &caught);
         }
+        if self.has_one_handler_for_all() {
+            return unknown(format!(
+                "{name} has one handler for {signal} and for signals that no program asks for, as Go's runtime has; it cannot be read as a Go program, so whether it asked for {signal} cannot be told"
+            ));
+        }
         match (program(process), process.actions.map(|actions| actions.of(signal))) {
-            (Program::Node, Some(action)) if is_node(process) && action.flags & SA_RESETHAND != 0 => self.reraised(
+            (_, Some(action)) if is_node(process) && action.flags & SA_RESETHAND != 0 => self.reraised(
                 "the only handler it has is that of Node itself, which sets the default action again (SA_RESETHAND)",
             ),
-            (Program::Node, None) if is_node(process) => unknown(format!(
+            (_, None) if is_node(process) => unknown(format!(
                 "{name} has a handler for {signal}; whether it is the program's own or Node's, which only raises {signal} again, cannot be seen from /proc alone"
             )),
             (Program::Shell, Some(_)) if self.is_shells_own_handler() => Fate {
@@ -272,7 +277,12 @@ impl Case<'_> {
                     ", the shell's own: it runs a trap on EXIT and raises the signal again, which the kernel drops; recent versions of bash exit then, older ones go on",
                 )
             },
-            (Program::Java, _) => caught(": the JVM runs the program's shutdown hooks"),
+            (Program::Java, _) if [Signal::TERM, Signal::INT, Signal::HUP].contains(&signal) => {
+                caught(": the JVM runs the program's shutdown hooks")
+            }
+            (Program::Java, _) if signal == Signal::QUIT => {
+                caught(": the JVM writes a dump of its threads, and goes on")
+            }
             _ => caught(""),
         }
     }
@@ -280,6 +290,15 @@ impl Case<'_> {
     /// Go's runtime has one handler for all signals, SIGURG (by which it preempts) among them: any other is the program's.
     fn is_go_handler(&self) -> bool {
         self.process.actions.is_none_or(|actions| actions.of(self.signal).handler == actions.of(Signal::URG).handler)
+    }
+
+    /// A Go program that was packed, or whose sections are gone, still has the handlers of Go's runtime.
+    fn has_one_handler_for_all(&self) -> bool {
+        let alike = [Signal::URG, Signal::XCPU];
+        self.process.actions.is_some_and(|actions| {
+            let own = actions.of(self.signal).handler;
+            self.process.caught.has(self.signal) && alike.iter().all(|&other| actions.of(other).handler == own)
+        })
     }
 
     /// bash with a trap on EXIT has one handler of its own for all signals that would end it: nobody traps SIGXCPU.
@@ -329,7 +348,10 @@ impl Case<'_> {
 
     /// Seen, as far as the sight goes.
     fn sure(&self, foreseen: Foreseen, cause: Option<Cause>, why: String) -> Fate {
-        Fate { foreseen, cause, certain: self.sight == Sight::Kernel, passing: false, why }
+        // in /proc a wait that ends while it is read looks like none
+        let passing =
+            self.sight == Sight::Proc && matches!(foreseen, Foreseen::Dropped | Foreseen::Ignored | Foreseen::Default);
+        Fate { foreseen, cause, certain: self.sight == Sight::Kernel, passing, why }
     }
 }
 
@@ -350,10 +372,13 @@ pub(super) fn program(process: &Process) -> Program {
     Program::of(&process.comm, process.exe.as_deref())
 }
 
-/// Of the programs that count as Node those whose handlers are known to us: `node` itself.
+/// Of the programs that count as Node those whose handlers are known to us: `node` itself, whichever version.
 fn is_node(process: &Process) -> bool {
     let file = process.exe.as_deref().and_then(|exe| exe.rsplit('/').next()).unwrap_or_default();
-    matches!(file, "node" | "nodejs")
+    let name = file.trim_end_matches(" (deleted)");
+    // some distributions have several: node-22
+    let name = name.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, '.' | '-'));
+    matches!(name, "node" | "nodejs")
 }
 
 /// All signals of a set, in words: `SIGINT, SIGCHLD`, or `none`.

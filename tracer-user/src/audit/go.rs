@@ -8,10 +8,11 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 
 use object::read::elf::{ElfFile64, FileHeader as _, ProgramHeader as _};
-use object::read::{Object as _, ObjectSection as _, ObjectSymbol as _, ReadCache};
+use object::read::{Object as _, ObjectSection as _, ObjectSymbol as _, ReadCache, ReadRef};
 use object::{LittleEndian, elf};
 
 use crate::signal::{Signal, SignalSet};
@@ -20,7 +21,8 @@ use super::subject::Go;
 
 /// Tables larger than this are of no program that we know, bytes.
 const MAX_TABLE: u64 = 512 << 20;
-const MAX_SYMBOLS: u64 = 256 << 20;
+/// What the parser may read at once, bytes: it reads whole tables of symbols, and a sparse file claims any size.
+const MAX_READ: u64 = 64 << 20;
 /// How much is looked through at a time, bytes.
 const CHUNK: usize = 1 << 20;
 
@@ -59,21 +61,36 @@ struct Table {
     moves_from: Option<u64>,
 }
 
+/// A file of which no more than [`MAX_READ`] is read at once.
+#[derive(Clone, Copy)]
+struct Bounded<'a>(&'a ReadCache<&'a File>);
+
+impl<'a> ReadRef<'a> for Bounded<'a> {
+    fn len(self) -> Result<u64, ()> {
+        self.0.len()
+    }
+
+    fn read_bytes_at(self, offset: u64, size: u64) -> Result<&'a [u8], ()> {
+        if size > MAX_READ { Err(()) } else { self.0.read_bytes_at(offset, size) }
+    }
+
+    fn read_bytes_at_until(self, range: Range<u64>, delimiter: u8) -> Result<&'a [u8], ()> {
+        self.0.read_bytes_at_until(range, delimiter)
+    }
+}
+
 /// What the file tells; `None` when it was not made by Go, or is no ELF file that we can read.
 pub(super) fn inspect(file: &File) -> Option<GoFile> {
     let cache = ReadCache::new(file);
-    let parsed = ElfFile64::<LittleEndian, _>::parse(&cache).ok()?;
+    let parsed = ElfFile64::<LittleEndian, _>::parse(Bounded(&cache)).ok()?;
     let names = NAMES.iter().find_map(|name| parsed.section_by_name(name));
     if names.is_none() && parsed.section_by_name(".go.buildinfo").is_none() {
         return None;
     }
     let range = names.and_then(|section| section.file_range()).filter(|(_, size)| *size <= MAX_TABLE);
     let names = range.and_then(|(from, size)| search(file, from, size).ok()).unwrap_or(Names::Unreadable);
-    let symbols = parsed.section_by_name(".symtab").is_some_and(|section| section.size() <= MAX_SYMBOLS);
-    let address = symbols
-        .then(|| parsed.symbols().find(|symbol| symbol.name() == Ok(TABLE.0) && symbol.size() == TABLE.1))
-        .flatten()
-        .map(|symbol| symbol.address());
+    let table = parsed.symbols().find(|symbol| symbol.name() == Ok(TABLE.0) && symbol.size() == TABLE.1);
+    let address = table.map(|symbol| symbol.address());
     let lowest = || {
         let headers = parsed.elf_program_headers().iter();
         let loads = headers.filter(|header| header.p_type(LittleEndian) == elf::PT_LOAD);
@@ -218,5 +235,30 @@ mod tests {
         assert_eq!(inspect(&File::open("/proc/self/exe").unwrap()), None);
         assert_eq!(inspect(&file(&[(0, b"\x7fELF\x02\x01\x01")], 4096)), None);
         assert_eq!(inspect(&file(&[], 0)), None);
+    }
+
+    #[test]
+    fn a_table_of_any_size_is_not_read() {
+        let section = |kind: u32, offset: u64, size: u64, link: u32| {
+            let mut header = [0; 64];
+            header[4..8].copy_from_slice(&kind.to_le_bytes());
+            header[24..32].copy_from_slice(&offset.to_le_bytes());
+            header[32..40].copy_from_slice(&size.to_le_bytes());
+            header[40..44].copy_from_slice(&link.to_le_bytes());
+            header[56..64].copy_from_slice(&24_u64.to_le_bytes());
+            header
+        };
+        let size = 1_u64 << 36;
+        let sections =
+            [section(0, 0, 0, 0), section(elf::SHT_STRTAB, 0, 16, 0), section(elf::SHT_SYMTAB, 4096, size, 1)];
+        let mut header = [0; 64];
+        header[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
+        for (at, value) in [(16, 2), (18, 62), (40, 64), (52, 64), (58, 64), (60, 3), (62, 1)] {
+            header[at] = value;
+        }
+        header[20] = 1;
+        let sparse = file(&[(0, &header), (64, sections.as_flattened())], 4096);
+        sparse.set_len(4096 + size).expect("a sparse file");
+        assert_eq!(inspect(&sparse), None);
     }
 }

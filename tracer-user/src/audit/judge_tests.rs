@@ -158,14 +158,27 @@ fn languages_as_pid_1() {
     // the interpreter's own handler is no reason to stop by SIGINT
     dropped("python's own SIGINT", &subject(init("python3").handles(Signal::INT, RUNTIME, 0)), Cause::NoHandler);
     let node = init("node").handles(Signal::TERM, RUNTIME, SA_RESETHAND).handles(Signal::INT, RUNTIME, SA_RESETHAND);
-    let finding = dropped("node", &subject(node), Cause::HandlerReraised);
+    let finding = dropped("node", &subject(node.clone()), Cause::HandlerReraised);
+    for exe in ["/usr/bin/node-22", "/usr/bin/node (deleted)"] {
+        let node = Process { exe: Some(exe.to_owned()), ..node.clone() };
+        dropped(exe, &subject(node), Cause::HandlerReraised);
+    }
     assert!(finding.fix.is_some_and(|fix| fix.contains("process.on('SIGTERM'")));
     fine("node with a handler", &subject(init("node").handles(Signal::TERM, OWN, 0x1400_0000)), Foreseen::Caught);
     let one_shot = init("server").handles(Signal::TERM, OWN, SA_RESETHAND);
     fine("another program with SA_RESETHAND", &subject(one_shot), Foreseen::Caught);
     let java = init("java").handles(Signal::TERM, RUNTIME, 0);
     assert!(fine("java", &subject(java), Foreseen::Caught).explanation.contains("shutdown hooks"));
+    let quits = stopped_by(Signal::QUIT, init("java").handles(Signal::QUIT, RUNTIME, 0));
+    assert!(fine("java and SIGQUIT", &quits, Foreseen::Caught).explanation.contains("dump of its threads"));
     dropped("java -Xrs", &subject(init("java")), Cause::NoHandler);
+}
+
+/// In `/proc` a wait that ends between two reads looks like none: it is looked at again.
+#[test]
+fn a_drop_seen_in_proc_alone_is_looked_at_again() {
+    let seen = |sight| judge(&Subject { sight, ..subject(init("app")) });
+    assert!(seen(Sight::Proc).passing && !seen(Sight::Kernel).passing);
 }
 
 #[test]
@@ -180,6 +193,9 @@ fn go_programs() {
     fine("has asked", &go(Go::Wants(set(&[Signal::TERM])), RUNTIME), Foreseen::Caught);
     unknown("may have asked", &go(Go::WithNotify, RUNTIME));
     unknown("names obfuscated", &go(Go::Unreadable, RUNTIME));
+    let packed = [Signal::TERM, Signal::URG, Signal::XCPU];
+    let packed = packed.into_iter().fold(init("app"), |process, signal| process.handles(signal, RUNTIME, 0));
+    unknown("no Go program to look at, and yet Go's handlers", &subject(packed));
     fine("C code beside it has a handler", &go(Go::WithoutNotify, OWN), Foreseen::Caught);
     let child = Subject { first: go(Go::WithoutNotify, RUNTIME).first.no_init(), ..go(Go::WithoutNotify, RUNTIME) };
     fine("no init: raised again it ends it", &child, Foreseen::Caught);

@@ -9,12 +9,13 @@ use std::time::Duration;
 use crate::audit::{self, Audited, Foreseen, Report, Request};
 use crate::container::filter::Resolved;
 use crate::container::runtime::State;
+use crate::doctor;
 use crate::live::{boot_now, wall_clock};
 use crate::model::Verdict;
 use crate::output::{self, JsonLines};
 
-use super::options::{Failure, Filters, Format, Sockets, View, note, terminal_width};
-use super::{DONE, FOUND, NO_MATCH, logging};
+use super::options::{Failure, Filters, Plain, PlainFormat, Sockets, note, terminal_width};
+use super::{DONE, FOUND, NO_MATCH, UNSUITABLE, logging};
 
 /// An audit that takes longer than this says that it goes on.
 const SAY_BUSY: Duration = Duration::from_secs(1);
@@ -25,7 +26,7 @@ pub(super) struct Args {
     #[command(flatten)]
     filters: Filters,
     #[command(flatten)]
-    view: View,
+    view: Plain,
     /// One line a container with all there is, as wide as it takes; no explanations
     #[arg(long, help_heading = "Output")]
     wide: bool,
@@ -99,6 +100,7 @@ impl Fault {
 /// Audits, and tells: exit code 1 when something is found that `--fail-on` names.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     logging::init(args.verbose);
+    doctor::preflight_audit().map_err(|unsuitable| Failure::new(UNSUITABLE, unsuitable.to_string()))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let request = Request { filters: args.filters.build(), sockets: args.sockets.all() };
     let report = runtime.block_on(with_progress(audit::audit(&request))).map_err(super::live::unsuitable)?;
@@ -108,8 +110,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if report.containers.is_empty() {
         return nothing(&report, &request);
     }
-    show(&report, args)?;
     let found = report.containers.iter().any(|audited| args.fail_on.iter().any(|fault| fault.is_in(audited)));
+    match show(&report, args) {
+        // who has seen enough wants to know all the same
+        Err(error) if output::is_broken_pipe(&error) => {}
+        shown => shown?,
+    }
     Ok(ExitCode::from(if found { FOUND } else { DONE }))
 }
 
@@ -125,14 +131,14 @@ async fn with_progress<T>(work: impl Future<Output = T>) -> T {
 fn show(report: &Report, args: &Args) -> io::Result<()> {
     let mut out = io::stdout().lock();
     match args.view.output {
-        Format::Json => {
+        PlainFormat::Json => {
             let at = boot_now();
             let mut lines = JsonLines::new(io::BufWriter::new(out), wall_clock());
             report.containers.iter().try_for_each(|audited| lines.audited(at, audited))?;
             lines.into_inner().flush()
         }
-        Format::Text if args.wide => out.write_all(output::audit_wide(report, args.view.style()).as_bytes()),
-        Format::Text => out.write_all(output::audit(report, args.view.style(), terminal_width()).as_bytes()),
+        PlainFormat::Text if args.wide => out.write_all(output::audit_wide(report, args.view.style()).as_bytes()),
+        PlainFormat::Text => out.write_all(output::audit(report, args.view.style(), terminal_width()).as_bytes()),
     }
 }
 

@@ -17,7 +17,7 @@ use crate::model::{Condition, ExitStatus};
 
 use super::driver::Driver;
 use super::logging;
-use super::options::{Failure, How, Output, note};
+use super::options::{Failure, Format, View, note};
 use super::{DONE, UNSUITABLE, USAGE};
 
 /// The last events of a scenario may take this long to come.
@@ -36,7 +36,7 @@ pub(super) struct Args {
     #[arg(long)]
     list: bool,
     #[command(flatten)]
-    output: Output,
+    view: View,
     #[command(flatten)]
     capture: super::live::Capture,
 }
@@ -82,64 +82,31 @@ async fn show(args: &Args, scenarios: &[&'static Scenario]) -> anyhow::Result<Ex
         // containers are made while it goes on
         keep_privileges: true,
     };
-    let how = args.output.how();
-    let (mut session, mut driver) = Driver::start(&request, &args.output, how)?;
-    let played = play_all(how, &stage, scenarios, &mut session, &mut driver).await;
+    let format = args.view.format();
+    let (mut session, mut driver) = Driver::start(&request, &args.view, format)?;
+    let played = play_all(&stage, scenarios, &mut session, &mut driver, format).await;
     drop(stage);
-    let played = rest(played, scenarios.len(), &mut session, &mut driver).await;
+    let played = match played {
+        Ok(played) => show_result(played, scenarios.len(), &mut session, &mut driver).await,
+        Err(error) => Err(error),
+    };
     let was_quit = driver.was_quit();
-    let closed = driver.close(&mut session).await;
-    let played = played.and_then(|played| closed.map(|()| played));
     // whatever ended it: the recording is to be whole
+    let closed = driver.close(&mut session).await;
     let finished = session.finish().await;
-    let Played { wrong, interrupted } = match played {
+    let played = match played.and_then(|played| closed.map(|_| played)) {
         Err(error) if !super::is_broken_pipe(&error) => return Err(error),
         played => {
             finished?;
             played?
         }
     };
-    if interrupted {
+    if played.interrupted {
         return Ok(ExitCode::from(if was_quit { DONE } else { INTERRUPTED }));
     }
-    note(&result(&wrong, scenarios.len()));
-    anyhow::ensure!(wrong.is_empty(), "on this kernel the tracer is wrong about {}", wrong.join("; "));
+    note(&played.result(scenarios.len()));
+    anyhow::ensure!(played.wrong.is_empty(), "on this kernel the tracer is wrong about {}", played.wrong.join("; "));
     Ok(ExitCode::from(DONE))
-}
-
-fn result(wrong: &[String], all: usize) -> String {
-    format!("{} of {all} scenarios were judged as they should be", all - wrong.len())
-}
-
-/// On the terminal UI what was played can be looked at until the person has seen enough.
-async fn rest(
-    played: anyhow::Result<Played>,
-    all: usize,
-    session: &mut Session,
-    driver: &mut Driver,
-) -> anyhow::Result<Played> {
-    let played = played?;
-    if let Some(app) = driver.app().filter(|_| !played.interrupted) {
-        app.set_title(Some(format!("{}; q quits", result(&played.wrong, all))));
-        driver.run_until(session, pending::<()>(), |_| None).await?;
-    }
-    Ok(played)
-}
-
-/// Says which scenario comes: above its lines, or in the header.
-fn announce(session: &mut Session, driver: &mut Driver, how: How, title: &str) -> anyhow::Result<()> {
-    match driver.app() {
-        Some(app) => {
-            app.set_title(Some(title.to_owned()));
-            app.open_the_first();
-        }
-        None if how == How::Text => {
-            let (_, sink) = session.pipeline_and_sink();
-            sink.buffer().write_all(format!("\n{title}\n").as_bytes())?;
-        }
-        None => {}
-    }
-    Ok(())
 }
 
 /// What came of the scenarios.
@@ -151,18 +118,25 @@ struct Played {
     interrupted: bool,
 }
 
+impl Played {
+    /// `15 of 16 scenarios were judged as they should be`.
+    fn result(&self, of: usize) -> String {
+        format!("{} of {of} scenarios were judged as they should be", of - self.wrong.len())
+    }
+}
+
 async fn play_all(
-    how: How,
     stage: &Stage,
     scenarios: &[&'static Scenario],
     session: &mut Session,
     driver: &mut Driver,
+    format: Format,
 ) -> anyhow::Result<Played> {
     let root = stage.hierarchy().path_of(stage.dir());
     let mut played = Played::default();
     for (index, scenario) in scenarios.iter().enumerate() {
         let title = format!("({}/{}) {}: {}", index + 1, scenarios.len(), scenario.name, scenario.title);
-        announce(session, driver, how, &title)?;
+        announce(session, driver, format, &title)?;
         let path = format!("{root}/{}", scenario.name);
         if play(session, driver, stage, scenario, &path).await? == End::Interrupted {
             played.interrupted = true;
@@ -171,6 +145,31 @@ async fn play_all(
         played.wrong.extend(judge(&session.pipeline, scenario, &path));
     }
     Ok(played)
+}
+
+/// On the terminal UI all of it can be looked at until the person quits.
+async fn show_result(played: Played, of: usize, session: &mut Session, driver: &mut Driver) -> anyhow::Result<Played> {
+    if let Some(app) = driver.app().filter(|_| !played.interrupted) {
+        app.set_title(Some(format!("{}; q quits", played.result(of))));
+        driver.run_until(session, pending::<()>(), |_| None).await?;
+    }
+    Ok(played)
+}
+
+/// Says which scenario comes: above its lines, or in the header.
+fn announce(session: &mut Session, driver: &mut Driver, format: Format, title: &str) -> anyhow::Result<()> {
+    match driver.app() {
+        Some(app) => {
+            app.set_title(Some(title.to_owned()));
+            app.open_the_first();
+        }
+        None if format == Format::Text => {
+            let (_, sink) = session.pipeline_and_sink();
+            sink.buffer().write_all(format!("\n{title}\n").as_bytes())?;
+        }
+        None => {}
+    }
+    Ok(())
 }
 
 /// Compares what the trace found with what the scenario is made to show. `None` when it is right.

@@ -11,13 +11,13 @@ use crate::live::{boot_now, wall_clock};
 use crate::output::Clock;
 use crate::printable;
 
-use super::options::{Format, Sockets, View};
+use super::options::{Plain, PlainFormat, Sockets};
 
 /// Options of `tracer doctor`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
-    view: View,
+    view: Plain,
     #[command(flatten)]
     sockets: Sockets,
 }
@@ -30,8 +30,8 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<ExitCode> 
     let facts = Facts::gather(args.sockets.all(), |socket| args.sockets.names(socket));
     let checks = checks(&facts);
     match args.view.output {
-        Format::Text => text(&checks, args.view.style().color, out)?,
-        Format::Json => json(facts.release.as_deref(), &checks, boot_now(), wall_clock(), out)?,
+        PlainFormat::Text => text(&checks, args.view.style().color, out)?,
+        PlainFormat::Json => json(facts.release.as_deref(), &checks, boot_now(), wall_clock(), out)?,
     }
     let code = if overall(&checks) == State::Fail { EXIT_UNSUITABLE } else { 0 };
     Ok(ExitCode::from(code))

@@ -4,7 +4,7 @@ use crate::live::{End, Pipeline, Request, Session};
 use crate::tui::app::App;
 use crate::tui::run::{Live, Prepared};
 
-use super::options::{How, Output, note};
+use super::options::{Format, View, note};
 
 /// Who shows what a session brings.
 pub(super) enum Driver {
@@ -16,16 +16,16 @@ pub(super) enum Driver {
 
 impl Driver {
     /// Starts a session and what shows it.
-    pub(super) fn start(request: &Request, output: &Output, how: How) -> anyhow::Result<(Session, Self)> {
-        if how != How::Tui {
-            let session = Session::start(request, |out, clock| output.lines(how, out, clock));
+    pub(super) fn start(request: &Request, view: &View, format: Format) -> anyhow::Result<(Session, Self)> {
+        if format != Format::Tui {
+            let session = Session::start(request, |out, clock| view.open(format, out, clock));
             return Ok((session.map_err(super::live::unsuitable)?, Self::Lines));
         }
         let mut prepared = Prepared::default();
         let session = Session::start(request, |out, clock| prepared.view(out, clock));
         // an error is told before the terminal is taken
         let session = session.map_err(super::live::unsuitable)?;
-        let live = Live::open(prepared, output.style().into(), note)?;
+        let live = Live::open(prepared, view.colors.style().into(), note)?;
         Ok((session, Self::Screen(Box::new(live))))
     }
 
@@ -58,11 +58,11 @@ impl Driver {
         }
     }
 
-    /// Gives the terminal back, where it was taken. What is said from now on is printed.
-    pub(super) async fn close(self, session: &mut Session) -> anyhow::Result<()> {
+    /// Gives the terminal back, where it was taken. What is said from now on is printed. Returns what was on the screen.
+    pub(super) async fn close(self, session: &mut Session) -> anyhow::Result<Option<App>> {
         match self {
-            Self::Lines => Ok(()),
-            Self::Screen(live) => Ok(live.close(session).await?),
+            Self::Lines => Ok(None),
+            Self::Screen(live) => Ok(live.close(session).await.map(Some)?),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `tracer` without a subcommand: live tracing.
 
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -9,14 +10,15 @@ use tokio::time::sleep;
 
 use crate::container::filter::Resolved;
 use crate::container::runtime;
+use crate::live::sink::Buffer;
 use crate::live::{End, Gate, NoSuchProcess, Options, Pipeline, Request, Session, boot_now, wall_clock};
-use crate::model::{Change, News, Termination};
-use crate::output::View as _;
+use crate::model::{Change, News};
+use crate::output::{Text, View as _};
 use crate::tui::app::App;
 
 use super::driver::Driver;
 use super::logging;
-use super::options::{Failure, Filters, Output, Sockets, note};
+use super::options::{Failure, Filters, Sockets, View, note};
 use super::{DONE, NO_MATCH, UNSUITABLE, is_broken_pipe};
 
 /// How long a container that is asked for may take to be there before we say that we wait for it.
@@ -28,7 +30,7 @@ pub(super) struct Args {
     #[command(flatten)]
     filters: Filters,
     #[command(flatten)]
-    output: Output,
+    view: View,
     #[command(flatten)]
     sockets: Sockets,
     #[command(flatten)]
@@ -89,15 +91,25 @@ async fn trace(args: &Args) -> anyhow::Result<ExitCode> {
         sockets: args.sockets.all(),
         keep_privileges: false,
     };
-    let (mut session, mut driver) = Driver::start(&request, &args.output, args.output.how())?;
-    let one = request.filters.asks_by_name() || !request.filters.pids.is_empty();
+    let (mut session, mut driver) = Driver::start(&request, &args.view, args.view.format())?;
+    let filters = &request.filters;
+    let one = !filters.containers.is_empty() || !filters.pods.is_empty() || !filters.pids.is_empty();
     driver.app().filter(|_| one).into_iter().for_each(App::open_the_first);
     let followed = follow(&mut session, &mut driver, args).await;
-    let followed = after(&mut session, driver, args, followed).await;
     let missing = unmatched(&session.pipeline);
     // whatever ends the tracing, a reader who has seen enough among others: the recording is to be whole
-    let finished = session.finish().await;
-    match (followed, missing) {
+    let closed = driver.close(&mut session).await;
+    let (closed, app) = match closed {
+        Ok(app) => (Ok(()), app),
+        Err(error) => (Err(error), None),
+    };
+    let finished = session
+        .finish_with(|pipeline, out| match app.filter(|_| args.until_exit) {
+            Some(app) => print_endings(pipeline, &app, args.view.text(out, wall_clock())),
+            None => Ok(()),
+        })
+        .await;
+    match (followed.and(closed), missing) {
         (Err(error), _) if !is_broken_pipe(&error) => Err(error),
         (followed, missing) => {
             finished?;
@@ -141,38 +153,17 @@ async fn follow(session: &mut Session, driver: &mut Driver, args: &Args) -> anyh
             driver.run_until(session, end, over).await?;
         }
     }
-    Ok(())
-}
-
-/// Gives the terminal back, whatever ended the tracing, and says what is left to say.
-async fn after(
-    session: &mut Session,
-    mut driver: Driver,
-    args: &Args,
-    followed: anyhow::Result<()>,
-) -> anyhow::Result<()> {
-    let ends = driver.app().filter(|_| args.until_exit).map_or_else(Vec::new, |app| endings(session, app));
-    let closed = driver.close(session).await;
-    followed.and(closed)?;
-    print_endings(session, &args.output, ends)?;
     say_what_goes_on(session);
     Ok(())
 }
 
-/// How what was shown has ended.
-fn endings(session: &Session, app: &App) -> Vec<Arc<Termination>> {
-    session.pipeline.node.terminations().filter(|ended| app.has_shown(ended)).cloned().collect()
-}
-
 /// With `--until-exit` the terminal UI goes away at the moment that was waited for: what it was stays on the terminal.
-fn print_endings(session: &mut Session, output: &Output, ends: Vec<Arc<Termination>>) -> anyhow::Result<()> {
-    let (_, sink) = session.pipeline_and_sink();
-    let mut text = output.text(sink.buffer(), wall_clock());
-    for ended in ends {
+fn print_endings(pipeline: &Pipeline, app: &App, mut text: Text<Buffer>) -> io::Result<()> {
+    for ended in pipeline.node.terminations().filter(|ended| app.has_shown(ended)) {
         let at = ended.ended.unwrap_or(ended.started);
-        text.show(&Change { at, news: News::Termination(ended) })?;
+        text.show(&Change { at, news: News::Termination(Arc::clone(ended)) })?;
     }
-    Ok(text.flush()?)
+    text.flush()
 }
 
 /// The line that says that tracing goes on, of what, and how to end it.

@@ -5,12 +5,12 @@ use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use clap::builder::NonEmptyStringValueParser;
+use clap::builder::{NonEmptyStringValueParser, OsStringValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use nix::poll::{PollFd, PollFlags, poll};
 
 use crate::container::filter::{self, LabelFilter, PodFilter};
-use crate::container::runtime::{Kind, Socket, usual_sockets};
+use crate::container::runtime::{Kind, Socket, socket_path, usual_sockets};
 use crate::live::sink::{Buffer, CANNOT_WRITE};
 use crate::output::{self, Clock};
 use crate::signal::Signal;
@@ -33,8 +33,8 @@ pub(super) struct Shown {
     /// Containers of the pods of this namespace
     #[arg(short, long = "namespace", value_name = "NAMESPACE", value_parser = NonEmptyStringValueParser::new())]
     namespaces: Vec<String>,
-    /// Containers that have this label, or whose pods have it
-    #[arg(short, long = "label", value_name = "KEY[=VALUE]")]
+    /// Containers that have this label, or whose pods have it; of several, separated by commas, all
+    #[arg(short, long = "label", value_name = "KEY[=VALUE]", value_delimiter = ',')]
     labels: Vec<LabelFilter>,
     /// Show only these signals: TERM, SIGKILL, RTMIN+3, 15; verdicts take all into account
     #[arg(short, long = "signal", value_name = "SIGNAL", value_delimiter = ',')]
@@ -75,11 +75,15 @@ impl Filters {
 #[command(next_help_heading = "Container runtimes")]
 pub(super) struct Sockets {
     /// Socket of a runtime that Kubernetes uses (containerd, CRI-O), instead of those in the usual places; may repeat
-    #[arg(long, value_name = "SOCKET")]
+    #[arg(long, value_name = "SOCKET", value_parser = socket())]
     cri: Vec<PathBuf>,
     /// Socket of Docker or Podman, instead of those in the usual places; may repeat
-    #[arg(long, value_name = "SOCKET")]
+    #[arg(long, value_name = "SOCKET", value_parser = socket())]
     docker: Vec<PathBuf>,
+}
+
+fn socket() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().try_map(|named| socket_path(&named))
 }
 
 impl Sockets {
@@ -103,20 +107,20 @@ impl Sockets {
     }
 }
 
-/// How to show what happens.
+/// How to show it.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Output")]
-pub(super) struct Output {
+pub(super) struct View {
     /// How to show it; without this the terminal UI where there is a terminal, text where there is none
     #[arg(short, long, value_enum)]
-    output: Option<How>,
+    output: Option<Format>,
     #[command(flatten)]
-    colors: Colors,
+    pub(super) colors: Colors,
 }
 
-/// A way to show what happens.
+/// Form of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum How {
+pub(super) enum Format {
     /// On the whole terminal, with keys: ? tells which
     Tui,
     /// For people, line by line
@@ -125,34 +129,56 @@ pub(super) enum How {
     Json,
 }
 
-impl Output {
-    /// What is asked for, as far as it is possible here. Where it is not, that is said.
-    pub(super) fn how(&self) -> How {
+impl View {
+    /// The form that is asked for, as far as it is possible here. Where it is not, that is said.
+    pub(super) fn format(&self) -> Format {
         match (self.output, no_screen()) {
-            (Some(How::Tui), Some(why)) => {
+            (Some(Format::Tui), Some(why)) => {
                 note(&format!("no terminal UI here, {why}: showing text"));
-                How::Text
+                Format::Text
             }
-            (Some(how), _) => how,
-            (None, None) => How::Tui,
-            (None, Some(_)) => How::Text,
+            (Some(format), _) => format,
+            (None, None) => Format::Tui,
+            (None, Some(_)) => Format::Text,
         }
     }
 
-    /// What writes it down line by line, to `out`.
-    pub(super) fn lines(&self, how: How, out: Buffer, clock: Clock) -> Box<dyn output::View> {
-        match how {
-            How::Json => Box::new(output::JsonLines::new(out, clock)),
-            How::Text | How::Tui => Box::new(self.text(out, clock)),
+    /// The view for a format that is written line by line, writing to `out`.
+    pub(super) fn open(&self, format: Format, out: Buffer, clock: Clock) -> Box<dyn output::View> {
+        match format {
+            Format::Json => Box::new(output::JsonLines::new(out, clock)),
+            Format::Text | Format::Tui => Box::new(self.text(out, clock)),
         }
     }
 
-    /// The same for people.
+    /// The view for people, writing to `out`.
     pub(super) fn text(&self, out: Buffer, clock: Clock) -> output::Text<Buffer> {
-        output::Text::new(out, clock, self.style(), terminal_width())
+        output::Text::new(out, clock, self.colors.style(), terminal_width())
     }
+}
 
-    /// Colours only where a terminal shows them and nobody minds.
+/// How to show what is told once.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(super) struct Plain {
+    /// How to show it
+    #[arg(short, long, value_enum, default_value_t = PlainFormat::Text)]
+    pub(super) output: PlainFormat,
+    #[command(flatten)]
+    colors: Colors,
+}
+
+/// Form of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum PlainFormat {
+    /// For people
+    Text,
+    /// For programs: one JSON object a line
+    Json,
+}
+
+impl Plain {
+    /// What its text may be made of.
     pub(super) fn style(&self) -> output::Style {
         self.colors.style()
     }
@@ -169,44 +195,18 @@ fn no_screen() -> Option<&'static str> {
     }
 }
 
-/// How to show a report.
-#[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Output")]
-pub(super) struct View {
-    /// How to show it
-    #[arg(short, long, value_enum, default_value_t = Format::Text)]
-    pub(super) output: Format,
-    #[command(flatten)]
-    colors: Colors,
-}
-
-/// Form of a report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
-    /// For people
-    Text,
-    /// For programs: one JSON object a line
-    Json,
-}
-
-impl View {
-    /// Colours only where a terminal shows them and nobody minds.
-    pub(super) fn style(&self) -> output::Style {
-        self.colors.style()
-    }
-}
-
 /// Whether there are colours.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Output")]
-struct Colors {
+pub(super) struct Colors {
     /// No colours, as with the environment variable `NO_COLOR`
     #[arg(long)]
     no_color: bool,
 }
 
 impl Colors {
-    fn style(&self) -> output::Style {
+    /// Colours only where a terminal shows them and nobody minds.
+    pub(super) fn style(&self) -> output::Style {
         let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
         let color = std::io::stdout().is_terminal() && !self.no_color && !set("NO_COLOR") && !dumb;
@@ -263,10 +263,9 @@ pub(super) fn print(text: &[u8]) -> anyhow::Result<()> {
 /// terminal, it is said there.
 pub(super) fn note(text: &str) {
     let text = crate::printable::text(text).into_owned();
-    if notices::keep(&text) {
-        return;
+    if !notices::keep(&text) {
+        say(&format!("tracer: {text}\n"));
     }
-    say(&format!("tracer: {text}\n"));
 }
 
 /// Says what went wrong.

@@ -14,7 +14,7 @@ use crate::stream::{ReadError, Reader};
 use crate::tui::replay::Player;
 
 use super::live::unmatched;
-use super::options::{Failure, How, Output, Shown, note, print};
+use super::options::{Failure, Format, Shown, View, note, print};
 use super::{DONE, NO_MATCH};
 
 /// Options of `tracer replay`.
@@ -25,16 +25,16 @@ pub(super) struct Args {
     #[command(flatten)]
     filters: Shown,
     #[command(flatten)]
-    output: Output,
+    view: View,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let (name, input) = open(&args.file)?;
     let mut reader = Reader::new(input).with_context(|| format!("cannot replay {name}"))?;
     let clock = Clock { boot_to_wall_ns: reader.start().boot_to_wall_ns };
-    let (missing, damage) = match args.output.how() {
-        How::Tui => on_screen(args, &mut reader, clock)?,
-        how => as_lines(args, how, &mut reader, clock)?,
+    let Read { damage, missing } = match args.view.format() {
+        Format::Tui => on_screen(args, &mut reader, clock)?,
+        format => as_lines(args, format, &mut reader, clock)?,
     };
     if let Some(error) = damage {
         let events = reader.events();
@@ -49,13 +49,18 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 type Recording = Reader<Box<dyn BufRead>>;
 
-/// What the filters asked for in vain, and what is wrong with the recording.
-type Trouble = (Option<String>, Option<ReadError>);
+/// What came of a recording.
+struct Read {
+    /// Why it could not be read to its end.
+    damage: Option<ReadError>,
+    /// What to say when the filters left nothing of it.
+    missing: Option<String>,
+}
 
 /// Writes it down as it is read.
-fn as_lines(args: &Args, how: How, reader: &mut Recording, clock: Clock) -> anyhow::Result<Trouble> {
+fn as_lines(args: &Args, format: Format, reader: &mut Recording, clock: Clock) -> anyhow::Result<Read> {
     let buffer = Buffer::default();
-    let mut pipeline = Pipeline::new(args.filters.build(), args.output.lines(how, buffer.clone(), clock), None);
+    let mut pipeline = Pipeline::new(args.filters.build(), args.view.open(format, buffer.clone(), clock), None);
     let mut damage = None;
     for event in reader {
         match event {
@@ -72,11 +77,11 @@ fn as_lines(args: &Args, how: How, reader: &mut Recording, clock: Clock) -> anyh
     pipeline.conclude()?;
     pipeline.flush()?;
     print(&buffer.take())?;
-    Ok((unmatched(&pipeline), damage))
+    Ok(Read { damage, missing: unmatched(&pipeline) })
 }
 
 /// Shows it on the terminal UI, as far as it can be read.
-fn on_screen(args: &Args, reader: &mut Recording, clock: Clock) -> anyhow::Result<Trouble> {
+fn on_screen(args: &Args, reader: &mut Recording, clock: Clock) -> anyhow::Result<Read> {
     let (mut events, mut damage) = (Vec::new(), None);
     for event in reader {
         match event {
@@ -84,9 +89,11 @@ fn on_screen(args: &Args, reader: &mut Recording, clock: Clock) -> anyhow::Resul
             Err(error) => damage = Some(error),
         }
     }
-    let mut player = Player::new(events, args.filters.build(), clock, args.output.style().into())?;
-    if let missing @ Some(_) = unmatched(player.pipeline()) {
-        return Ok((missing, damage));
+    let mut player = Player::new(events, args.filters.build(), clock, args.view.colors.style().into())?;
+    let missing = unmatched(player.pipeline());
+    if damage.is_none() && missing.is_some() {
+        // there is nothing to look at
+        return Ok(Read { damage, missing });
     }
     if let Some(error) = &damage {
         player.app.say(format!("the recording is damaged: {error}"));
@@ -95,7 +102,7 @@ fn on_screen(args: &Args, reader: &mut Recording, clock: Clock) -> anyhow::Resul
     let result = runtime.block_on(player.run(note));
     // a thread that is stuck in a write must not keep us
     runtime.shutdown_background();
-    result.map(|()| (None, damage))
+    result.map(|()| Read { damage, missing })
 }
 
 /// The recording, and what to call it.

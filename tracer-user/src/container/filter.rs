@@ -158,7 +158,7 @@ impl fmt::Display for PodFilter {
     }
 }
 
-/// A label, as `--label` names it: `KEY=VALUE`, or `KEY` with whatever value.
+/// A label, as `--label` names it: `KEY=VALUE` or `KEY==VALUE`, or `KEY` with whatever value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LabelFilter {
     /// Name of the label.
@@ -169,7 +169,7 @@ pub struct LabelFilter {
 
 /// `--label` is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a label is KEY or KEY=VALUE")]
+#[error("only KEY or KEY=VALUE; repeat or separate by commas")]
 pub struct NoLabel;
 
 impl LabelFilter {
@@ -183,11 +183,11 @@ impl FromStr for LabelFilter {
 
     fn from_str(text: &str) -> Result<Self, NoLabel> {
         let (key, value) = match text.split_once('=') {
-            Some((key, value)) => (key, Some(value)),
+            Some((key, value)) => (key, Some(value.strip_prefix('=').unwrap_or(value))),
             None => (text, None),
         };
-        // kubectl's `KEY!=VALUE` and `KEY==VALUE` would be taken for something else in silence
-        if key.is_empty() || key.ends_with('!') || value.is_some_and(|value| value.starts_with('=')) {
+        // kubectl's `KEY!=VALUE`, `!KEY` and `KEY in (VALUE)` would be taken for something else in silence
+        if key.is_empty() || key.contains(|c: char| c.is_whitespace() || "!()".contains(c)) {
             return Err(NoLabel);
         }
         Ok(Self { key: key.to_owned(), value: value.map(str::to_owned) })

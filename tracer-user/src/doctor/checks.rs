@@ -32,6 +32,11 @@ pub fn checks(facts: &Facts) -> Vec<Check> {
     all.iter().map(|check| check(facts)).collect()
 }
 
+/// What an audit cannot do without. It works without BPF; what it does not see it would take for not there.
+pub(super) fn audit_checks(facts: &Facts) -> Vec<Check> {
+    [pid_namespace, proc, others, cgroups].iter().map(|check| check(facts)).collect()
+}
+
 impl Facts {
     /// Major and minor number.
     fn version(&self) -> Option<(u32, u32)> {
@@ -188,6 +193,32 @@ fn capabilities(facts: &Facts) -> Check {
     }
 }
 
+/// `ptrace_may_access()` decides about `/proc/PID/exe`, `fd` and `syscall`, for which it asks for the capability in the
+/// user namespace of that process.
+fn others(facts: &Facts) -> Check {
+    let about = About("others", "what a process would do with a signal is read in its /proc/PID");
+    let mend = "run as root of the host; or in a container add the capability SYS_PTRACE (or make it privileged)";
+    if facts.user_namespace.is_some_and(|inode| inode != HOST_USER_NAMESPACE) {
+        return about.fail(
+            "this is a user namespace, from which the host's processes cannot be looked at",
+            "run outside of it, as the host's root: not in a rootless container, not with userns-remap or hostUsers \
+             false",
+        );
+    }
+    if facts.capabilities.is_some() && !facts.can(SYS_PTRACE) {
+        return about.fail("CAP_SYS_PTRACE is missing: the processes of others cannot be looked at", mend);
+    }
+    match &facts.others {
+        Probe::NotPermitted => about.fail(
+            "the processes of others cannot be looked at, although CAP_SYS_PTRACE is there",
+            "let a security module allow it: in Kubernetes appArmorProfile Unconfined for this container, in Docker \
+             --security-opt apparmor=unconfined",
+        ),
+        // process 1 of a host may be anything, and something else is wrong where it cannot be found
+        Probe::Works | Probe::Missing | Probe::Failed(_) => about.ok("can be looked at"),
+    }
+}
+
 fn list(names: &[&str]) -> String {
     match names {
         [] => String::new(),
@@ -266,6 +297,13 @@ fn runtimes(facts: &Facts) -> Check {
     let any = |is: fn(&Answered) -> bool| facts.runtimes.iter().any(|runtime| is(&runtime.state));
     if any(|state| *state == Answered::Forbidden) {
         about.warn(found, "run as root: whoever may ask a runtime could as well become root")
+    } else if any(|state| matches!(state, Answered::Closed(_))) {
+        about.warn(found, "run as root, or as somebody who may enter the directory")
+    } else if any(|state| matches!(state, Answered::Absent | Answered::NoSocket)) {
+        about.warn(
+            found,
+            "look whether --cri or --docker names the socket itself, and start the runtime if it is not running",
+        )
     } else if any(|state| !matches!(state, Answered::Connected { .. } | Answered::Unserved)) {
         about.warn(found, "start the runtime, or remove the socket that it left; if it hangs, its log may say why")
     } else if any(|state| matches!(state, Answered::Connected { .. })) {
@@ -284,9 +322,14 @@ fn tell(runtime: &Runtime) -> String {
     let place = runtime.socket.path.display();
     match &runtime.state {
         Answered::Connected { runtime, version } => format!("{runtime} {version} ({kind}) at {place}"),
-        Answered::Absent => format!("{place} ({kind}): nobody listens"),
+        Answered::Absent => format!("{place} ({kind}): no such file"),
+        Answered::Deserted => format!("{place} ({kind}): nobody listens"),
+        Answered::NoSocket => format!("{place} ({kind}) is no socket"),
         Answered::Unserved => format!("{place} serves no CRI"),
         Answered::Forbidden => format!("{place} ({kind}): permission denied"),
+        Answered::Closed(directory) => {
+            format!("{place} ({kind}): permission denied to enter the directory {}", directory.display())
+        }
         Answered::Hanging | Answered::Connecting => format!("{place} ({kind}): no answer"),
         Answered::Failing(trouble) => format!("{place} ({kind}): {trouble}"),
     }

@@ -35,6 +35,8 @@ pub struct Facts {
     pub lockdown: Lockdown,
     /// `/proc/self` names the pid that we know ourselves by.
     pub proc_knows_us: bool,
+    /// The executable's link of process 1, that we tried to read: what an audit reads of every process is like it.
+    pub others: Probe,
     /// Mounts.
     pub mounts: Vec<Mount>,
     /// The cgroup hierarchies that would be traced by, ours or the host's; none where none can be seen.

@@ -60,6 +60,10 @@ impl Facts {
             lockdown: read("/sys/kernel/security/lockdown").map_or(Lockdown::Unknown, |text| Lockdown::parse(&text)),
             proc_knows_us: fs::read_link("/proc/self")
                 .is_ok_and(|link| link == Path::new(&std::process::id().to_string())),
+            others: match fs::read_link("/proc/1/exe") {
+                Ok(_) => Probe::Works,
+                Err(error) => failed(&error),
+            },
             mounts: read("/proc/self/mountinfo").map(|text| Mount::parse(&text)).unwrap_or_default(),
             memlock: getrlimit(Resource::RLIMIT_MEMLOCK).ok().map(|(soft, _)| soft),
             runtimes: Vec::new(),
@@ -157,6 +161,6 @@ mod tests {
         answer.join().expect("no panic");
         let states: Vec<_> = facts.runtimes.into_iter().map(|runtime| runtime.state).collect();
         let connected = State::Connected { runtime: "docker".to_owned(), version: "1.2".to_owned() };
-        assert_eq!(states, [connected, State::Absent, State::Absent]);
+        assert_eq!(states, [connected, State::Deserted, State::Absent]);
     }
 }

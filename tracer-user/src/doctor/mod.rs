@@ -51,9 +51,11 @@ pub fn overall(checks: &[Check]) -> State {
     checks.iter().map(|check| check.state).max().unwrap_or(State::Ok)
 }
 
-/// Why live tracing is impossible here. Ends the command with [`EXIT_UNSUITABLE`].
+/// Why live tracing, or an audit, is impossible here. Ends the command with [`EXIT_UNSUITABLE`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct Unsuitable {
+    /// What cannot be done.
+    pub work: &'static str,
     /// What stands in the way first.
     pub first: Check,
     /// How many other things do.
@@ -62,7 +64,7 @@ pub struct Unsuitable {
 
 impl fmt::Display for Unsuitable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot trace here: {}", self.first.found)?;
+        write!(f, "cannot {} here: {}", self.work, self.first.found)?;
         if let Some(mend) = &self.first.mend {
             write!(f, "; {mend}")?;
         }
@@ -79,14 +81,22 @@ impl fmt::Display for Unsuitable {
 /// # Errors
 /// When it is not, with what to do about it.
 pub fn preflight() -> Result<(), Unsuitable> {
-    judge(&Facts::gather_without_runtimes())
+    judge("trace", checks(&Facts::gather_without_runtimes()))
 }
 
-fn judge(facts: &Facts) -> Result<(), Unsuitable> {
-    let mut failing = checks(facts).into_iter().filter(|check| check.state == State::Fail);
+/// Whether an audit would see every container: it needs no BPF, but must not take what is hidden for what is not there.
+///
+/// # Errors
+/// When it would not, with what to do about it.
+pub fn preflight_audit() -> Result<(), Unsuitable> {
+    judge("audit", checks::audit_checks(&Facts::gather_without_runtimes()))
+}
+
+fn judge(work: &'static str, checks: Vec<Check>) -> Result<(), Unsuitable> {
+    let mut failing = checks.into_iter().filter(|check| check.state == State::Fail);
     match failing.next() {
         None => Ok(()),
-        Some(first) => Err(Unsuitable { first, more: failing.count() }),
+        Some(first) => Err(Unsuitable { work, first, more: failing.count() }),
     }
 }
 

@@ -37,6 +37,7 @@ fn fine() -> Facts {
         pid_namespace: Some(HOST_PID_NAMESPACE),
         lockdown: Lockdown::Off,
         proc_knows_us: true,
+        others: Probe::Works,
         mounts: mounts(MOUNTS),
         hierarchies: Hierarchies { v2: Some(shown("/sys/fs/cgroup", true)), v1: None },
         inside: Inside::Host,
@@ -85,7 +86,7 @@ fn a_current_machine_is_fine() {
     let checks = checks(&fine());
     assert_eq!(overall(&checks), State::Ok, "{checks:#?}");
     assert!(checks.iter().all(|check| check.mend.is_none()));
-    assert_eq!(judge(&fine()), Ok(()));
+    assert_eq!(judge("trace", checks), Ok(()));
 }
 
 #[test]
@@ -301,12 +302,19 @@ fn runtimes() {
     assert_eq!((fine.state, fine.mend), (State::Ok, None));
     assert_eq!(fine.found, "containerd 1.7.24 (CRI) at /run/containerd.sock; /run/other.sock serves no CRI");
     assert!(remark(vec![at("other", Kind::Cri, runtime::State::Unserved)]).1.contains("disabled_plugins"));
-    let (found, mend) = remark(vec![at("docker", Kind::Docker, runtime::State::Absent), containerd()]);
+    let (found, mend) = remark(vec![at("docker", Kind::Docker, runtime::State::Deserted), containerd()]);
     assert_eq!(found, "/run/docker.sock (Docker API): nobody listens; containerd 1.7.24 (CRI) at /run/containerd.sock");
     assert!(mend.contains("start the runtime"));
     let (found, mend) = remark(vec![at("docker", Kind::Docker, runtime::State::Forbidden)]);
     assert_eq!(found, "/run/docker.sock (Docker API): permission denied");
     assert!(mend.contains("run as root"));
+    let (found, mend) = remark(vec![at("x", Kind::Docker, runtime::State::Closed(PathBuf::from("/run/y")))]);
+    assert_eq!(found, "/run/x.sock (Docker API): permission denied to enter the directory /run/y");
+    assert!(mend.contains("enter the directory"), "{mend}");
+    let (found, mend) = remark(vec![at("x", Kind::Cri, runtime::State::Absent)]);
+    assert_eq!(found, "/run/x.sock (CRI): no such file");
+    assert!(mend.contains("--cri"), "{mend}");
+    assert!(remark(vec![at("x", Kind::Cri, runtime::State::NoSocket)]).0.ends_with("is no socket"));
     assert!(remark(vec![at("x", Kind::Cri, runtime::State::Hanging)]).0.ends_with("no answer"));
     assert!(remark(vec![at("x", Kind::Cri, runtime::State::Failing("odd".to_owned()))]).0.ends_with("odd"));
 }
@@ -327,9 +335,55 @@ fn without_proc_little_is_known_and_one_thing_fails() {
 #[test]
 fn the_live_commands_give_one_error() {
     let mut facts = Facts { btf: Btf::Missing, ..fine() };
-    let unsuitable = judge(&facts).expect_err("no BTF");
+    let unsuitable = judge("trace", checks(&facts)).expect_err("no BTF");
     insta::assert_snapshot!(unsuitable, @"cannot trace here: /sys/kernel/btf/vmlinux is missing; use a kernel with CONFIG_DEBUG_INFO_BTF=y, as distributions build them; in a container, mount the host's /sys, or /sys/kernel/btf alone");
     facts.lockdown = Lockdown::Confidentiality;
-    let unsuitable = judge(&facts).expect_err("two problems");
+    let unsuitable = judge("trace", checks(&facts)).expect_err("two problems");
     assert!(unsuitable.to_string().ends_with("(and one more problem: see `tracer doctor`)"), "{unsuitable}");
+}
+
+/// Why an audit is refused on a machine, if it is.
+fn audit_refused(change: impl FnOnce(&mut Facts)) -> Option<String> {
+    let mut facts = fine();
+    change(&mut facts);
+    judge("audit", checks::audit_checks(&facts)).err().map(|unsuitable| unsuitable.to_string())
+}
+
+#[test]
+fn an_audit_is_refused_where_it_would_miss_containers() {
+    let refused = |why: &str, change: fn(&mut Facts)| {
+        let told = audit_refused(change).unwrap_or_else(|| panic!("{why}: not refused"));
+        assert!(told.starts_with("cannot audit here: ") && told.contains(why), "{told}");
+    };
+    refused("--pid=host", |facts| facts.pid_namespace = Some(0xF000_0001));
+    refused("--pid=host", |facts| {
+        // all at once, as in a container that was given nothing
+        facts.pid_namespace = Some(0xF000_0001);
+        facts.inside = Inside::Some("its pid namespace");
+        facts.hierarchies = Hierarchies { v2: Some(shown("/sys/fs/cgroup", false)), v1: None };
+        facts.capabilities = Some(0xa804_25fb);
+    });
+    refused("only a part of the host's", |facts| {
+        facts.inside = Inside::Some("its cgroup namespace");
+        facts.hierarchies = Hierarchies { v2: Some(shown("/sys/fs/cgroup", false)), v1: None };
+    });
+    refused("no cgroup hierarchy", |facts| facts.hierarchies = Hierarchies::default());
+    refused("CAP_SYS_PTRACE is missing", |facts| facts.capabilities = Some(BPF | PERFMON));
+    refused("CAP_SYS_PTRACE is missing", |facts| facts.capabilities = Some(0));
+    refused("user namespace", |facts| facts.user_namespace = Some(0xF000_0002));
+    refused("apparmor=unconfined", |facts| facts.others = Probe::NotPermitted);
+    refused("/proc is not mounted", |facts| facts.mounts.remove(0).kind.clear());
+}
+
+#[test]
+fn an_audit_needs_no_bpf() {
+    assert_eq!(audit_refused(|_| {}), None);
+    let without = |facts: &mut Facts| {
+        facts.btf = Btf::Missing;
+        facts.raw_tracepoint = Probe::NotPermitted;
+        facts.capabilities = Some(SYS_PTRACE);
+        facts.release = Some("4.19.0".to_owned());
+        facts.lockdown = Lockdown::Confidentiality;
+    };
+    assert_eq!(audit_refused(without), None);
 }

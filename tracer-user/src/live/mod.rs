@@ -339,7 +339,18 @@ impl Session {
     ///
     /// # Errors
     /// When the output or the end of the recording cannot be written.
-    pub async fn finish(mut self) -> anyhow::Result<()> {
+    pub async fn finish(self) -> anyhow::Result<()> {
+        self.finish_with(|_, _| Ok(())).await
+    }
+
+    /// As [`Session::finish`], with some last words to standard output when everything is known.
+    ///
+    /// # Errors
+    /// When the output or the end of the recording cannot be written.
+    pub async fn finish_with(
+        mut self,
+        last_words: impl FnOnce(&Pipeline, Buffer) -> io::Result<()>,
+    ) -> anyhow::Result<()> {
         let begun = Instant::now();
         let drained = self.drain_the_last(begun);
         self.tracker.counted(&mut self.events);
@@ -348,6 +359,7 @@ impl Session {
         self.pipeline.tick(self.tracker.behind().unwrap_or_else(boot_now))?;
         self.pipeline.conclude()?;
         self.pipeline.flush()?;
+        last_words(&self.pipeline, self.sink.buffer())?;
         let recorded = self.pipeline.finish_recording();
         let closed = self.sink.close(begun + CLOSE).await;
         // a recording that is not whole is worse than a reader who has seen enough

@@ -4,6 +4,7 @@
 //! is tracked is in the snapshot; what happens after comes through the ring; a cgroup made in between is tracked on
 //! trial by the kernel program itself.
 
+mod forged;
 mod only;
 mod recover;
 mod unwanted;
@@ -21,6 +22,7 @@ use crate::probe::{CgroupMade, CgroupV1, KernelLog, Probe, Record, Ring, Setting
 use super::answers;
 use super::boot_now;
 use super::loss::mark_ends;
+use forged::{Owned, outer_first, rightful};
 use only::Only;
 use recover::unless_full;
 use unwanted::Unwanted;
@@ -42,6 +44,8 @@ pub struct Tracker {
     classifier: Classifier,
     /// Tracked cgroups.
     cgroups: HashMap<CgroupId, CgroupFound>,
+    /// Those that are containers' own and have not been removed.
+    owned: Owned,
     /// What the command line asks for.
     filters: Filters,
     /// Only what `--cgroup` and `--pid` name.
@@ -112,6 +116,7 @@ impl Tracker {
             hierarchies,
             classifier,
             cgroups: HashMap::new(),
+            owned: Owned::default(),
             filters: filters.clone(),
             only,
             lingering: VecDeque::new(),
@@ -124,7 +129,7 @@ impl Tracker {
             counted: HashMap::new(),
         };
         let at = boot_now();
-        for found in tracker.classifier.scan(&tracker.hierarchies).found {
+        for found in outer_first(tracker.classifier.scan(&tracker.hierarchies).found) {
             tracker.found(at, found, events)?;
         }
         for found in containers_of_pids {
@@ -213,6 +218,9 @@ impl Tracker {
     /// A tracked cgroup was removed. That may come twice: found missing after a loss, and told.
     fn removed(&mut self, event: Event, cgroup: CgroupId, events: &mut Vec<Event>) {
         if self.lingering.iter().all(|&(_, known)| known != cgroup) {
+            if let Some(found) = self.cgroups.get(&cgroup) {
+                self.owned.remove(&found.container, cgroup);
+            }
             self.lingering.push_back((event.0.plus_ms(LINGER_MS), cgroup));
             events.push(event);
         }
@@ -259,7 +267,7 @@ impl Tracker {
         } else {
             self.classifier.classify(made.id, &made.path, true)
         };
-        match found.filter(|found| self.is_wanted(found)) {
+        match found.map(|found| self.rightful(found)).filter(|found| self.is_wanted(found)) {
             // found by a look at all cgroups
             Some(_) if self.cgroups.contains_key(&made.id) => {}
             Some(found) if self.probe.counters(made.id).is_some() => {
@@ -273,8 +281,14 @@ impl Tracker {
         Ok(())
     }
 
+    fn rightful(&self, found: CgroupFound) -> CgroupFound {
+        let new = found.new;
+        rightful(&self.owned, found, |id, path| self.classifier.classify(id, path, new))
+    }
+
     /// Tracks a cgroup that was not tracked, or confirms one that is tracked on trial.
     fn found(&mut self, at: BootNs, found: CgroupFound, events: &mut Vec<Event>) -> anyhow::Result<()> {
+        let found = self.rightful(found);
         if !self.is_wanted(&found) || self.cgroups.contains_key(&found.cgroup) {
             return Ok(());
         }
@@ -300,6 +314,7 @@ impl Tracker {
         if found.own {
             self.unwanted.forgive(&found.container);
         }
+        self.owned.insert(&found);
         self.cgroups.insert(found.cgroup, found.clone());
         events.push(Event(at, What::Cgroup(found)));
         events.extend(described.map(|described| Event(at, What::Described(described))));
@@ -411,6 +426,7 @@ impl Tracker {
         let cgroups: Vec<_> = self.cgroups.values().filter(|found| found.container == container).cloned().collect();
         for &CgroupFound { cgroup, .. } in &cgroups {
             self.probe.untrack(cgroup)?;
+            self.owned.remove(container, cgroup);
             self.cgroups.remove(&cgroup);
             self.counted.remove(&cgroup);
             self.lingering.retain(|&(_, lingering)| lingering != cgroup);

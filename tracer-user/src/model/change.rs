@@ -100,7 +100,7 @@ impl ContainerName {
     #[must_use]
     pub fn friendly(&self) -> String {
         match (&self.pod, &self.service) {
-            (Some(pod), _) => format!("{}/{}/{}", pod.namespace, pod.name, self.own()),
+            (Some(pod), _) => format!("{}/{}", pod.friendly(), self.own()),
             (None, Some(service)) => service.clone(),
             (None, None) => self.own().to_owned(),
         }

@@ -87,6 +87,11 @@ impl Node {
 }
 
 impl Container {
+    /// Whether its end is held back.
+    pub(super) const fn is_closing(&self) -> bool {
+        self.closing.is_some()
+    }
+
     /// Whether a runtime may still say what this is: one that it was asked about a moment ago and has not described.
     fn may_be_described(&self, now: BootNs) -> bool {
         let has_runtime = !matches!(self.runtime.as_str(), "cgroup" | "process" | "");

@@ -231,9 +231,10 @@ impl Node {
                 count(exits.len(), "process", "processes"),
                 seconds(longest)
             ),
-            fix: Some(format!(
-                "Put an init before it, so that {comm} is not PID 1 (docker run --init, tini, dumb-init), or switch the check of getppid() off."
-            )),
+            fix: Some(
+                "Put an init before the program, so that the parent of its workers is not PID 1 (docker run --init, tini, dumb-init), or switch the check of getppid() off."
+                    .to_owned(),
+            ),
             figures: vec![
                 ("exits", Figure::Number(exits.len() as u64)),
                 ("exit_code", Figure::Number(u64::from(code))),

@@ -206,13 +206,18 @@ impl Node {
         }
         stop.ended.push(termination.clone());
         let all = pod.containers.clone();
-        if all.iter().any(|member| *member != key && self.is_running(*member)) {
+        // one whose end waits for its name will be told, and the summary after it
+        let goes_on =
+            |member| self.is_running(member) || self.containers.get(&member).is_some_and(Container::is_closing);
+        if all.iter().any(|member| *member != key && goes_on(*member)) {
             return;
         }
         let Some(pod) = self.pods.get_mut(&pod_key) else { return };
         let Some(stop) = pod.stop.as_mut().filter(|stop| stop.ended.len() > 1 && !stop.told) else { return };
         stop.told = true;
-        let news = summary(pod.uid.clone(), pod.name.clone(), stop, at);
+        // the end that is told last need not have come last
+        let last = stop.ended.iter().filter_map(|end| end.ended).max().unwrap_or(at);
+        let news = summary(pod.uid.clone(), pod.name.clone(), stop, last);
         self.news(at, News::Pod(Box::new(news)));
     }
 }

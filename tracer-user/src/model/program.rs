@@ -43,11 +43,15 @@ impl Program {
             return by_comm;
         }
         let file = exe.and_then(|exe| exe.rsplit('/').next()).unwrap_or("");
+        // one file with many programs in it: only the name tells which
+        if matches!(file, "busybox" | "toybox" | "coreutils") {
+            return by_comm;
+        }
         Self::named(file)
     }
 
     fn named(name: &str) -> Self {
-        let base = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
+        let base = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.' || c == '-');
         match base {
             "sh" | "dash" | "bash" | "ash" | "busybox" | "zsh" | "ksh" | "mksh" | "rbash" => Self::Shell,
             "python" | "gunicorn" | "celery" | "uvicorn" | "flask" | "pypy" => Self::Python,
@@ -125,6 +129,9 @@ mod tests {
             ("apache2", None, Program::Apache),
             ("php-fpm8.2", None, Program::Php),
             ("my-server", Some("/app/my-server"), Program::Other),
+            ("sleep", Some("/bin/busybox"), Program::Other),
+            ("sh", Some("/bin/busybox"), Program::Shell),
+            ("node-22", Some("/usr/bin/node-22"), Program::Node),
             ("", None, Program::Other),
         ] {
             assert_eq!(Program::of(comm, exe), expected, "{comm} {exe:?}");

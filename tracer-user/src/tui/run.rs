@@ -103,16 +103,16 @@ impl Live {
         }
     }
 
-    /// Gives the terminal back, and prints what was held back.
+    /// Gives the terminal back, and prints what was held back. Returns what was on the screen.
     ///
     /// # Errors
     /// Those of the terminal.
-    pub async fn close(self, session: &mut Session) -> io::Result<()> {
-        let Self { screen, held, .. } = self;
+    pub async fn close(self, session: &mut Session) -> io::Result<App> {
+        let Self { app, screen, held, .. } = self;
         let (_, sink) = session.pipeline_and_sink();
         let closed = screen.close(sink).await;
         drop(held);
-        closed
+        closed.map(|()| app)
     }
 }
 

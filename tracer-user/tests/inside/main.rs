@@ -144,7 +144,7 @@ fn without_times(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {
             let timed = |key: &str| {
-                ["time", "started", "ended", "exited", "explanation"].contains(&key)
+                ["time", "started", "ended", "exited", "explanation", "since", "pod_started"].contains(&key)
                     || key.ends_with("_s")
                     || key.ends_with("_ms")
             };
@@ -172,8 +172,13 @@ fn pids_and_cgroups_are_the_hosts() {
         for (name, args) in ways() {
             let options = ["--pid", &pid, "--cgroup", &cgroup.path];
             let mut tracer = place::tracer(&docker, name, &args, &options);
-            let found = |line: &&Value| line["kind"] == "container" && line["state"] == "found";
-            let found: BTreeSet<_> = tracer.lines().iter().filter(found).map(|line| text(&line["id"])).collect();
+            let is_found = |line: &Value| line["kind"] == "container" && line["state"] == "found";
+            for one in [&id, &cgroup.path] {
+                // through Docker's log a line may come later than what is said on standard error
+                tracer.wait_for(&format!("{one} to be found"), PATIENCE, |line| is_found(line) && line["id"] == *one);
+            }
+            let found: BTreeSet<_> =
+                tracer.lines().iter().filter(|line| is_found(line)).map(|line| text(&line["id"])).collect();
             assert_eq!(found, BTreeSet::from([id.clone(), cgroup.path.clone()]), "{name} on {cgroups:?}");
             let ended = tracer.interrupt();
             assert!(ended.status.success(), "{name}: {}: {}", ended.status, ended.stderr);

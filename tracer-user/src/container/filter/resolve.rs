@@ -156,7 +156,7 @@ pub(super) fn pod(wanted: &PodFilter, known: &[&ContainerName]) -> Resolved {
     let meaning = match (namespaces.next(), namespaces.len()) {
         (None, _) => {
             let candidates = pods().map(|pod| {
-                let whole = format!("{}/{}", pod.namespace, pod.name);
+                let whole = pod.friendly();
                 (vec![pod.name.clone(), whole.clone()], whole)
             });
             Meaning::Nothing { nearest: nearest(&wanted.to_string(), candidates), others: Vec::new() }

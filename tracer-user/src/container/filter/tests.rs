@@ -244,12 +244,13 @@ fn what_pods_and_labels_look_like() {
     for wrong in ["", "/", "a/", "/a", "a/b/c"] {
         assert_eq!(wrong.parse::<PodFilter>(), Err(NoPod), "{wrong}");
     }
-    for wrong in ["", "=", "=v", "k!=v", "k==v"] {
+    for wrong in ["", "=", "==v", "=v", "k!=v", "!k", "k in (v", "k notin (v", "w)", "k in(v)", " k"] {
         assert_eq!(wrong.parse::<LabelFilter>(), Err(NoLabel), "{wrong}");
     }
     for right in ["k", "k=", "k=v", "k=v=w", "app.kubernetes.io/name=web"] {
         assert_eq!(right.parse::<LabelFilter>().map(|label| label.to_string()).as_deref(), Ok(right));
     }
+    assert_eq!(labels(&["k==v"]), labels(&["k=v"]));
     assert_eq!(pods(&["web-2"]).resolve(&[])[0].finally(), "no pod is called web-2");
     let filters = Filters { labels: labels(&["app=web", "tier"]).labels, ..pods(&["web-0", "shop/web-1"]) };
     assert_eq!(filters.asked(), "pod web-0 or shop/web-1, label app=web and tier");

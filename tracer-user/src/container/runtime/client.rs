@@ -35,7 +35,7 @@ impl From<Version> for State {
 pub(super) enum Answer {
     /// All there is to know.
     Told(Box<Described>),
-    /// It is made and does not run yet: its first process is still to come.
+    /// Not all yet: its first process is still to come, or what it belongs to was not told in time.
     Starting(Box<Described>),
     /// Asked and answered: the daemon knows no such container.
     Unknown,

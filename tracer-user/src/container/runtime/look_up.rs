@@ -104,7 +104,7 @@ async fn ask(
 async fn one<C: Client>(at: usize, socket: &Path, ids: Vec<String>, out: &mpsc::Sender<Said>) {
     let (client, state) = match within(ANSWER, C::connect(socket)).await {
         Ok((client, version)) => (Some(client), version.into()),
-        Err(failure) => (None, State::from(failure)),
+        Err(failure) => (None, State::at(socket, failure)),
     };
     let (Some(client), Ok(())) = (client, out.send(Said::State(at, state)).await) else { return };
     let questions = ids.into_iter().filter(|id| is_id(id)).map(|id| {
@@ -116,7 +116,7 @@ async fn one<C: Client>(at: usize, socket: &Path, ids: Vec<String>, out: &mpsc::
         let said = match answer {
             Ok(Answer::Told(described) | Answer::Starting(described)) => Said::Told(described),
             Ok(Answer::Unknown) => continue,
-            Err(failure) => Said::State(at, failure.into()),
+            Err(failure) => Said::State(at, State::at(socket, failure)),
         };
         if out.send(said).await.is_err() {
             return;

@@ -27,7 +27,7 @@ mod state;
 mod transport;
 
 pub use look_up::{look_up, who_answers};
-pub use places::usual_sockets;
+pub use places::{NoUnixSocket, socket_path, usual_sockets};
 pub use state::State;
 
 use cri::Cri;

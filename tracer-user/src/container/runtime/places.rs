@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::env;
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -52,6 +54,26 @@ pub fn usual_sockets() -> Vec<Socket> {
     once(sockets.collect())
 }
 
+/// A socket is named as what cannot be one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("only Unix sockets: /PATH or unix:///PATH")]
+pub struct NoUnixSocket;
+
+/// The path of a socket that is named by its path, or by a URL as `docker --host` and `crictl --runtime-endpoint` take it.
+///
+/// # Errors
+/// When it is another kind of URL, one of a relative path, or empty.
+pub fn socket_path(named: &OsStr) -> Result<PathBuf, NoUnixSocket> {
+    let bytes = named.as_bytes();
+    let path = match bytes.strip_prefix(b"unix:") {
+        // unix:/PATH and unix:///PATH
+        Some(path) => Some(path.strip_prefix(b"//").unwrap_or(path)).filter(|path| path.starts_with(b"/")),
+        None if bytes.windows(3).any(|three| three == b"://") => None,
+        None => Some(bytes).filter(|path| !path.is_empty()),
+    };
+    path.map(|path| PathBuf::from(OsStr::from_bytes(path))).ok_or(NoUnixSocket)
+}
+
 /// What the environment says.
 #[derive(Debug, Default)]
 pub(super) struct Surroundings {
@@ -66,8 +88,7 @@ pub(super) struct Surroundings {
 /// All places, without looking. `resolve` follows links: `/var/run` is one to `/run`.
 pub(super) fn candidates(surroundings: &Surroundings, resolve: impl Fn(&Path) -> PathBuf) -> Vec<Socket> {
     let socket = |kind| move |path| Socket { path, kind };
-    let path = |url: &str| PathBuf::from(url.strip_prefix("unix://").unwrap_or(url));
-    let cri = surroundings.cri.as_deref().map(path).map(socket(Kind::Cri));
+    let cri = surroundings.cri.as_deref().and_then(|url| socket_path(url.as_ref()).ok()).map(socket(Kind::Cri));
     let url = surroundings.docker.as_deref().and_then(|host| host.strip_prefix("unix://"));
     let docker = url.map(PathBuf::from).map(socket(Kind::Docker));
     let system = SYSTEM.map(|(kind, path)| Socket { path: PathBuf::from(path), kind });
@@ -116,6 +137,19 @@ mod tests {
     fn paths(sockets: &[Socket], kind: Kind) -> Vec<&str> {
         let of_kind = sockets.iter().filter(|socket| socket.kind == kind);
         of_kind.map(|socket| socket.path.to_str().expect("plain text")).collect()
+    }
+
+    #[test]
+    fn sockets_are_paths_or_urls() {
+        let path = |named: &str| socket_path(named.as_ref()).map(|path| path.to_string_lossy().into_owned());
+        for named in ["/run/x.sock", "unix:///run/x.sock", "unix:/run/x.sock"] {
+            assert_eq!(path(named).as_deref(), Ok("/run/x.sock"), "{named}");
+        }
+        assert_eq!(path("x.sock").as_deref(), Ok("x.sock"));
+        for odd in ["tcp://1.2.3.4:2375", "ssh://host", "unix://x.sock", "unix:x.sock", "unix://", "npipe:////./x", ""]
+        {
+            assert_eq!(path(odd), Err(NoUnixSocket), "{odd}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What there is to ask a daemon, and what is being asked.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
@@ -79,33 +79,39 @@ pub(super) enum Done {
 
 /// Jobs that wait for their turn.
 #[derive(Debug, Default)]
-pub(super) struct Queue(VecDeque<Job>);
+pub(super) struct Queue {
+    jobs: VecDeque<Job>,
+    /// What waits: a daemon may list hundreds of thousands, and each is looked for.
+    waiting: HashSet<What>,
+}
 
 impl Queue {
     /// Puts a job in, unless it waits there already: wanted ones before all others. What does not fit is dropped; its
     /// container keeps its id for a name.
     pub(super) fn push(&mut self, job: Job) {
-        if let Some(at) = self.0.iter().position(|waiting| waiting.what == job.what) {
-            if self.0[at].wanted || !job.wanted {
-                return;
-            }
-            self.0.remove(at);
-        }
-        if self.0.len() >= MAX_QUEUE {
+        if self.waiting.contains(&job.what) {
+            let waits = |waiting: &Job| !waiting.wanted && waiting.what == job.what;
+            let Some(at) = job.wanted.then(|| self.jobs.iter().position(waits)).flatten() else { return };
+            self.jobs.remove(at);
+        } else if self.jobs.len() >= MAX_QUEUE {
             return;
+        } else {
+            self.waiting.insert(job.what.clone());
         }
         if job.wanted {
-            let others = self.0.iter().position(|waiting| !waiting.wanted).unwrap_or(self.0.len());
-            self.0.insert(others, job);
+            let others = self.jobs.iter().position(|waiting| !waiting.wanted).unwrap_or(self.jobs.len());
+            self.jobs.insert(others, job);
         } else {
-            self.0.push_back(job);
+            self.jobs.push_back(job);
         }
     }
 
     /// The first job that is none of those.
     fn take(&mut self, busy: &HashMap<What, Job>) -> Option<Job> {
-        let at = self.0.iter().position(|job| !busy.contains_key(&job.what))?;
-        self.0.remove(at)
+        let at = self.jobs.iter().position(|job| !busy.contains_key(&job.what))?;
+        let job = self.jobs.remove(at)?;
+        self.waiting.remove(&job.what);
+        Some(job)
     }
 }
 
@@ -193,7 +199,7 @@ mod tests {
         for job in [Job::list(), inspect("a"), wanted("c"), wanted("d"), wanted("c"), wanted("a"), inspect("d")] {
             queue.push(job);
         }
-        assert_eq!(queue.0, [wanted("c"), wanted("d"), wanted("a"), Job::list()]);
+        assert_eq!(queue.jobs, [wanted("c"), wanted("d"), wanted("a"), Job::list()]);
     }
 
     #[test]
@@ -202,7 +208,21 @@ mod tests {
         for n in 0..=MAX_QUEUE {
             queue.push(Job::inspect(n.to_string()));
         }
-        assert_eq!(queue.0.len(), MAX_QUEUE);
+        assert_eq!(queue.jobs.len(), MAX_QUEUE);
+    }
+
+    /// A list of 16 MiB holds that many ids: all of them are passed over in a moment, or nothing else gets its turn.
+    #[test]
+    fn a_list_without_end_takes_no_time() {
+        let mut queue = Queue::default();
+        for n in 0..700_000 {
+            queue.push(Job::inspect(format!("{n:012x}")));
+        }
+        assert_eq!((queue.jobs.len(), queue.waiting.len()), (MAX_QUEUE, MAX_QUEUE));
+        while let Some(job) = queue.take(&HashMap::new()) {
+            assert!(!queue.waiting.contains(&job.what));
+        }
+        assert!(queue.jobs.is_empty() && queue.waiting.is_empty());
     }
 
     #[test]

@@ -40,7 +40,7 @@ impl Session<'_> {
     pub(super) async fn run<C: Client>(&mut self) -> Ended {
         let (client, version) = match within(ANSWER, C::connect(self.socket)).await {
             Ok(told) => told,
-            Err(failure) => return Ended::Daemon(failure.into()),
+            Err(failure) => return Ended::Daemon(State::at(self.socket, failure)),
         };
         let connected = State::from(version);
         self.tell(&connected);
@@ -87,9 +87,9 @@ impl Session<'_> {
                         }
                         // nobody else would say that it is gone
                         if failure == Failure::Absent && events.is_none() {
-                            return Some(State::Absent);
+                            return Some(State::at(self.socket, failure));
                         }
-                        self.tell(&failure.into());
+                        self.tell(&State::at(self.socket, failure));
                     }
                 },
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => work.bring_back(self.queue),
@@ -106,7 +106,7 @@ impl Session<'_> {
             _ => Failure::Unserved,
         };
         if C::HAS_EVENTS || failure == Failure::Absent {
-            return Some(failure.into());
+            return Some(State::at(self.socket, failure));
         }
         log::debug!("{} tells no events: {failure}", self.socket.display());
         None

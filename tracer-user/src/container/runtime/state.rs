@@ -1,7 +1,10 @@
 //! How it stands with a daemon, and why there was no answer.
 
 use std::fmt;
+use std::fs;
 use std::io;
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::{Path, PathBuf};
 
 use crate::printable;
 
@@ -18,12 +21,18 @@ pub enum State {
         /// Its version, as it says; from a stranger.
         version: String,
     },
-    /// Nothing listens at the socket, or it does not exist.
+    /// There is no such file.
     Absent,
+    /// There is a socket at which nobody listens.
+    Deserted,
+    /// There is a file, and it is no socket.
+    NoSocket,
     /// It answers, and does not do what is asked of it at all: containerd without its CRI plugin.
     Unserved,
     /// We may not ask.
     Forbidden,
+    /// We may not enter this directory, in which the socket would be.
+    Closed(PathBuf),
     /// It does not answer in time. It is asked again, ever more rarely.
     Hanging,
     /// It answers, but nothing that can be used. What went wrong, safe for a terminal.
@@ -31,10 +40,23 @@ pub enum State {
 }
 
 impl State {
+    /// Why nobody answered at `socket`, which is looked at: the kernel says little more than "no".
+    pub(super) fn at(socket: &Path, failure: Failure) -> Self {
+        match (failure, fs::metadata(socket)) {
+            (Failure::Absent, Ok(file)) if !file.file_type().is_socket() => Self::NoSocket,
+            (Failure::Absent, Ok(_)) => Self::Deserted,
+            (Failure::Forbidden, Err(error)) if error.kind() == io::ErrorKind::PermissionDenied => {
+                let closed = socket.ancestors().skip(1).find(|directory| fs::metadata(directory).is_ok());
+                closed.map_or(Self::Forbidden, |directory| Self::Closed(directory.to_owned()))
+            }
+            (failure, _) => failure.into(),
+        }
+    }
+
     /// Whether it says nothing that people should know of a socket which nobody named: no runtime is there.
     #[must_use]
     pub const fn is_quiet(&self) -> bool {
-        matches!(self, Self::Absent | Self::Unserved | Self::Connecting)
+        matches!(self, Self::Absent | Self::Deserted | Self::Unserved | Self::Connecting)
     }
 }
 
@@ -46,9 +68,19 @@ impl fmt::Display for State {
             Self::Connected { runtime, version } => {
                 write!(f, "is {} {}", printable::text(runtime), printable::text(version))
             }
-            Self::Absent => f.write_str("has nobody listening; containers have ids and no names until it has"),
+            Self::Absent => f.write_str("is not there: no such file; containers have ids and no names until it is"),
+            Self::Deserted => f.write_str("has nobody listening; containers have ids and no names until it has"),
+            Self::NoSocket => f.write_str("is no socket; containers have ids and no names"),
             Self::Unserved => f.write_str("has no CRI of version 1, and knows nothing of pods"),
             Self::Forbidden => f.write_str("may not be asked: permission denied; containers have ids and no names"),
+            Self::Closed(directory) => {
+                let directory = directory.to_string_lossy();
+                let directory = printable::text(&directory);
+                write!(
+                    f,
+                    "may not be asked: the directory {directory} may not be entered; containers have ids and no names"
+                )
+            }
             Self::Hanging => f.write_str("does not answer; containers have ids and no names until it does"),
             Self::Failing(trouble) => write!(f, "is of no use: {trouble}; containers have ids and no names"),
         }
@@ -180,10 +212,52 @@ mod tests {
     }
 
     #[test]
+    fn why_nobody_answers_is_looked_up() {
+        use std::os::unix::net::{UnixListener, UnixStream};
+        let directory = tempfile::tempdir().expect("a directory");
+        let place = |name: &str| directory.path().join(name);
+        drop(UnixListener::bind(place("left")).expect("a socket"));
+        fs::write(place("file"), "").expect("a file");
+        let asked = |socket: &Path| State::at(socket, UnixStream::connect(socket).expect_err("nobody").into());
+        assert_eq!(asked(&place("none")), State::Absent);
+        assert_eq!(asked(&place("left")), State::Deserted);
+        assert_eq!(asked(&place("file")), State::NoSocket);
+        assert_eq!(asked(directory.path()), State::NoSocket);
+    }
+
+    #[test]
+    fn a_directory_that_is_closed_is_named() {
+        use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
+        use std::os::unix::fs::PermissionsExt as _;
+        use std::os::unix::net::{UnixListener, UnixStream};
+        let directory = tempfile::tempdir().expect("a directory");
+        let closed = directory.path().join("closed");
+        fs::create_dir_all(closed.join("below")).expect("directories");
+        let (open, hidden) = (directory.path().join("open"), closed.join("below/x.sock"));
+        let _listener = UnixListener::bind(&open).expect("a socket");
+        for path in [&closed, &open] {
+            fs::set_permissions(path, fs::Permissions::from_mode(0)).expect("it is ours");
+        }
+        // root may enter and ask whatever there is, unless it gives that up; capabilities are those of a thread
+        let asked = std::thread::spawn(move || {
+            let none = CapabilitySet::empty();
+            let none = CapabilitySets { effective: none, permitted: none, inheritable: none };
+            set_capabilities(None, none).expect("fewer are always allowed");
+            [open, hidden].map(|socket| State::at(&socket, UnixStream::connect(&socket).expect_err("no").into()))
+        });
+        let asked = asked.join().expect("no panic");
+        fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).expect("it is ours");
+        assert_eq!(asked, [State::Forbidden, State::Closed(closed.clone())]);
+        let told = asked[1].to_string();
+        assert!(told.contains(&format!("the directory {} may not be entered", closed.display())), "{told}");
+    }
+
+    #[test]
     fn only_what_is_worth_it_is_told_unasked() {
-        let quiet = [State::Absent, State::Unserved, State::Connecting];
+        let quiet = [State::Absent, State::Deserted, State::Unserved, State::Connecting];
         assert!(quiet.iter().all(State::is_quiet));
-        let loud = [State::Forbidden, State::Hanging, State::Failing(String::new())];
+        let closed = State::Closed(PathBuf::from("/x"));
+        let loud = [State::Forbidden, closed, State::NoSocket, State::Hanging, State::Failing(String::new())];
         assert!(!loud.iter().any(State::is_quiet));
     }
 }

@@ -11,6 +11,7 @@ use crate::live::{answers, boot_now};
 use crate::probe::{ProbeError, TaskSeen};
 
 use super::Tracker;
+use super::forged::outer_first;
 
 /// A process that is about to be followed may fork: so many times we look whether it did.
 const ROUNDS: usize = 5;
@@ -30,7 +31,7 @@ impl Tracker {
             self.catch_up(events)?;
             let at = boot_now();
             self.tell_gone(at, &scan, events);
-            for found in scan.found {
+            for found in outer_first(scan.found) {
                 // one that finds no room was counted when it was made
                 unless_full(self.found(at, found, events))?;
             }

@@ -203,7 +203,9 @@ fn too_slow(fault: &Fault<'_>) -> String {
 fn default_action(fault: &Fault<'_>) -> String {
     let stop = fault.stop();
     let how = fault.program.handler_advice(&stop).map_or_else(String::new, |advice| format!(": {advice}"));
-    format!("Nothing, if it has nothing to clean up: it was gone at once. Otherwise handle {stop} in the program{how}.")
+    format!(
+        "Nothing, if it has nothing to clean up: {stop} ends it at once. Otherwise handle {stop} in the program{how}."
+    )
 }
 
 /// How a shell passes a signal on and waits until the program has cleaned up. `wait` returns when the trap runs: without the

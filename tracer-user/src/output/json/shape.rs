@@ -52,19 +52,34 @@ fn lineage<S: Serializer>(ancestors: &&[Ancestor], serializer: S) -> Result<S::O
     serializer.collect_seq(ancestors.iter().map(|ancestor| Named { pid: ancestor.pid, comm: ancestor.comm }))
 }
 
+/// A pod. What is not known is null: Podman's have no namespace.
+#[derive(Serialize)]
+struct Pod<'a> {
+    namespace: Option<&'a str>,
+    name: Option<&'a str>,
+    uid: Option<&'a str>,
+}
+
+impl<'a> Pod<'a> {
+    fn new(PodName { namespace, name, uid }: &'a PodName) -> Self {
+        let known = |text: &'a str| Some(text).filter(|text| !text.is_empty());
+        Self { namespace: known(namespace), name: known(name), uid: known(uid) }
+    }
+}
+
 /// A container inside another kind.
 #[derive(Serialize)]
 pub(super) struct InContainer<'a> {
     id: &'a str,
     name: Option<&'a str>,
-    pod: Option<&'a PodName>,
+    pod: Option<Pod<'a>>,
     service: Option<&'a str>,
 }
 
 impl<'a> InContainer<'a> {
     pub(super) fn new(container: &'a ContainerName) -> Self {
         let ContainerName { id, name, pod, service, labels: _, sandbox: _ } = container;
-        Self { id, name: name.as_deref(), pod: pod.as_ref(), service: service.as_deref() }
+        Self { id, name: name.as_deref(), pod: pod.as_ref().map(Pod::new), service: service.as_deref() }
     }
 
     pub(super) fn maybe(container: Option<&'a ContainerRef>) -> Option<Self> {
@@ -286,7 +301,7 @@ pub(super) struct ContainerFields<'a> {
     pid: Option<u32>,
     stop_signal: Option<Signal>,
     grace_s: Option<Seconds>,
-    pod: Option<&'a PodName>,
+    pod: Option<Pod<'a>>,
     service: Option<&'a str>,
     restarts: Option<u32>,
     sandbox_id: Option<&'a str>,
@@ -304,7 +319,7 @@ impl<'a> ContainerFields<'a> {
             pid: news.pid,
             stop_signal: news.stop_signal,
             grace_s: news.grace_ms.map(Seconds),
-            pod: news.name.pod.as_ref(),
+            pod: news.name.pod.as_ref().map(Pod::new),
             service: news.name.service.as_deref(),
             restarts: news.restarts,
             sandbox_id: news.sandbox_id.as_deref(),

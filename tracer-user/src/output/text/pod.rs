@@ -15,7 +15,7 @@ const LONGEST: usize = 48;
 /// `pod shop/web: 2 containers ended in 5.1 s; slowest app (sigterm-dropped)`
 pub(crate) fn ended(news: &PodNews, glyphs: &Glyphs) -> String {
     let name = match &news.name {
-        Some(pod) => format!("{}/{}", pod.namespace, pod.name),
+        Some(pod) => pod.friendly(),
         None => news.uid.clone(),
     };
     let name = safe(&name, glyphs);

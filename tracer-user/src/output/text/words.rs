@@ -61,7 +61,9 @@ pub(crate) fn container(container: &ContainerName, limit: usize, glyphs: &Glyphs
 
 /// The same with the pod's namespace before it, for headers.
 pub(crate) fn full_container(name: &ContainerName, limit: usize, glyphs: &Glyphs) -> String {
-    let Some(pod) = &name.pod else { return container(name, limit, glyphs) };
+    let Some(pod) = name.pod.as_ref().filter(|pod| !pod.namespace.is_empty()) else {
+        return container(name, limit, glyphs);
+    };
     let namespace = safe(&pod.namespace, glyphs);
     let rest = container(name, limit.saturating_sub(width(&namespace) + 1), glyphs);
     fit(&format!("{namespace}/{rest}"), limit, glyphs).into_owned()

@@ -131,9 +131,11 @@ impl Cri {
             }
         };
         let (sandbox, image) = tokio::join!(sandbox, image);
+        // without it the pod's labels are missing, and what is asked for by them would be turned away for good
+        let incomplete = sandbox.is_none() && describe::sandbox_id(&info).is_some();
         let described = Box::new(describe::container(&self.0.name, id, &status, &info, sandbox, &image));
         let starting = status.state == state::CREATED && described.pid.is_none();
-        Ok(if starting { Answer::Starting(described) } else { Answer::Told(described) })
+        Ok(if starting || incomplete { Answer::Starting(described) } else { Answer::Told(described) })
     }
 
     /// What is no container may be a sandbox.

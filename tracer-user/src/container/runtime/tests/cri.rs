@@ -145,7 +145,7 @@ async fn events_of_runtimes_that_tell_everyone() {
 
     // it is gone, which the end of its events tells
     server.abort();
-    state(&cri, |state| *state == State::Absent).await;
+    state(&cri, |state| *state == State::Deserted).await;
 }
 
 /// There are many ways to have no events: none of them is asked for twice, nor in the way of anything else.
@@ -191,7 +191,7 @@ async fn a_runtime_that_is_restarted() {
     server.abort();
     assert!(server.await.is_err_and(|error| error.is_cancelled()));
     assert!(cri.want(B));
-    state(&cri, |state| *state == State::Absent).await;
+    state(&cri, |state| *state == State::Deserted).await;
     fake.runs(&[C], &[]);
     fake.has(C, "c");
     fake.listen();
@@ -234,4 +234,26 @@ async fn asked_once() {
     assert_eq!(states[0].1, State::Hanging);
     let (found, states) = look_up(&sockets, &[], patience).await;
     assert!(found.is_empty() && states.len() == 3);
+}
+
+/// A busy runtime takes long for the sandbox: the pod's labels come later, not never.
+#[tokio::test]
+async fn labels_of_a_slow_sandbox_come_later() {
+    let fake = Fake::new();
+    let info = format!(r#"{{"pid": 7, "sandboxID": "{POD}"}}"#);
+    let mut told = status(A, "a", 1, &info);
+    if let Some(status) = &mut told.status {
+        status.labels = vec![entry("io.kubernetes.pod.name", "web-0"), entry("io.kubernetes.pod.namespace", "shop")];
+    }
+    fake.answer(&format!("ContainerStatus {A}"), &told);
+    let sandbox = format!("PodSandboxStatus {POD}");
+    fake.say(&sandbox, Say::Silence);
+    fake.listen();
+    let (cri, mut told) = start(fake.socket());
+    assert!(cri.want(A));
+    let first = next(&mut told).await;
+    assert!(!first.labels.contains_key("app"), "{:?}", first.labels);
+    // it is quick again
+    fake.answer(&sandbox, &pod_status(POD, vec![entry("app", "shop")]));
+    assert_eq!(next(&mut told).await.labels.get("app").map(String::as_str), Some("shop"));
 }

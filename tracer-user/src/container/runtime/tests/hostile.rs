@@ -44,7 +44,7 @@ async fn no_protocol_at_all() {
             let (_directory, path) = nonsense(speech);
             let (daemon, _told) = start(Socket { path, kind });
             let found = state(&daemon, |state| *state != State::Connecting).await;
-            assert!(matches!(found, State::Hanging | State::Absent | State::Failing(_)), "{found:?}");
+            assert!(matches!(found, State::Hanging | State::Deserted | State::Failing(_)), "{found:?}");
             let text = found.to_string();
             assert!(!text.contains('\u{1b}') && text.len() < 2000, "{text}");
         }
