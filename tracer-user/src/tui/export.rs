@@ -209,7 +209,7 @@ fn place(page: &mut String, container: &ContainerName) {
     }
     row(page, "Container id", &container.id);
     if let Some(pod) = &container.pod {
-        row(page, "Pod", &format!("{}/{}", pod.namespace, pod.name));
+        row(page, "Pod", &pod.friendly());
     }
 }
 

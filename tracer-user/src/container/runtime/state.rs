@@ -236,7 +236,7 @@ mod tests {
         let (open, hidden) = (directory.path().join("open"), closed.join("below/x.sock"));
         let _listener = UnixListener::bind(&open).expect("a socket");
         for path in [&closed, &open] {
-            fs::set_permissions(path, fs::Permissions::from_mode(0)).expect("it is ours");
+            fs::set_permissions(path, fs::Permissions::from_mode(0o0)).expect("it is ours");
         }
         // root may enter and ask whatever there is, unless it gives that up; capabilities are those of a thread
         let asked = std::thread::spawn(move || {

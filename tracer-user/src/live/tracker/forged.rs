@@ -96,7 +96,9 @@ mod tests {
 
     fn owned(of: &[(u64, &str)]) -> Owned {
         let mut owned = Owned::default();
-        of.iter().for_each(|&(cgroup, path)| owned.insert(&found(cgroup, path)));
+        for &(cgroup, path) in of {
+            owned.insert(&found(cgroup, path));
+        }
         owned
     }
 

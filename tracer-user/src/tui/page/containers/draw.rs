@@ -220,7 +220,7 @@ impl Draw<'_> {
                 let room = usize::from(room).saturating_sub(2 + many.len());
                 let name = match &pod.name {
                     Some(pod) if folded => self.theme.safe(&pod.name).into_owned(),
-                    Some(pod) => format!("{}/{}", self.theme.safe(&pod.namespace), self.theme.safe(&pod.name)),
+                    Some(pod) => self.theme.safe(&pod.friendly()).into_owned(),
                     // no runtime told it
                     None => self.theme.safe(&pod.uid).into_owned(),
                 };
