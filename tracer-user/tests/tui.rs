@@ -77,10 +77,10 @@ fn stopped_and_continued_by_the_shell() {
         screen.wait_for("REPLAY");
         assert!(screen.is_taken());
         screen.press("?");
-        screen.wait_for("Everywhere");
+        screen.wait_for("Keys:");
         // Esc and a key right after it are another key
         screen.press("Esc");
-        screen.wait_until("the help to close", |text| !text.contains("Everywhere"));
+        screen.wait_until("the help to close", |text| !text.contains("Keys:"));
         screen.press("q");
         is_as_before(&screen, &modes);
     }

@@ -4,7 +4,7 @@ use crate::live::{End, Pipeline, Request, Session};
 use crate::tui::app::App;
 use crate::tui::run::{Live, Prepared};
 
-use super::options::{Format, View};
+use super::options::{Format, View, note};
 
 /// Who shows what a session brings.
 pub(super) enum Driver {
@@ -25,7 +25,7 @@ impl Driver {
         let session = Session::start(request, |out, clock| prepared.view(out, clock));
         // an error is told before the terminal is taken
         let session = session.map_err(super::live::unsuitable)?;
-        let live = Live::open(prepared, view.colors.style().into())?;
+        let live = Live::open(prepared, view.colors.style().into(), note)?;
         Ok((session, Self::Screen(Box::new(live))))
     }
 

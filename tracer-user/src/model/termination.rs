@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::event::{BootNs, TaskKey};
 use crate::signal::Signal;
 
-use super::change::{Received, Termination, TerminationProcess};
+use super::change::{Grace, Received, Termination, TerminationProcess};
 use super::container::{Container, Stop};
 use super::explain::{self, Story};
 use super::grace::{Patience, PodClock, patience};
@@ -20,6 +20,17 @@ use super::signals::ASKING;
 use super::verdict::{BelowFact, Facts, StopFact, fate, judge};
 
 impl Node {
+    /// The grace period of a stop that goes on, and what of it is used by `now`: without the rest of a termination, which
+    /// takes more to put together.
+    #[must_use]
+    pub fn grace(&self, owner: ContainerKey, now: BootNs) -> Option<Grace> {
+        let container = self.containers.get(&owner)?;
+        let stop = container.stop.as_ref()?;
+        let pod_stop = container.pod.and_then(|pod| self.pod_stop(pod, now));
+        let until = stop.exit.map_or(now, |(at, _)| at);
+        Some(patience(container, stop, pod_clock(pod_stop, stop), until).grace)
+    }
+
     /// The termination of a container as it stands now: complete when its stop is over.
     #[must_use]
     pub fn termination(&self, owner: ContainerKey, now: BootNs) -> Option<Termination> {

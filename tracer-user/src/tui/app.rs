@@ -89,7 +89,7 @@ const KEYS: [Binding<Action>; 6] = [
         ],
     ),
     Binding::new("Space", "pause, go on", &[Key::Char(' ')], &[Action::Pause]),
-    Binding::new("m", "leave the mouse to the terminal, to select text", &[Key::Char('m')], &[Action::Mouse]),
+    Binding::new("m", "the mouse selects text, or chooses", &[Key::Char('m')], &[Action::Mouse]),
     Binding::new("?, F1", "help", &[Key::Char('?'), Key::Code(KeyCode::F(1))], &[Action::Help]),
     Binding::new("q", "quit", &[Key::Char('q')], &[Action::Quit]),
 ];

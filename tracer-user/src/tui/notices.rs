@@ -1,9 +1,8 @@
 //! What the tracer has to say while the terminal is taken: it must not garble the screen, and must not be lost.
 //!
 //! While a [`Held`] lives, [`keep`] takes what would go to standard error. The screen shows it in its last line, and it
-//! is written to standard error when the terminal is given back.
+//! is said again when the terminal is given back.
 
-use std::io::Write as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Notices kept for the end; later ones are counted.
@@ -24,15 +23,18 @@ fn lock() -> MutexGuard<'static, Option<Notices>> {
     NOTICES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Notices are held back as long as this lives. There is one terminal, so there is one of these.
+/// Notices are held back as long as this lives, and said when it is dropped. There is one terminal, so there is one of
+/// these.
 #[derive(Debug)]
-pub struct Held(());
+pub struct Held {
+    say: fn(&str),
+}
 
-/// Holds notices back from now on.
+/// Holds notices back from now on, to be said by `say` in the end.
 #[must_use]
-pub fn hold() -> Held {
+pub fn hold(say: fn(&str)) -> Held {
     lock().get_or_insert_default();
-    Held(())
+    Held { say }
 }
 
 /// Keeps a line for later, if notices are held back. It is safe for a terminal.
@@ -76,7 +78,7 @@ fn release() -> Vec<String> {
 impl Drop for Held {
     fn drop(&mut self) {
         for line in release() {
-            writeln!(std::io::stderr(), "tracer: {line}").unwrap_or_default();
+            (self.say)(&line);
         }
     }
 }
@@ -88,7 +90,7 @@ mod tests {
     #[test]
     fn notices_wait_while_the_terminal_is_taken() {
         assert!(!keep("nobody holds it back"));
-        let held = hold();
+        let held = hold(|_| {});
         for n in 0..KEPT + 3 {
             assert!(keep(&format!("line {n}")));
         }

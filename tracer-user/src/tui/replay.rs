@@ -69,8 +69,9 @@ impl Player {
         player.fold_to(last, true)?;
         player.marks.sort_unstable();
         player.marks.dedup();
-        let last = player.pipeline.node.terminations().rev().find(|ended| player.app.has_shown(ended));
-        if let Some(container) = last.map(|ended| ended.container.id.clone()) {
+        let (node, app) = (&player.pipeline.node, &player.app);
+        let ended = node.terminations().rev().find(|ended| app.has_shown(ended)).map(|ended| &ended.container.id);
+        if let Some(container) = ended.cloned() {
             let (app, moment) = player.app_and_moment();
             app.turn(PageKind::Shutdown, Some(&container), &moment);
         }
@@ -173,7 +174,7 @@ impl Player {
             if batch == 0 {
                 // as live: what was due by now has happened
                 self.pipeline.tick(to)?;
-                if self.folded == self.events.len() {
+                if to >= self.last {
                     self.pipeline.conclude()?;
                 }
             }
@@ -197,14 +198,14 @@ impl Player {
         self.app.set_playback(playback);
     }
 
-    /// Shows it until the person quits or a signal ends it.
+    /// Shows it until the person quits or a signal ends it. What there is to say meanwhile is said by `say` afterwards.
     ///
     /// # Errors
     /// Those of the terminal.
-    pub async fn run(mut self) -> anyhow::Result<()> {
+    pub async fn run(mut self, say: fn(&str)) -> anyhow::Result<()> {
         let mut interrupt = Interrupt::new()?;
         let mut sink = Sink::new(io::stdout())?;
-        let held = notices::hold();
+        let held = notices::hold(say);
         let mut screen = Screen::open(sink.buffer())?;
         let shown = self.show(&mut screen, &mut sink, &mut interrupt).await;
         let closed = screen.close(&mut sink).await;

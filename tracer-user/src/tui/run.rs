@@ -40,14 +40,14 @@ pub struct Live {
 }
 
 impl Live {
-    /// Takes the terminal.
+    /// Takes the terminal. What the tracer has to say meanwhile is shown on it, and said by `say` afterwards.
     ///
     /// # Errors
     /// When there is none.
-    pub fn open(prepared: Prepared, theme: Theme) -> io::Result<Self> {
+    pub fn open(prepared: Prepared, theme: Theme, say: fn(&str)) -> io::Result<Self> {
         let Prepared { inbox, out, clock } = prepared;
         let screen = Screen::open(out)?;
-        Ok(Self { app: App::new(theme), screen, inbox, clock, quit: false, held: notices::hold() })
+        Ok(Self { app: App::new(theme), screen, inbox, clock, quit: false, held: notices::hold(say) })
     }
 
     /// Whether the person had enough.

@@ -50,9 +50,13 @@ impl<'a> Scene<'a> {
     /// What is left of the grace period of a stop that goes on. `None` when the first process is gone already, when
     /// nobody asked it to stop, and when the period is not known.
     #[must_use]
-    pub fn budget(&self, container: &Container) -> Option<Budget> {
-        let stop = container.stop.as_ref().filter(|stop| stop.exit.is_none())?;
-        let of_ms = container.grace_ms().filter(|_| stop.signal().is_some() || stop.pre_stop.is_some())?;
-        Some(Budget { left_ms: of_ms.saturating_sub(self.now.ms_since(stop.started)), of_ms })
+    pub fn budget(&self, key: ContainerKey) -> Option<Budget> {
+        let stop = self.node.container(key)?.stop.as_ref().filter(|stop| stop.exit.is_none())?;
+        if stop.signal().is_none() && stop.pre_stop.is_none() {
+            return None;
+        }
+        let grace = self.node.grace(key, self.now)?;
+        let of_ms = grace.budget_ms?;
+        Some(Budget { left_ms: of_ms.saturating_sub(grace.used_ms), of_ms })
     }
 }

@@ -1,7 +1,7 @@
 //! The screen: when a frame is drawn, what comes from the person, and the effects that concern the terminal.
 
 use std::fs::OpenOptions;
-use std::io::{self, Write as _};
+use std::io::{self, ErrorKind, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
@@ -116,7 +116,7 @@ impl Screen {
             tokio::select! {
                 biased;
                 event = self.events.next() => {
-                    let gone = || io::Error::new(io::ErrorKind::UnexpectedEof, "the terminal is gone");
+                    let gone = || io::Error::new(ErrorKind::UnexpectedEof, "the terminal is gone");
                     let input = match event.ok_or_else(gone)?? {
                         Event::Key(key) => Input::Key(key),
                         Event::Mouse(mouse) => Input::Mouse(mouse),
@@ -259,13 +259,42 @@ async fn sleep_until(due: Option<Instant>) {
 }
 
 /// Writes a file that is not there yet. Returns what to say of it.
+///
+/// Without its capabilities root may not write where another user works, which is where sudo leaves us: then it goes to
+/// the directory for temporary files.
 fn save(path: &Path, text: &str) -> String {
-    let written = OpenOptions::new().write(true).create_new(true).open(path).and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
-        file.flush()
-    });
+    let refused =
+        |error: &io::Error| matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem);
+    let elsewhere = path.file_name().map(|name| std::env::temp_dir().join(name));
+    let (path, written) = match (write_new(path, text), elsewhere) {
+        (Err(error), Some(elsewhere)) if refused(&error) => {
+            let written = write_new(&elsewhere, text);
+            (elsewhere, written)
+        }
+        (written, _) => (path.to_owned(), written),
+    };
     match written {
         Ok(()) => format!("saved as {}", path.display()),
         Err(error) => format!("cannot save {}: {error}", path.display()),
+    }
+}
+
+fn write_new(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+    file.write_all(text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_is_there_is_written_over() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("finding.md");
+        assert_eq!(save(&path, "one"), format!("saved as {}", path.display()));
+        assert!(save(&path, "two").starts_with(&format!("cannot save {}", path.display())));
+        assert_eq!(std::fs::read_to_string(&path).expect("a file"), "one");
+        assert!(save(&dir.path().join("no/such/place.md"), "three").starts_with("cannot save"));
     }
 }

@@ -11,8 +11,8 @@ use crate::tui::input::Effect;
 use crate::tui::page::Help;
 use crate::tui::theme::Tone;
 
-/// Columns of the keys.
-const KEYS: usize = 18;
+/// Columns of the keys, unless some need more.
+const KEYS: usize = 17;
 /// Columns of the whole, with its border.
 const COLUMNS: u16 = 72;
 
@@ -32,7 +32,10 @@ impl App {
 
     fn help_lines(&self) -> Vec<Line<'static>> {
         let mut lines = Vec::new();
-        for (heading, table) in self.help_tables() {
+        let tables = self.help_tables();
+        let columns = tables.iter().flat_map(|(_, table)| table).map(|help| help.keys.chars().count());
+        let columns = columns.max().unwrap_or(0).max(KEYS);
+        for (heading, table) in tables {
             if !lines.is_empty() {
                 lines.push(Line::default());
             }
@@ -40,7 +43,7 @@ impl App {
             for Help { keys, does } in table {
                 let keys = keys.chars().map(|c| self.theme.ascii_or(c)).collect::<String>();
                 lines.push(Line::from(vec![
-                    Span::styled(format!("  {keys:KEYS$}"), self.theme.style(Tone::Note)),
+                    Span::styled(format!("  {keys:columns$} "), self.theme.style(Tone::Note)),
                     Span::raw(does),
                 ]));
             }

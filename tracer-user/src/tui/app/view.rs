@@ -201,8 +201,8 @@ fn count(scene: &Scene<'_>, theme: Theme) -> Span<'static> {
 
 /// How many stop, and which of them has the least time left.
 fn stopping(scene: &Scene<'_>, theme: Theme) -> Option<Span<'static>> {
-    let stopping = scene.containers().map(|(_, container)| container).filter(|container| container.stop.is_some());
-    let mut stopping: Vec<_> = stopping.map(|container| (scene.budget(container), container)).collect();
+    let stopping = scene.containers().filter(|(_, container)| container.stop.is_some());
+    let mut stopping: Vec<_> = stopping.map(|(key, container)| (scene.budget(key), container)).collect();
     stopping.sort_by_key(|(budget, _)| budget.map_or(u64::MAX, |budget| budget.left_ms));
     let (budget, container) = stopping.first()?;
     let name = words::container(&container.name, 24, theme.glyphs());

@@ -297,7 +297,7 @@ impl Draw<'_> {
         let (theme, glyphs) = (self.theme, self.theme.glyphs());
         let (text, paint) = match entry.state {
             State::Stopping(stop) => {
-                let text = match (self.scene.budget(entry.container), stop.exit) {
+                let text = match (self.scene.budget(entry.key), stop.exit) {
                     (_, Some(_)) => "ending".to_owned(),
                     (Some(budget), None) if budget.left_ms == 0 => "grace is over".to_owned(),
                     (Some(budget), None) => format!("{} left", crate::tui::app::tenths(budget.left_ms)),
@@ -362,7 +362,7 @@ fn sentences(row: Option<&Row<'_>>, buffer: &mut Buffer, area: Rect, scene: &Sce
     let fix: Vec<_> = fix.collect();
     let lines = usize::from(area.height) - 1;
     // what is to be changed keeps a line or two, whatever happened
-    let kept = fix.len().min(if why.len() >= lines { 2 } else { lines - why.len() }.max(1));
+    let kept = fix.len().min(lines.saturating_sub(why.len()).max(2));
     let cut = |mut part: Vec<(&'static str, Tone, String)>, limit: usize| {
         if part.len() > limit {
             part.truncate(limit);
@@ -406,7 +406,7 @@ fn going_on(entry: &Entry<'_>, stop: &Stop, scene: &Scene<'_>, theme: Theme) -> 
         1 => "1 process still runs.".to_owned(),
         many => format!("{many} processes still run."),
     };
-    let then = match scene.budget(entry.container) {
+    let then = match scene.budget(entry.key) {
         Some(Budget { left_ms: 0, of_ms }) => format!(" The grace period of {} is over.", words::duration(of_ms)),
         Some(budget) => {
             let left = crate::tui::app::tenths(budget.left_ms);

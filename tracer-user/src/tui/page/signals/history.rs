@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::model::{Change, News, Termination};
+use crate::model::{Change, News, PodEnd, RestartNews, Termination};
 
 /// Changes kept; the oldest go first.
 pub const KEPT: usize = 100_000;
@@ -68,6 +68,10 @@ fn brief(change: &Change) -> Change {
     let news = match &change.news {
         News::Termination(news) => News::Termination(Arc::new(without(news))),
         News::Stopping(news) => News::Stopping(Box::new(without(news))),
+        News::Restarted(news) => {
+            let before = news.before.as_deref().map(|before| Arc::new(without(before)));
+            News::Restarted(Box::new(RestartNews { before, ..(**news).clone() }))
+        }
         news => news.clone(),
     };
     Change { at: change.at, news }
@@ -95,8 +99,8 @@ fn weight(change: &Change) -> usize {
             let figures = news.figures.len() * 64;
             size_of_val(&**news) + news.explanation.len() + news.fix.as_ref().map_or(0, String::len) + figures
         }
-        News::Pod(news) => size_of_val(&**news) + size_of_val(news.containers.as_slice()) + news.uid.len(),
-        News::Restarted(news) => size_of_val(&**news) + news.before.as_deref().map_or(0, told),
+        News::Pod(news) => PIECE + size_of_val(&**news) + news.containers.capacity() * size_of::<PodEnd>(),
+        News::Restarted(news) => PIECE + size_of_val(&**news) + news.before.as_deref().map_or(0, told),
         News::Deliver(_) | News::Exit(_) | News::Zombie(_) | News::Lost(_) => 0,
     };
     size_of::<Change>() + boxed
