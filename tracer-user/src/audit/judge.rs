@@ -108,7 +108,8 @@ pub fn judge(subject: &Subject) -> Finding {
         foreseen: fate.foreseen,
         verdict,
         cause: fate.cause,
-        certain: fate.certain,
+        // it may be stopped by another signal
+        certain: fate.certain && !subject.stop.is_assumed(),
         passing: fate.passing,
         evidence: evidence(subject),
         fix: fix(subject, &fate, verdict),

@@ -68,7 +68,7 @@ fn subject(first: Process) -> Subject {
         container: ContainerName { id: "0123456789ab".to_owned(), ..ContainerName::default() },
         runtime: Some("docker".to_owned()),
         image: None,
-        stop: StopSignal::default(),
+        stop: StopSignal { source: "docker".to_owned(), ..StopSignal::default() },
         grace_ms: None,
         pre_stop: false,
         sight: Sight::Kernel,
@@ -177,6 +177,15 @@ fn languages_as_pid_1() {
     let quits = stopped_by(Signal::QUIT, init("java").handles(Signal::QUIT, RUNTIME, 0));
     assert!(fine("java and SIGQUIT", &quits, Foreseen::Caught).explanation.contains("dump of its threads"));
     dropped("java -Xrs", &subject(init("java")), Cause::NoHandler);
+}
+
+/// A runtime that nobody could ask may send another signal than SIGTERM.
+#[test]
+fn what_rests_on_an_assumed_signal_is_not_certain() {
+    let told = subject(init("app"));
+    let assumed = Subject { stop: StopSignal::default(), ..told.clone() };
+    assert!(judge(&told).certain && !judge(&assumed).certain);
+    assert_eq!(judge(&assumed).foreseen, Foreseen::Dropped);
 }
 
 /// In `/proc` a wait that ends between two reads looks like none: it is looked at again.
