@@ -194,7 +194,8 @@ fn nothing(report: &Report, request: &Request) -> anyhow::Result<ExitCode> {
     let filters = &request.filters;
     let nothing: Vec<_> =
         report.resolved.iter().filter(|resolved| resolved.is_nothing()).map(Resolved::finally).collect();
-    if filters.asks_by_name() && report.nameless {
+    let near_miss = report.resolved.iter().any(Resolved::is_near_miss);
+    if filters.asks_by_name() && report.nameless && !near_miss {
         return Err(Failure::new(NO_MATCH, no_names(&filters.asked())).into());
     }
     let message = match (nothing.is_empty(), filters.asks_by_name()) {

@@ -249,6 +249,8 @@ fn nobody_tells_names(session: &Session) -> bool {
         && gate.matched() == 0
         && !session.runtimes().any(|(_, state)| answers(state))
         && node.containers().next().is_some()
+        // who is one letter off an id that is here wants to know that
+        && !session.pipeline.resolve().iter().any(Resolved::is_near_miss)
 }
 
 /// Each filter means something, and together they mean nothing.

@@ -80,6 +80,12 @@ impl Resolved {
         matches!(self.meaning, Meaning::Nothing { .. })
     }
 
+    /// Whether nothing is known that it could mean, but something that is much like it.
+    #[must_use]
+    pub const fn is_near_miss(&self) -> bool {
+        matches!(&self.meaning, Meaning::Nothing { nearest, .. } if !nearest.is_empty())
+    }
+
     /// Whether it means more than whoever gave it may have thought.
     #[must_use]
     pub const fn is_ambiguous(&self) -> bool {
