@@ -113,12 +113,27 @@ impl Node {
             return;
         }
         self.join_pod(key);
+        if let Some(sandbox) = &described.sandbox_id {
+            self.named_as_sandbox(at, sandbox);
+        }
         self.announce(at, key);
         let Some(container) = self.containers.get(&key) else { return };
         let news = container.news(ContainerState::Described);
         self.news(at, News::Container(Box::new(news)));
         self.tell_restart(at, key);
         self.conclude_stop(key);
+    }
+
+    /// A container names the sandbox of its pod, which the runtime itself has not described yet: its own answer comes
+    /// late, or never where the pod lives for a moment.
+    fn named_as_sandbox(&mut self, at: BootNs, id: &str) {
+        let Some(&key) = self.by_id.get(id) else { return };
+        let Some(container) = self.containers.get_mut(&key) else { return };
+        if container.described.is_none() && !container.looks_like_sandbox {
+            container.looks_like_sandbox = true;
+            container.name = Arc::new(ContainerName { sandbox: true, ..(*container.name).clone() });
+            self.was_a_sandbox(at, key);
+        }
     }
 
     /// A runtime says that a container is a sandbox. If it was told as a container it is none any more.
