@@ -446,6 +446,15 @@ pub struct Received {
     pub taken: bool,
 }
 
+impl Received {
+    /// Whether it is worth telling. SIGKILL cannot be ignored: one that the kernel threw away came to a process that was
+    /// dying already (`runc kill --all` often sends a second one).
+    #[must_use]
+    pub fn matters(&self) -> bool {
+        self.outcome != Outcome::Noise && !(self.signal == Signal::KILL && self.outcome == Outcome::Ignored)
+    }
+}
+
 /// A remark beside a verdict.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Hint {

@@ -318,6 +318,8 @@ impl<W: Write> Text<W> {
 fn outcome(signal: Signal, outcome: Outcome) -> (Paint, &'static str) {
     match outcome {
         Outcome::Dropped => (Paint::Bad, "DROPPED"),
+        // it cannot be ignored: the process was dying already
+        Outcome::Ignored if signal == Signal::KILL => (Paint::Dim, "too late"),
         Outcome::Ignored => (Paint::Warn, "ignored"),
         Outcome::Caught => (Paint::Good, "caught"),
         Outcome::Blocked => (Paint::Warn, "blocked"),

@@ -1,7 +1,7 @@
 //! The picture of a termination: one lane a process, drawn over the grace period.
 
 use crate::event::BootNs;
-use crate::model::{ExitStatus, Outcome, Party, PreStop, Received, Termination, TerminationProcess};
+use crate::model::{ExitStatus, Party, PreStop, Received, Termination, TerminationProcess};
 use crate::signal::Signal;
 
 use super::glyphs::{Glyphs, Mark};
@@ -287,7 +287,7 @@ pub(crate) fn cells(
 
 /// The marks of a lane but for its end, in the order of time.
 fn marks_of(process: &TerminationProcess, extra: &Extra<'_>) -> Vec<(BootNs, Mark, Signal)> {
-    let received = process.received.iter().filter(|received| received.outcome != Outcome::Noise);
+    let received = process.received.iter().filter(|received| received.matters());
     let received = received.map(|Received { signal, at, outcome, taken, .. }| match Mark::of(*signal, *outcome) {
         Mark::Blocked if *taken => (*at, Mark::Taken, *signal),
         mark => (*at, mark, *signal),

@@ -63,7 +63,7 @@ pub(super) fn all(termination: &Termination, now: BootNs) -> Vec<Moment<'_>> {
         }
     }
     for process in picture::lanes(termination) {
-        let received = process.received.iter().filter(|received| received.outcome != Outcome::Noise);
+        let received = process.received.iter().filter(|received| received.matters());
         received.for_each(|received| add(received.at, What::Signal(received), Some(&process.process)));
         match (process.exited, process.exit) {
             (Some(at), Some(status)) => add(at, What::Exit(status), Some(&process.process)),
@@ -196,7 +196,7 @@ pub(super) fn passed_on(termination: &Termination) -> PassedOn {
     // what was sent to the first process was not passed on
     for received in termination.processes.iter().skip(1).flat_map(|process| &process.received) {
         let counts = received.role == Role::Inside && received.signal != Signal::KILL;
-        if counts && received.outcome != Outcome::Noise {
+        if counts && received.matters() {
             let sent = senders.entry((received.sender.pid, received.sender.start)).or_default();
             sent.push((received.at, received.signal));
         }
