@@ -14,8 +14,10 @@ use crate::event::BootNs;
 use crate::live::sink::Buffer;
 use crate::live::{End, Gate, InNoContainer, NoSuchProcess, Options, Pipeline, Request, Session, boot_now, wall_clock};
 use crate::model::{Change, News};
-use crate::output::{Text, View as _};
+use crate::output::glyphs::Glyphs;
+use crate::output::{Style, Text, View as _};
 use crate::tui::app::App;
+use crate::tui::page::waiting_for;
 
 use super::driver::Driver;
 use super::logging;
@@ -264,7 +266,9 @@ fn what_goes_on(pipeline: &Pipeline, now: BootNs) -> Vec<String> {
     let wanted = node.containers().filter(|(_, container)| pipeline.gate.is_wanted(&container.name.id));
     let told = wanted.filter_map(|(key, container)| {
         let termination = node.termination(key, now)?;
-        Some(format!("{} is still being stopped: {}", container.name.friendly(), termination.explanation))
+        // the explanation is that of an end, and this is none yet
+        let waiting = waiting_for(&termination, now, Glyphs::of(Style::default()));
+        Some(format!("{} is still being stopped: {waiting}", container.name.friendly()))
     });
     told.collect()
 }

@@ -17,6 +17,7 @@ mod zombies;
 
 pub use findings::Findings;
 pub use shutdown::Shutdown;
+pub(crate) use shutdown::waiting_for;
 pub use zombies::Zombies;
 
 /// Which page.

@@ -12,6 +12,8 @@ mod waiting;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use waiting::sentence as waiting_for;
+
 use ratatui::Frame;
 use ratatui::layout::{Position, Rect};
 

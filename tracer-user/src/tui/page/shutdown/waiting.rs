@@ -11,7 +11,7 @@ use super::moments;
 use super::timeline::{is_cut, is_running, tenths};
 
 /// The sentence.
-pub(super) fn sentence(termination: &Termination, now: BootNs, glyphs: &Glyphs) -> String {
+pub(crate) fn sentence(termination: &Termination, now: BootNs, glyphs: &Glyphs) -> String {
     let story = Story { termination, now, glyphs, lanes: picture::lanes(termination) };
     if termination.exited.is_some() {
         return story.first_is_gone();
