@@ -1,19 +1,20 @@
 //! Recorded and written scenarios: events in, expected terminations and conditions out, without root and without a
-//! kernel. A new case is a new pair of files in tests/scenarios; tests/expect/mod.rs explains the keys.
+//! kernel. A new case is a new pair of files in tests/scenarios, or a case of the zoo, which has its expectation in it
+//! (tests/zoo); tests/expect/mod.rs explains the keys.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
+#[path = "zoo/case.rs"]
+mod case;
 mod expect;
+mod replay;
 
-use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::BufReader;
+use std::collections::{BTreeMap, BTreeSet};
 
 use expect::Expect;
+use replay::replay;
 use serde_json::Value;
-use tracer_user::model::{Cause, ConditionKind, HintKind, HookKind, Node, Outcome, Role, Verdict};
-use tracer_user::output::{Clock, JsonLines, Style, Text, View as _};
-use tracer_user::stream::Reader;
+use tracer_user::model::{Cause, ConditionKind, HintKind, HookKind, Outcome, Role, Verdict};
 
 /// The cases, by the files of one kind.
 fn names(extension: &str) -> BTreeSet<String> {
@@ -25,39 +26,30 @@ fn names(extension: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// What `tracer replay` says of a recording as JSON, and as text.
-fn replay(case: &str) -> (Vec<Value>, String) {
-    let path = expect::directory().join(format!("{case}.rec"));
-    let reader = Reader::new(BufReader::new(File::open(path).unwrap())).unwrap_or_else(|e| panic!("{case}.rec: {e}"));
-    let clock = Clock { boot_to_wall_ns: reader.start().boot_to_wall_ns };
-    let (mut node, mut view) = (Node::new(), JsonLines::new(Vec::new(), clock));
-    let mut page = Text::new(Vec::new(), clock, Style::default(), 120);
-    let mut show = |node: &mut Node| {
-        for change in node.take_changes() {
-            view.show(&change).unwrap();
-            page.show(&change).unwrap();
-        }
-    };
-    for event in reader {
-        node.apply(&event.unwrap_or_else(|error| panic!("{case}.rec: {error}")));
-        show(&mut node);
+/// What must come of each recording: of an `.expect` beside it, or of a case of the zoo.
+fn expectations() -> BTreeMap<String, Expect> {
+    let mut all = case::recordings();
+    for name in names("expect") {
+        let expect = Expect::of(&name);
+        assert!(!expect.about.is_empty(), "{name}.expect does not say what it is about");
+        assert!(all.insert(name.clone(), expect).is_none(), "{name} is a case of the zoo and has an .expect as well");
     }
-    node.conclude();
-    show(&mut node);
-    let json = view.into_inner();
-    let lines = json.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-    (lines.map(|line| serde_json::from_slice(line).unwrap()).collect(), String::from_utf8(page.into_inner()).unwrap())
+    all
 }
 
 #[test]
 fn every_recording_replays_to_what_is_expected() {
-    let cases = names("rec");
-    assert!(!cases.is_empty(), "there is no recording in {}", expect::directory().display());
-    assert_eq!(cases, names("expect"), "a recording has an expectation of the same name, and the other way round");
+    let cases = expectations();
+    let recorded = names("rec");
+    assert!(!recorded.is_empty(), "there is no recording in {}", expect::directory().display());
+    let expected: BTreeSet<_> = cases.keys().cloned().collect();
+    let (unexpected, unrecorded): (Vec<_>, Vec<_>) =
+        (recorded.difference(&expected).collect(), expected.difference(&recorded).collect());
+    assert!(unexpected.is_empty(), "neither an .expect nor a place of a case of the zoo: {unexpected:?}");
+    assert!(unrecorded.is_empty(), "not recorded, `cargo xtask zoo --record` does it: {unrecorded:?}");
     let mut failures = Vec::new();
-    for case in &cases {
+    for (case, expect) in &cases {
         let (lines, text) = replay(case);
-        let expect = Expect::of(case);
         let mut differences = expect.differences(&lines);
         differences.extend(expect.missing_from(&text));
         if !differences.is_empty() {

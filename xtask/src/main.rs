@@ -13,6 +13,7 @@ mod sh;
 mod test;
 mod ui;
 mod vm;
+mod zoo;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -39,6 +40,8 @@ enum Task {
     Lint,
     /// All tests: without root, with root on this kernel, and on other kernels in virtual machines
     Test(test::Args),
+    /// Run the zoo, real programs stopped for real, or some of its cases, and print a table; write docs/zoo.md
+    Zoo(zoo::Args),
     /// Draw the shutdown page over a recording as an SVG, for the top of the README
     Picture(picture::Args),
     /// Static binaries for x86-64 and arm64, man page, completions and checksums, in target/dist
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         Task::Demo(args) => demo::run(&args),
         Task::Lint => lint::run(),
         Task::Test(args) => test::run(&args),
+        Task::Zoo(args) => zoo::run(&args),
         Task::Picture(args) => picture::run(&args),
         Task::Dist => dist::run(),
     };

@@ -15,6 +15,7 @@ mod run;
 mod stops;
 
 use cases::Case;
+use expect::Expect;
 use lab::cri::{Containerd, PROGRAMS};
 use lab::daemon::Cgroups;
 use lab::kubelet::Kubelet;
@@ -56,9 +57,10 @@ fn stop_all(test: &str, cgroups: Cgroups) {
             continue;
         };
         let ids: Vec<_> = ran.containers.iter().map(String::as_str).collect();
+        let expect = Expect::of(name);
         for (number, tracer) in tracers.iter().enumerate() {
             let place = stops::place(number);
-            let differs = observed::judge(tracer, name, &ids, |line| misnamed(name, line));
+            let differs = observed::judge(tracer, &expect, &ids, |line| misnamed(name, line)).complaint();
             failures.extend(differs.map(|how| format!("{name}, {place}:\n  {how}")));
             let lines = tracer.lock().map(|mut tracer| tracer.lines().to_vec()).unwrap_or_default();
             failures

@@ -1,7 +1,7 @@
 //! What a case must lead to, and the comparison with the tracer's JSON lines.
 //!
-//! One expectation serves the real container (`tests/docker_stop`, `tests/cri_stop`) and the replay of its recording (`tests/scenarios.rs`):
-//! both are judged by the lines of the contract, so that they cannot drift apart.
+//! One expectation serves the real container (`tests/zoo`, `tests/cri_stop`) and the replay of its recording
+//! (`tests/scenarios.rs`): both are judged by the lines of the contract, so that they cannot drift apart.
 #![allow(dead_code, reason = "every test that compares compiles its own copy of this and uses a part of it")]
 
 use std::collections::BTreeMap;
@@ -21,10 +21,11 @@ pub(crate) fn directory() -> PathBuf {
 
 /// A case's expectation. What it does not name must not be there: a field that is left out is expected to be null, and
 /// a list that is left out to be empty.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Expect {
-    /// What happens and why, for people.
+    /// What happens and why, for people. A case of the zoo says it in another place.
+    #[serde(default)]
     pub(crate) about: String,
     /// Every termination, in order.
     #[serde(default)]
@@ -43,11 +44,12 @@ pub(crate) struct Expect {
 }
 
 /// A termination.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Ending {
     verdict: Verdict,
     cause: Option<Cause>,
+    #[serde(default = "yes")]
     certain: bool,
     stop_signal: Option<Signal>,
     outcome: Option<Outcome>,
@@ -63,6 +65,7 @@ pub(crate) struct Ending {
     exit: Option<String>,
     /// `NAME: SIGNAL OUTCOME by SENDER (ROLE), …; EXIT`. Not compared when it is left out: it is a matter of luck.
     processes: Option<Vec<String>>,
+    #[serde(default)]
     hints: Vec<HintKind>,
     /// Name of the preStop hook's program.
     pre_stop: Option<String>,
@@ -80,7 +83,7 @@ pub(crate) struct Ending {
 }
 
 /// A preStop hook.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PreStopHook {
     hook: HookKind,
@@ -90,7 +93,7 @@ struct PreStopHook {
 }
 
 /// Times are ranges of seconds: machines are busy.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Grace {
     budget_s: Option<[f64; 2]>,
@@ -99,7 +102,7 @@ pub(crate) struct Grace {
 }
 
 /// A condition.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Condition {
     condition: ConditionKind,
@@ -108,8 +111,41 @@ pub(crate) struct Condition {
     figures: BTreeMap<String, Value>,
 }
 
+fn yes() -> bool {
+    true
+}
+
 impl Expect {
-    /// The expectation of a case.
+    /// The same of a pod with this grace period: it is known from the runtime.
+    pub(crate) fn of_a_pod(mut self, grace_s: u32) -> Self {
+        for grace in self.terminations.iter_mut().filter_map(|ending| ending.grace.as_mut()) {
+            grace.budget_s = Some([grace_s.into(); 2]);
+            grace.source = Some("cri".to_owned());
+        }
+        self
+    }
+
+    /// Whether it has verdicts other than a good end, or conditions.
+    pub(crate) fn tells_something_bad(&self) -> bool {
+        let good = |ending: &Ending| matches!(ending.verdict, Verdict::Graceful | Verdict::Exited);
+        !self.terminations.iter().all(good) || !self.conditions.is_empty()
+    }
+
+    /// Whether there is nothing but graceful ends.
+    pub(crate) fn is_graceful(&self) -> bool {
+        let graceful = |ending: &Ending| ending.verdict == Verdict::Graceful;
+        !self.terminations.is_empty() && self.terminations.iter().all(graceful) && self.conditions.is_empty()
+    }
+
+    /// All verdicts and conditions, for people.
+    pub(crate) fn summary(&self) -> String {
+        let verdicts =
+            self.terminations.iter().map(|ending| summary(ending.verdict.slug(), ending.cause.map(Cause::slug)));
+        let conditions = self.conditions.iter().map(|condition| condition.condition.slug().to_owned());
+        conditions.chain(verdicts).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The expectation of a scenario.
     #[track_caller]
     pub(crate) fn of(case: &str) -> Self {
         let path = directory().join(format!("{case}.expect"));
@@ -157,6 +193,21 @@ impl Expect {
         let missing = self.text.iter().filter(|wanted| !text.contains(wanted.as_str()));
         missing.map(|wanted| format!("the text does not say {wanted:?}: {text}")).collect()
     }
+}
+
+/// The same of what was told.
+pub(crate) fn told_summary(lines: &[Value]) -> String {
+    let mut told: Vec<_> = lines.iter().filter(|line| line["kind"] == "condition").collect();
+    told.dedup_by_key(|line| text(&line["condition"]));
+    let conditions = told.into_iter().map(|line| text(&line["condition"]).to_owned());
+    let endings = lines.iter().filter(|line| line["kind"] == "termination");
+    let verdicts = endings.map(|line| summary(text(&line["verdict"]), line["cause"].as_str()));
+    conditions.chain(verdicts).collect::<Vec<_>>().join(", ")
+}
+
+/// `sigterm-dropped (no-handler)`
+fn summary(verdict: &str, cause: Option<&str>) -> String {
+    cause.map_or_else(|| verdict.to_owned(), |cause| format!("{verdict} ({cause})"))
 }
 
 #[derive(Default)]

@@ -9,7 +9,7 @@ use std::process::Command;
 pub(crate) const PAUSE: &str = "registry.local/pause:1";
 
 /// Containers' images are made with these stop signals.
-const STOP_SIGNALS: [Option<&str>; 3] = [None, Some("SIGUSR1"), Some("SIGQUIT")];
+const STOP_SIGNALS: [Option<&str>; 5] = [None, Some("SIGUSR1"), Some("SIGQUIT"), Some("SIGWINCH"), Some("SIGINT")];
 
 /// All images that [`archive`] makes.
 pub(crate) fn names() -> impl Iterator<Item = String> {
@@ -44,7 +44,7 @@ int main(void) {
 #[track_caller]
 pub(crate) fn tree(dir: &Path) -> PathBuf {
     let root = dir.join("image");
-    let own = ["/dev", "/proc", "/sys", "/tmp", "/run", "/var"].map(PathBuf::from);
+    let own = ["/dev", "/proc", "/sys", "/tmp", "/run", "/var", "/app"].map(PathBuf::from);
     for dir in host::mounts(&[]).into_iter().chain(own) {
         let inside = root.join(dir.strip_prefix("/").unwrap_or(&dir));
         std::fs::create_dir_all(inside).expect("the image's directories can be made");

@@ -39,12 +39,19 @@ pub(crate) mod tracer;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// Long enough for anything that will ever happen on a busy machine, short enough not to hang a run.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The directory of the whole workspace.
+pub(crate) fn workspace() -> PathBuf {
+    let crate_dir = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    Path::new(&crate_dir).parent().expect("a crate is in the workspace").to_owned()
+}
 
 /// Asks until there is an answer, and panics naming `what` when the deadline passes without one.
 #[track_caller]

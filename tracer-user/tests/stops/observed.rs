@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::super::expect::Expect;
+use super::super::expect::{Expect, told_summary};
 use super::super::lab::PATIENCE;
 use super::super::lab::tracer::Tracer;
 
@@ -15,17 +15,34 @@ pub(crate) fn of_containers(lines: &[Value], ids: &[&str]) -> Vec<Value> {
     lines.iter().filter(|line| is_one(&line["id"]) || is_one(&line["container"]["id"])).cloned().collect()
 }
 
+/// What came of the comparison.
+pub(crate) struct Judgement {
+    /// The verdicts and conditions that were told.
+    #[allow(dead_code, reason = "one of the tests that include this shows it")]
+    pub(crate) told: String,
+    /// What differs, a line each.
+    pub(crate) differences: Vec<String>,
+    /// All lines.
+    pub(crate) lines: Vec<Value>,
+}
+
+impl Judgement {
+    /// What to print when it differs.
+    pub(crate) fn complaint(&self) -> Option<String> {
+        (!self.differences.is_empty()).then(|| format!("{}\n  {}\n", self.differences.join("\n  "), tell(&self.lines)))
+    }
+}
+
 /// Compares what a tracer told of the case's containers with what is expected, and with what `more` says of each
-/// termination; returns what to print when it differs.
+/// termination.
 pub(crate) fn judge(
     tracer: &Mutex<Tracer>,
-    case: &str,
+    expect: &Expect,
     ids: &[&str],
     more: impl Fn(&Value) -> Option<String>,
-) -> Option<String> {
+) -> Judgement {
     let mut tracer = tracer.lock().expect("no case panics with the tracer in its hands");
     // The last that is told of a container is that its cgroup is gone; a restarted one is gone twice.
-    let expect = Expect::of(case);
     let ends = expect.terminations.len();
     let deadline = Instant::now() + PATIENCE;
     let lines = loop {
@@ -38,10 +55,7 @@ pub(crate) fn judge(
     };
     let mut differences = expect.differences(&lines);
     differences.extend(lines.iter().filter(|line| line["kind"] == "termination").filter_map(more));
-    if differences.is_empty() {
-        return None;
-    }
-    Some(format!("{}\n  {}\n", differences.join("\n  "), tell(&lines)))
+    Judgement { told: told_summary(&lines), differences, lines }
 }
 
 /// The lines, for a failure's message.

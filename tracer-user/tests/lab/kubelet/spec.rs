@@ -45,6 +45,10 @@ pub(crate) struct ContainerSpec {
     pub(crate) pre_stop: Option<&'static [&'static str]>,
     /// An init container with `restartPolicy: Always`: stopped after the others.
     pub(crate) sidecar: bool,
+    /// Programs that may live outside of the usual directories.
+    pub(crate) programs: &'static [&'static str],
+    /// A directory of the host's that it has as /app, and as its working directory.
+    pub(crate) app: Option<&'static str>,
 }
 
 /// Where kubelet puts a pod's cgroup.
@@ -74,7 +78,7 @@ pub(crate) enum Pids {
 impl ContainerSpec {
     /// A plain one.
     pub(crate) const fn new(name: &'static str, command: &'static [&'static str]) -> Self {
-        Self { name, command, stop_signal: None, pre_stop: None, sidecar: false }
+        Self { name, command, stop_signal: None, pre_stop: None, sidecar: false, programs: &[], app: None }
     }
 }
 
@@ -197,7 +201,8 @@ impl PodSpec {
             metadata: Some(ContainerMetadata { name: spec.name.to_owned(), attempt }),
             image: Some(ImageSpec { image: image::name(spec.stop_signal), ..ImageSpec::default() }),
             command: spec.command.iter().map(|&word| word.to_owned()).collect(),
-            mounts: mounts(),
+            mounts: mounts(spec),
+            working_dir: spec.app.map_or_else(String::new, |_| APP.to_owned()),
             labels,
             annotations: self.annotations(spec, attempt),
             log_path: log_path(spec, attempt),
@@ -227,15 +232,20 @@ pub(super) fn log_path(spec: &ContainerSpec, attempt: u32) -> String {
     format!("{}/{attempt}.log", spec.name)
 }
 
+/// Where a container has its directory of the host's.
+const APP: &str = "/app";
+
 /// The host's programs, read-only.
-fn mounts() -> Vec<Mount> {
-    host::mounts(&[])
-        .iter()
-        .map(|dir| {
-            let path = dir.to_str().expect("a path in plain text").to_owned();
-            Mount { container_path: path.clone(), host_path: path, readonly: true, ..Mount::default() }
-        })
-        .collect()
+fn mounts(spec: &ContainerSpec) -> Vec<Mount> {
+    let lent = |host: &str, inside: &str| Mount {
+        container_path: inside.to_owned(),
+        host_path: host.to_owned(),
+        readonly: true,
+        ..Mount::default()
+    };
+    let dirs = host::mounts(spec.programs);
+    let programs = dirs.iter().map(|dir| dir.to_str().expect("a path in plain text")).map(|dir| lent(dir, dir));
+    programs.chain(spec.app.map(|dir| lent(dir, APP))).collect()
 }
 
 fn map<const N: usize>(pairs: [(&str, &str); N]) -> HashMap<String, String> {
