@@ -7,6 +7,7 @@
 //! `event` → `tracer-common`.
 
 pub mod audit;
+pub mod check;
 pub mod commands;
 pub mod container;
 pub mod demo;
@@ -17,6 +18,7 @@ pub mod model;
 pub mod output;
 pub mod printable;
 pub mod probe;
+pub mod sandbox;
 pub mod signal;
 pub mod stream;
 pub mod tui;

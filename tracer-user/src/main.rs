@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // the demo's containers are made by running this binary again: before anything else touches threads or signals
-    if let Some(code) = tracer_user::demo::hidden(std::env::args_os()) {
+    // our own containers are made by running this binary again: before anything else touches threads or signals
+    if let Some(code) = tracer_user::commands::hidden(std::env::args_os()) {
         return code;
     }
     tracer_user::commands::run(std::env::args_os())

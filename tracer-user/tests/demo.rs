@@ -10,8 +10,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tracer_user::demo::scenarios::{Exit, Scenario};
-use tracer_user::demo::{Container, Ended, SCENARIOS, Stage, cgroup};
+use tracer_user::demo::{Container, Ended, SCENARIOS, Stage};
 use tracer_user::model::ExitStatus;
+use tracer_user::sandbox::cgroup;
 use tracer_user::signal::{Signal, SignalSet};
 
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -395,7 +396,7 @@ async fn even_killing_everything_is_enough() {
 #[test]
 #[ignore = "needs root: cargo xtask test runs it"]
 fn hidden_subcommands_refuse_nonsense() {
-    for args in [&["demo-actor", "nobody"][..], &["demo-actor"], &["demo-init", "shim", "{}"], &["demo-init"]] {
+    for args in [&["demo-actor", "nobody"][..], &["demo-actor"], &["sandbox-init", "shim", "{}"], &["sandbox-init"]] {
         let output = Command::new(binary()).args(args).output().expect("it runs");
         assert!(!output.status.success(), "{args:?}");
     }

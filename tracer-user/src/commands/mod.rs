@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand. `main` only calls [`run`].
 
 mod audit;
+mod check;
 mod completions;
 mod demo;
 mod doctor;
@@ -62,6 +63,7 @@ Examples:
   tracer replay stop.rec
   sudo tracer -o json | jq 'select(.kind == \"termination\") | .verdict'
   sudo tracer audit                           what would stop badly, and why
+  sudo tracer check -- ./server               whether a program stops well, for CI
   sudo tracer demo                            small containers that stop badly";
 
 const EXIT_CODES: &str = "\
@@ -76,6 +78,11 @@ Exit codes:
 enum Command {
     /// Tell what would become of the stop signal of every container that runs, without sending anything
     Audit(audit::Args),
+    /// Run a program as PID 1, stop it as kubelet would, and say how it took it: the shutdown test for CI
+    ///
+    /// The program runs in a cgroup and in pid, mount and uts namespaces of its own; files, users and the network are
+    /// those of the host. What it prints is shown on standard error, each line behind a bar.
+    Check(check::Args),
     /// Start small real containers that stop well and badly, and trace them
     ///
     /// The containers have no runtime, and other tracers do not list them: they see them by --cgroup alone. While the
@@ -90,6 +97,18 @@ enum Command {
     Completions(completions::Args),
     /// Print the man page
     Man,
+}
+
+/// Runs one of the hidden subcommands, when `args` (with the program's name first) ask for one. To be called before
+/// anything else: what they become must be a single thread with untouched signals.
+#[must_use]
+pub fn hidden(args: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
+    let mut args = args.into_iter().skip(1);
+    let command = args.next()?;
+    let command = command.to_str()?;
+    let rest: Vec<String> = args.map(|arg| arg.to_string_lossy().into_owned()).collect();
+    let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
+    crate::sandbox::hidden(command, &rest).or_else(|| crate::demo::hidden(command, &rest))
 }
 
 /// Runs the command line `args`, the program's name first.
@@ -107,6 +126,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = match &cli.command {
         None => live::run(&cli.live),
         Some(Command::Audit(args)) => audit::run(args),
+        Some(Command::Check(args)) => check::run(args),
         Some(Command::Demo(args)) => demo::run(args),
         Some(Command::Replay(args)) => replay::run(args),
         Some(Command::Doctor(args)) => doctor::run(args, &mut std::io::stdout().lock()).context(CANNOT_WRITE),

@@ -18,8 +18,8 @@ use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getppid, pause};
 
-use super::sandbox::{READY, nothing, own_binary};
-use super::sys::{self, Caught};
+use crate::sandbox::shim::{READY, nothing, own_binary};
+use crate::sandbox::sys::{self, Caught};
 
 /// The hidden subcommand.
 pub const COMMAND: &str = "demo-actor";

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::model::{Cause, ConditionKind, Verdict};
+use crate::sandbox::Stop;
 use crate::signal::Signal;
 
 /// A container, what is done to it, and what a trace of it must say.
@@ -31,15 +32,6 @@ pub enum Entry {
     Actor(&'static str),
     /// A program of the host with its arguments. It writes `ready` to its standard output.
     Host(&'static [&'static str]),
-}
-
-/// How a runtime stops a container: the stop signal, then SIGKILL when the grace period is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stop {
-    /// Stop signal.
-    pub signal: Signal,
-    /// Grace period.
-    pub grace: Duration,
 }
 
 /// What a trace must find.

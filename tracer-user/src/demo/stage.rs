@@ -1,68 +1,44 @@
-//! Runs scenarios: starts their containers, ends them as kubelet would, and leaves nothing behind.
-//!
-//! Nothing is left behind in any case: a [`Container`] that is dropped takes its processes and its cgroup along, a
-//! demo that is killed or panics leaves that to the shims, and what a power cut or `kill -9` of everything leaves,
-//! the next [`Stage::open`] removes.
+//! Runs scenarios in containers of our own: see [`crate::sandbox`].
 
-use std::io::Write as _;
-use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Stdio};
-use std::time::Duration;
+use std::ops::{Deref, DerefMut};
+use std::path::PathBuf;
 
-use anyhow::{Context as _, bail};
-use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
-use tokio::net::unix::pipe;
-use tokio::time::{Instant, timeout, timeout_at};
+use anyhow::bail;
 
 use super::actors;
-use super::cgroup::{self, Hierarchy, Root};
-use super::sandbox::{self, Spec};
 use super::scenarios::{Entry, Scenario};
-use crate::event::CgroupId;
-use crate::model::ExitStatus;
-use crate::signal::Signal;
+use crate::sandbox::{self, Announced, Ended, Setup};
 
-/// For what takes milliseconds, and much longer in an emulated machine.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// What the demo's cgroup is named after.
+const COMMAND: &str = "demo";
 
-/// The place where containers are made: a cgroup of our own.
+/// The place where scenarios are played: a cgroup of our own.
 #[derive(Debug)]
-pub struct Stage {
-    hierarchy: Hierarchy,
-    root: Root,
-    binary: PathBuf,
+pub struct Stage(sandbox::Stage);
+
+impl Deref for Stage {
+    type Target = sandbox::Stage;
+
+    fn deref(&self) -> &sandbox::Stage {
+        &self.0
+    }
 }
 
 impl Stage {
-    /// Makes it, after removing what earlier demos left that were killed. Needs root.
+    /// See [`sandbox::Stage::open`].
     ///
     /// # Errors
-    /// When no cgroup can be made: not root, or no hierarchy is mounted and writable.
+    /// As there.
     pub fn open() -> anyhow::Result<Self> {
-        Self::with_binary(sandbox::own_binary())
+        sandbox::Stage::open(COMMAND).map(Self)
     }
 
-    /// The same, with the `tracer` binary somewhere else: for tests.
+    /// See [`sandbox::Stage::with_binary`].
     ///
     /// # Errors
-    /// As [`Stage::open`].
+    /// As there.
     pub fn with_binary(binary: PathBuf) -> anyhow::Result<Self> {
-        let hierarchy = Hierarchy::find()?;
-        let root = Root::make(&hierarchy)?;
-        Ok(Self { hierarchy, root, binary })
-    }
-
-    /// Directory of the cgroup that all containers' cgroups are in.
-    #[must_use]
-    pub fn dir(&self) -> &Path {
-        &self.root.dir
-    }
-
-    /// Where and of which version the hierarchy is.
-    #[must_use]
-    pub fn hierarchy(&self) -> &Hierarchy {
-        &self.hierarchy
+        sandbox::Stage::with_binary(COMMAND, binary).map(Self)
     }
 
     /// Makes the cgroup of a scenario's container. Nothing runs in it yet: this is the time to begin to trace it.
@@ -73,10 +49,23 @@ impl Stage {
         if !scenario.is_available() {
             bail!("{} needs {:?}, which is not there", scenario.name, scenario.entry);
         }
-        let dir = Dir(self.root.make_child(scenario.name)?);
-        let id = self.hierarchy.id(&dir.0).with_context(|| format!("cannot look at {}", dir.0.display()))?;
-        let cgroup = Cgroup { path: self.hierarchy.path_of(&dir.0), dir: dir.0.clone(), id };
-        Ok(Prepared { scenario, cgroup, dir, binary: self.binary.clone() })
+        let command = match scenario.entry {
+            Entry::Actor(name) => {
+                vec![self.binary().to_string_lossy().into_owned(), actors::COMMAND.to_owned(), name.to_owned()]
+            }
+            Entry::Host(command) => command.iter().map(|&word| word.to_owned()).collect(),
+        };
+        let setup = Setup {
+            name: scenario.name.to_owned(),
+            hostname: Some(scenario.name.to_owned()),
+            share_pid: scenario.share_pid,
+            command,
+            announced: Announced::ByItself,
+            env: Vec::new(),
+            user: None,
+            workdir: PathBuf::from("/"),
+        };
+        Ok(Prepared { scenario, container: self.0.prepare(setup)? })
     }
 
     /// Starts a scenario's container, and returns when its entrypoint is ready.
@@ -88,96 +77,51 @@ impl Stage {
     }
 }
 
-/// Where a container is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cgroup {
-    /// Directory of its cgroup.
-    pub dir: PathBuf,
-    /// The cgroup's path from the root of its hierarchy.
-    pub path: String,
-    /// The cgroup's id.
-    pub id: CgroupId,
-}
-
-/// Removes a cgroup, and what runs in it, when dropped.
-#[derive(Debug)]
-struct Dir(PathBuf);
-
-impl Drop for Dir {
-    fn drop(&mut self) {
-        // Nothing more can be done here; the next demo tries again.
-        cgroup::remove(&self.0).unwrap_or_default();
-    }
-}
-
-/// A container that has its cgroup and no process yet.
+/// A scenario's container that has no process yet.
 #[derive(Debug)]
 pub struct Prepared {
-    /// What it is for.
-    pub scenario: &'static Scenario,
-    /// Where it is.
-    pub cgroup: Cgroup,
-    dir: Dir,
-    binary: PathBuf,
+    scenario: &'static Scenario,
+    container: sandbox::Prepared,
+}
+
+impl Deref for Prepared {
+    type Target = sandbox::Prepared;
+
+    fn deref(&self) -> &sandbox::Prepared {
+        &self.container
+    }
 }
 
 impl Prepared {
     /// Starts it, and returns when its entrypoint is ready.
     ///
     /// # Errors
-    /// When a namespace or `/proc` is refused, or the entrypoint does not come up.
+    /// As [`sandbox::Prepared::start`].
     pub async fn start(self) -> anyhow::Result<Container> {
-        let Self { scenario, cgroup, dir, binary } = self;
-        let command = match scenario.entry {
-            Entry::Actor(name) => {
-                vec![binary.to_string_lossy().into_owned(), actors::COMMAND.to_owned(), name.to_owned()]
-            }
-            Entry::Host(command) => command.iter().map(|&word| word.to_owned()).collect(),
-        };
-        let spec = Spec {
-            cgroup: cgroup.dir.clone(),
-            hostname: scenario.name.to_owned(),
-            share_pid: scenario.share_pid,
-            command,
-        };
-        let shim = Shim::start(&binary, &spec)?;
-        let mut container = Container { scenario, cgroup, pid: 0, end: None, shim, dir };
-        let name = scenario.name;
-        match timeout(PATIENCE, container.shim.report()).await {
-            Ok(Ok(Report::Ready(pid))) => container.pid = pid,
-            Ok(Ok(Report::Error(message))) => bail!("the container of {name} could not be made: {message}"),
-            Ok(Ok(Report::Exit(_))) => bail!("the container of {name} ended before it was ready"),
-            Ok(Err(error)) => return Err(error.context(format!("the container of {name} could not be made"))),
-            Err(_) => bail!("the container of {name} was not ready within {} s", PATIENCE.as_secs()),
-        }
-        Ok(container)
+        Ok(Container { scenario: self.scenario, container: self.container.start().await? })
     }
 }
 
-/// A running container. Dropping it ends it.
+/// A scenario's container. Dropping it ends it.
 #[derive(Debug)]
 pub struct Container {
     /// What it is for.
     pub scenario: &'static Scenario,
-    /// Where it is.
-    pub cgroup: Cgroup,
-    /// Host pid of its first process.
-    pub pid: u32,
-    end: Option<(ExitStatus, Instant)>,
-    // In this order: the shim ends the container, then its cgroup can go.
-    shim: Shim,
-    dir: Dir,
+    container: sandbox::Container,
 }
 
-/// How a container ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ended {
-    /// Wait status of its first process.
-    pub status: ExitStatus,
-    /// It was sent SIGKILL.
-    pub killed: bool,
-    /// From the first signal to the end of the first process; nothing for one that had ended before.
-    pub took: Duration,
+impl Deref for Container {
+    type Target = sandbox::Container;
+
+    fn deref(&self) -> &sandbox::Container {
+        &self.container
+    }
+}
+
+impl DerefMut for Container {
+    fn deref_mut(&mut self) -> &mut sandbox::Container {
+        &mut self.container
+    }
 }
 
 impl Container {
@@ -186,159 +130,22 @@ impl Container {
     /// # Errors
     /// When the container's shim is gone.
     pub async fn watch(&mut self) -> anyhow::Result<()> {
-        self.wait_until(Instant::now() + self.scenario.watch).await
+        self.container.watch(self.scenario.watch).await
     }
 
-    /// Sends the first process a signal, from outside the container.
+    /// Ends it in the scenario's way.
     ///
     /// # Errors
-    /// When the container's shim is gone.
-    pub fn signal(&mut self, signal: Signal) -> anyhow::Result<()> {
-        self.shim.order(&format!("signal {}", signal.number()))
-    }
-
-    /// Ends it as kubelet would: the stop signal, up to the grace period of waiting, SIGKILL. One that is only to be
-    /// watched gets SIGKILL at once, unless it has ended by itself.
-    ///
-    /// # Errors
-    /// When the container's shim is gone, or the container does not die of SIGKILL.
+    /// As [`sandbox::Container::stop`].
     pub async fn stop(&mut self) -> anyhow::Result<Ended> {
-        self.wait_until(Instant::now()).await?;
-        let begun = Instant::now();
-        if let (None, Some(stop)) = (self.end, self.scenario.stop) {
-            self.signal(stop.signal)?;
-            self.wait_until(begun + stop.grace).await?;
-        }
-        let killed = self.end.is_none();
-        if killed {
-            self.signal(Signal::KILL)?;
-            self.wait_until(Instant::now() + PATIENCE).await?;
-        }
-        let (status, at) = self.end.with_context(|| format!("{} did not end", self.scenario.name))?;
-        Ok(Ended { status, killed, took: at.saturating_duration_since(begun) })
+        self.container.stop(self.scenario.stop).await
     }
 
     /// Removes what is left of it: processes, shim, cgroup.
     ///
     /// # Errors
-    /// When the container's shim does not end, or its cgroup cannot be removed.
-    pub async fn finish(mut self) -> anyhow::Result<()> {
-        self.shim.leave().await?;
-        let dir = self.dir.0.clone();
-        // The shim has removed it already, unless it was killed itself.
-        cgroup::remove(&dir).with_context(|| format!("cannot remove {}", dir.display()))
-    }
-
-    /// Waits for the end of the first process.
-    async fn wait_until(&mut self, deadline: Instant) -> anyhow::Result<()> {
-        if self.end.is_some() {
-            return Ok(());
-        }
-        match timeout_at(deadline, self.shim.report()).await {
-            Ok(Ok(Report::Exit(status))) => self.end = Some((status, Instant::now())),
-            Ok(Ok(Report::Error(message))) => bail!("{}: {message}", self.scenario.name),
-            // The time is over; nobody says twice that it is ready.
-            Err(_) | Ok(Ok(Report::Ready(_))) => {}
-            Ok(Err(error)) => return Err(error),
-        }
-        Ok(())
-    }
-}
-
-/// The shim of a container, and the pipes to and from it.
-#[derive(Debug)]
-struct Shim {
-    process: Child,
-    orders: Option<ChildStdin>,
-    reports: Lines<BufReader<pipe::Receiver>>,
-}
-
-/// What a shim tells.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Report {
-    Ready(u32),
-    Exit(ExitStatus),
-    Error(String),
-}
-
-impl Report {
-    fn parse(line: &str) -> Option<Self> {
-        let (kind, rest) = line.split_once(' ')?;
-        match kind {
-            "ready" => rest.parse().ok().map(Self::Ready),
-            "exit" => rest.parse().ok().map(|raw| Self::Exit(ExitStatus { raw })),
-            "error" => Some(Self::Error(rest.to_owned())),
-            _ => None,
-        }
-    }
-}
-
-impl Shim {
-    fn start(binary: &Path, spec: &Spec) -> anyhow::Result<Self> {
-        let mut command = sandbox::shim_command(binary, spec)?;
-        let mut process = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(sandbox::nothing()?)
-            .spawn()
-            .with_context(|| format!("cannot run {}", binary.display()))?;
-        let orders = process.stdin.take();
-        let reports = OwnedFd::from(process.stdout.take().context("the shim has no pipe")?);
-        let reports = BufReader::new(pipe::Receiver::from_owned_fd(reports)?).lines();
-        Ok(Self { process, orders, reports })
-    }
-
-    fn order(&mut self, line: &str) -> anyhow::Result<()> {
-        // One short line into an empty pipe: this does not wait.
-        let orders = self.orders.as_mut().context("the shim was told to leave")?;
-        orders.write_all(format!("{line}\n").as_bytes()).context("the container's shim is gone")
-    }
-
-    async fn report(&mut self) -> anyhow::Result<Report> {
-        let line = self.reports.next_line().await.context("cannot hear the container's shim")?;
-        let line = line.context("the container's shim is gone")?;
-        Report::parse(&line).with_context(|| format!("the shim says {line:?}"))
-    }
-
-    async fn leave(&mut self) -> anyhow::Result<()> {
-        // A shim that was killed cannot be told, and need not be.
-        self.order("leave").unwrap_or_default();
-        drop(self.orders.take());
-        let rest = async {
-            let mut trouble = None;
-            while let Ok(Some(line)) = self.reports.next_line().await {
-                if let Some(Report::Error(message)) = Report::parse(&line) {
-                    trouble = Some(message);
-                }
-            }
-            trouble
-        };
-        let trouble = timeout(PATIENCE, rest).await.context("the container's shim does not end")?;
-        // Its end of the pipe is closed: it is exiting, if it is not a zombie yet.
-        self.process.wait()?;
-        trouble.map_or(Ok(()), |message| bail!("{message}"))
-    }
-}
-
-impl Drop for Shim {
-    fn drop(&mut self) {
-        // Told in this way, it ends the container: it cannot take longer than that does. Waiting fails only when it
-        // was waited for before.
-        self.order("leave").unwrap_or_default();
-        drop(self.orders.take());
-        self.process.wait().map(drop).unwrap_or_default();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reports_are_understood() {
-        assert_eq!(Report::parse("ready 12"), Some(Report::Ready(12)));
-        assert_eq!(Report::parse("exit 9"), Some(Report::Exit(ExitStatus { raw: 9 })));
-        assert_eq!(Report::parse("error no such file"), Some(Report::Error("no such file".to_owned())));
-        assert_eq!(Report::parse("ready soon"), None);
+    /// As [`sandbox::Container::finish`].
+    pub async fn finish(self) -> anyhow::Result<()> {
+        self.container.finish().await
     }
 }

@@ -34,7 +34,7 @@ pub use container::{Attempt, Container, Stop};
 pub use explain::{Fault, fix_for};
 pub use names::*;
 pub use node::{Node, Want};
-pub use outcome::{DEMO_SHIM, outcome};
+pub use outcome::{OWN_SHIM, outcome};
 pub use pod::{Pod, PodEnd, PodKey, PodNews, PodStop, RestartNews};
 pub use process::{ContainerKey, Place, Process, Processes, Receipt};
 pub use program::Program;

@@ -72,8 +72,8 @@ pub(super) fn role(sent: &SignalSent, same_container: bool, contained: bool) -> 
     if is_runtime(&sent.sender, &sent.ancestors, contained) { Role::Runtime } else { Role::Host }
 }
 
-/// Name of what stands for a runtime in `tracer demo`.
-pub const DEMO_SHIM: &str = "tracer-shim";
+/// Name of what stands for a runtime in `tracer demo` and `tracer check`.
+pub const OWN_SHIM: &str = "tracer-shim";
 
 /// Programs that end containers on somebody's behalf. `comm` is cut at 15 characters.
 const RUNTIMES: [&str; 17] = [
@@ -93,7 +93,7 @@ const RUNTIMES: [&str; 17] = [
     "nerdctl",
     "buildkitd",
     "kata-runtime",
-    DEMO_SHIM,
+    OWN_SHIM,
 ];
 
 fn is_runtime(sender: &Task, ancestors: &[Ancestor], contained: bool) -> bool {

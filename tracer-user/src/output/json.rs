@@ -4,6 +4,7 @@
 //! the existing ones of an object; none is renamed, retyped or removed.
 
 mod audit;
+mod check;
 mod ending;
 mod escape;
 mod shape;
@@ -17,6 +18,7 @@ use serde::Serialize;
 
 use super::{Clock, View};
 use crate::audit::Audited;
+use crate::check::Report;
 use crate::event::BootNs;
 use crate::model::{Change, News};
 
@@ -47,6 +49,14 @@ impl<W: Write> JsonLines<W> {
     /// Whatever the writer below says.
     pub fn audited(&mut self, at: BootNs, audited: &Audited) -> io::Result<()> {
         self.line(at, "audit", audit::Audit::new(audited))
+    }
+
+    /// Writes down what came of a check.
+    ///
+    /// # Errors
+    /// Whatever the writer below says.
+    pub fn checked(&mut self, report: &Report) -> io::Result<()> {
+        self.line(report.time.1, "check", check::Check::new(report, self.clock))
     }
 
     fn line(&mut self, at: BootNs, kind: &'static str, fields: impl Serialize) -> io::Result<()> {

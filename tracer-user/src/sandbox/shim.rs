@@ -1,7 +1,7 @@
 //! The two hidden programs that make a container: the shim outside of it, and its first process on the way to the
 //! entrypoint.
 //!
-//! The shim talks to the demo in lines. It is told `signal NUMBER` and `leave`; it reports `ready PID`,
+//! The shim talks to whoever started it in lines. It is told `signal NUMBER` and `leave`; it reports `ready PID`,
 //! `error MESSAGE` and `exit WAIT-STATUS`.
 
 use std::convert::Infallible;
@@ -13,23 +13,23 @@ use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use nix::mount::{MsFlags, mount};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::unistd::{Pid, sethostname};
+use nix::unistd::{Gid, Pid, Uid, dup2_stdout, setgid, setgroups, sethostname, setuid};
 use serde::{Deserialize, Serialize};
 
-use super::{cgroup, sys};
+use super::{cgroup, probe, sys};
 
 /// The hidden subcommand.
-pub const COMMAND: &str = "demo-init";
+pub const COMMAND: &str = "sandbox-init";
 /// What the process is called that sends a container its signals.
-pub const SHIM_NAME: &str = crate::model::DEMO_SHIM;
-/// What an entrypoint writes to its standard output once it can be stopped.
+pub const SHIM_NAME: &str = crate::model::OWN_SHIM;
+/// What an entrypoint that announces itself writes to its standard output once it can be stopped.
 pub const READY: &str = "ready";
 const SHIM: &str = "shim";
 const ENTER: &str = "enter";
@@ -40,24 +40,50 @@ const ENTER: &str = "enter";
 pub struct Spec {
     /// Directory of its cgroup, which exists.
     pub cgroup: PathBuf,
-    /// Its host name.
-    pub hostname: String,
+    /// Its host name; that of the host when none is given.
+    pub hostname: Option<String>,
     /// No pid namespace of its own, as in a pod with `hostPID` or `shareProcessNamespace`.
     pub share_pid: bool,
     /// Entrypoint and arguments.
     pub command: Vec<String>,
+    /// The entrypoint says [`READY`] on its standard output. Where it does not, what is reported is that it runs, and
+    /// its standard output and error are the shim's standard error.
+    pub announces: bool,
+    /// Who it runs as; root when nobody is named.
+    pub user: Option<User>,
+    /// Where it runs.
+    pub workdir: PathBuf,
+}
+
+/// Whom a process runs as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct User {
+    /// User.
+    pub uid: u32,
+    /// Group, and the only one.
+    pub gid: u32,
+}
+
+impl User {
+    /// Becomes this one.
+    pub(super) fn become_it(self) -> anyhow::Result<()> {
+        setgroups(&[Gid::from_raw(self.gid)]).context("cannot set the groups")?;
+        setgid(Gid::from_raw(self.gid)).with_context(|| format!("cannot become group {}", self.gid))?;
+        setuid(Uid::from_raw(self.uid)).with_context(|| format!("cannot become user {}", self.uid))
+    }
 }
 
 /// This program, to be run again. Its real path is preferred to `/proc/self/exe`, whose last part the kernel would
 /// make the process's name until the actor sets a better one.
-pub(super) fn own_binary() -> PathBuf {
+pub(crate) fn own_binary() -> PathBuf {
     let by_link = PathBuf::from("/proc/self/exe");
     std::env::current_exe().ok().filter(|path| path.exists()).unwrap_or(by_link)
 }
 
 /// What `/dev/null` is for, without it: it may be missing in an initramfs that has nothing but this program. To read
 /// from, it is at its end; to write to, it is closed.
-pub(super) fn nothing() -> io::Result<Stdio> {
+pub(crate) fn nothing() -> io::Result<Stdio> {
     match File::options().read(true).write(true).open("/dev/null") {
         Ok(null) => Ok(null.into()),
         Err(_) => UnixStream::pair().map(|(end, _)| OwnedFd::from(end).into()),
@@ -67,26 +93,32 @@ pub(super) fn nothing() -> io::Result<Stdio> {
 /// The command that starts a shim; the caller adds the pipes.
 pub(super) fn shim_command(binary: &Path, spec: &Spec) -> anyhow::Result<Command> {
     let mut command = Command::new(binary);
-    // A process group of its own: Ctrl-C is for the demo, which then stops its containers in order.
+    // A process group of its own: Ctrl-C is for whoever started it, who then stops its containers in order.
     command.args([COMMAND, SHIM, &serde_json::to_string(spec)?]).process_group(0);
     Ok(command)
 }
 
 /// Runs the hidden subcommand.
 pub(super) fn run(role: &str, spec: &str) -> ExitCode {
-    let result = serde_json::from_str(spec).context("the specification cannot be read").and_then(|spec| match role {
-        SHIM => shim(&spec),
-        ENTER => enter(&spec).map(|never| match never {}),
-        _ => bail!("{role:?} is no role"),
-    });
+    let result = match role {
+        SHIM => read(spec).and_then(|spec| shim(&spec)).map(|()| ExitCode::SUCCESS),
+        ENTER => read(spec).and_then(|spec| enter(&spec)).map(|never| match never {}),
+        probe::OUTSIDE => read(spec).and_then(|spec| probe::outside(&spec)),
+        probe::INSIDE => read(spec).and_then(|spec| probe::inside(&spec)).map(|never| match never {}),
+        _ => Err(anyhow::anyhow!("{role:?} is no role")),
+    };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             // Nobody may be there to read it any more.
             say(&format!("error {error:#}")).unwrap_or_default();
             ExitCode::FAILURE
         }
     }
+}
+
+fn read<'a, T: Deserialize<'a>>(spec: &'a str) -> anyhow::Result<T> {
+    serde_json::from_str(spec).context("the specification cannot be read")
 }
 
 fn say(line: &str) -> io::Result<()> {
@@ -108,9 +140,26 @@ fn enter(spec: &Spec) -> anyhow::Result<Infallible> {
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
         mount(Some("proc"), "/proc", Some("proc"), flags, None::<&str>).context("cannot mount /proc")?;
     }
-    sethostname(&spec.hostname).context("cannot set the host name")?;
+    if let Some(hostname) = &spec.hostname {
+        sethostname(hostname).context("cannot set the host name")?;
+    }
+    spec.user.map_or(Ok(()), User::become_it)?;
+    // another user's process forgets it
+    prctl::set_pdeathsig(Signal::SIGKILL).context("cannot ask to be killed with the shim")?;
+    let workdir = &spec.workdir;
+    std::env::set_current_dir(workdir).with_context(|| format!("cannot enter {}", workdir.display()))?;
     let (program, args) = spec.command.split_first().context("there is no entrypoint")?;
-    let error = Command::new(program).args(args).current_dir("/").exec();
+    let mut command = Command::new(program);
+    command.args(args);
+    if spec.announces {
+        return Err(command.exec()).with_context(|| format!("cannot run {program}"));
+    }
+    // The shim's end of our pipe tells that the program runs: it closes with this copy.
+    let report = io::stdout().as_fd().try_clone_to_owned().context("cannot keep the shim's pipe")?;
+    dup2_stdout(io::stderr()).context("cannot set the standard output")?;
+    let error = command.exec();
+    // so that it reaches the shim
+    dup2_stdout(&report).context("cannot set the standard output")?;
     Err(error).with_context(|| format!("cannot run {program}"))
 }
 
@@ -126,8 +175,8 @@ fn shim(spec: &Spec) -> anyhow::Result<()> {
         }
     };
     cgroup::remove(&spec.cgroup).with_context(|| format!("cannot remove {}", spec.cgroup.display()))?;
-    // A demo that vanished cannot remove its own directory. The last of its shims succeeds.
-    if let (End::DemoGone, Some(root)) = (end, spec.cgroup.parent()) {
+    // Who vanished cannot remove its own directory. The last of its shims succeeds.
+    if let (End::Abandoned, Some(root)) = (end, spec.cgroup.parent()) {
         fs::remove_dir(root).unwrap_or_default();
     }
     Ok(())
@@ -135,10 +184,10 @@ fn shim(spec: &Spec) -> anyhow::Result<()> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
-    /// The demo said `leave`.
+    /// Who started it said `leave`.
     Asked,
-    /// The demo closed the pipe without a word: it was killed.
-    DemoGone,
+    /// Who started it closed the pipe without a word: it was killed.
+    Abandoned,
 }
 
 fn supervise(spec: &Spec) -> anyhow::Result<End> {
@@ -168,7 +217,7 @@ fn supervise(spec: &Spec) -> anyhow::Result<End> {
             first.reap()?;
         }
         if due[0] {
-            let Some(lines) = orders.read() else { break End::DemoGone };
+            let Some(lines) = orders.read() else { break End::Abandoned };
             if lines.iter().any(|line| line == "leave") {
                 break End::Asked;
             }
@@ -186,6 +235,7 @@ struct First {
     process: Child,
     pid: u32,
     running: bool,
+    announces: bool,
     /// Its standard output, until it has said what we wait for.
     output: Option<Lines<ChildStdout>>,
 }
@@ -199,10 +249,11 @@ impl First {
         command.args([COMMAND, ENTER, &serde_json::to_string(spec)?]).process_group(0);
         let mut process = command.stdin(nothing()?).stdout(Stdio::piped()).spawn()?;
         let output = process.stdout.take().map(Lines::new);
-        Ok(Self { pid: process.id(), process, running: true, output })
+        Ok(Self { pid: process.id(), process, running: true, announces: spec.announces, output })
     }
 
-    /// Passes on the first thing that the entrypoint says.
+    /// Passes on the first thing that the entrypoint says; or, where it does not speak to us, that it runs: that has
+    /// closed the pipe.
     fn hear(&mut self) -> io::Result<()> {
         let Some(output) = &mut self.output else { return Ok(()) };
         let said = output.read();
@@ -210,6 +261,7 @@ impl First {
             Some(None) => return Ok(()),
             Some(Some(line)) if line == READY => say(&format!("ready {}", self.pid))?,
             Some(Some(line)) => say(line)?,
+            None if !self.announces => say(&format!("ready {}", self.pid))?,
             None => say("error the entrypoint ended before it was ready")?,
         }
         self.output = None;

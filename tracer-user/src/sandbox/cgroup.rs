@@ -1,4 +1,4 @@
-//! Cgroups for the demo: where to make them, and how to leave none behind.
+//! Cgroups of our own: where to make them, and how to leave none behind.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -17,8 +17,6 @@ use crate::event::CgroupId;
 
 /// Where cgroups are mounted, unless somebody has reasons.
 const USUAL_PLACE: &str = "/sys/fs/cgroup";
-/// What the names of our directories begin with; the demo's pid follows.
-const PREFIX: &str = "tracer-demo-";
 /// Processes that were killed are gone within milliseconds, unless the kernel itself hangs.
 const PATIENCE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(5);
@@ -71,8 +69,8 @@ impl Hierarchy {
     }
 }
 
-/// The demo's own cgroup, parent of its containers'. It is removed when dropped; a lock on the directory tells other
-/// demos that its owner lives.
+/// A command's own cgroup, parent of its containers'. It is removed when dropped; a lock on the directory tells others
+/// that its owner lives.
 #[derive(Debug)]
 pub(super) struct Root {
     pub(super) dir: PathBuf,
@@ -80,19 +78,19 @@ pub(super) struct Root {
 }
 
 impl Root {
-    /// Makes it, after removing what demos left that were killed.
-    pub(super) fn make(hierarchy: &Hierarchy) -> anyhow::Result<Self> {
-        remove_leftovers(&hierarchy.point);
-        let pid = std::process::id();
+    /// Makes it, after removing what those left that were killed. Its name is `tracer-COMMAND-` and our pid.
+    pub(super) fn make(hierarchy: &Hierarchy, command: &str) -> anyhow::Result<Self> {
+        remove_leftovers(&hierarchy.point, command);
+        let (prefix, pid) = (prefix(command), std::process::id());
         for attempt in 1..=64 {
-            let name = if attempt == 1 { format!("{PREFIX}{pid}") } else { format!("{PREFIX}{pid}-{attempt}") };
+            let name = if attempt == 1 { format!("{prefix}{pid}") } else { format!("{prefix}{pid}-{attempt}") };
             let dir = hierarchy.point.join(name);
             match fs::create_dir(&dir) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                 Err(error) => return Err(cannot_make(&dir, error)),
             }
-            // Another demo may take the directory for a leftover before it is locked; then the next name is tried.
+            // Another one may take the directory for a leftover before it is locked; then the next name is tried.
             if let Some(lock) = File::open(&dir).ok().filter(|lock| lock.try_lock().is_ok())
                 && dir.exists()
             {
@@ -112,25 +110,31 @@ impl Root {
 
 impl Drop for Root {
     fn drop(&mut self) {
-        // A container that outlives its stage keeps it; the next demo removes it.
+        // A container that outlives its stage keeps it; the next one removes it.
         fs::remove_dir(&self.dir).unwrap_or_default();
     }
 }
 
 fn cannot_make(dir: &Path, error: io::Error) -> anyhow::Error {
     let advice = match error.kind() {
-        io::ErrorKind::PermissionDenied => ": run the demo as root",
-        io::ErrorKind::ReadOnlyFilesystem => ": it is mounted read-only here; run the demo on the host",
+        io::ErrorKind::PermissionDenied => ": run it as root",
+        io::ErrorKind::ReadOnlyFilesystem => ": it is mounted read-only here; run it on the host",
         _ => "",
     };
     anyhow::Error::new(error).context(format!("cannot make the cgroup {}{advice}", dir.display()))
 }
 
-/// Removes the cgroups of demos that were killed, with everything that still runs in them. What cannot be removed
-/// stays: it must not keep a new demo from starting.
-fn remove_leftovers(point: &Path) {
+/// What the names of a command's directories begin with; a pid follows.
+fn prefix(command: &str) -> String {
+    format!("tracer-{command}-")
+}
+
+/// Removes the cgroups of those that were killed, with everything that still runs in them. What cannot be removed
+/// stays: it must not keep a new one from starting.
+fn remove_leftovers(point: &Path, command: &str) {
+    let prefix = prefix(command);
     let Ok(entries) = fs::read_dir(point) else { return };
-    for entry in entries.flatten().filter(|entry| is_ours(&entry.file_name())) {
+    for entry in entries.flatten().filter(|entry| is_ours(&entry.file_name(), &prefix)) {
         let dir = entry.path();
         let Ok(lock) = File::open(&dir) else { continue };
         let same = |lock: &File| lock.metadata().is_ok_and(|found| found.ino() == entry.ino());
@@ -143,9 +147,9 @@ fn remove_leftovers(point: &Path) {
     }
 }
 
-fn is_ours(name: &OsStr) -> bool {
+fn is_ours(name: &OsStr, prefix: &str) -> bool {
     let digits = |rest: &str| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
-    name.to_str().and_then(|name| name.strip_prefix(PREFIX)).is_some_and(digits)
+    name.to_str().and_then(|name| name.strip_prefix(prefix)).is_some_and(digits)
 }
 
 /// The processes of a cgroup.
@@ -203,8 +207,9 @@ mod tests {
 
     #[test]
     fn only_our_own_directories_are_leftovers() {
-        assert!(is_ours(OsStr::new("tracer-demo-12")) && is_ours(OsStr::new("tracer-demo-12-2")));
-        assert!(!is_ours(OsStr::new("tracer-demo-")) && !is_ours(OsStr::new("tracer-demo-ns")));
-        assert!(!is_ours(OsStr::new("system.slice")));
+        let is_ours = |name: &str| is_ours(OsStr::new(name), &prefix("demo"));
+        assert!(is_ours("tracer-demo-12") && is_ours("tracer-demo-12-2"));
+        assert!(!is_ours("tracer-demo-") && !is_ours("tracer-demo-ns"));
+        assert!(!is_ours("system.slice") && !is_ours("tracer-check-12"));
     }
 }

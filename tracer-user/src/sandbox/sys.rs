@@ -1,4 +1,4 @@
-//! Signal dispositions: the few calls of the demo that the compiler cannot check.
+//! Signal dispositions: the few calls that the compiler cannot check.
 #![expect(unsafe_code, reason = "sigaction(2) is unsafe because a handler may run at any instruction")]
 
 use std::io::{self, Read as _};
@@ -13,7 +13,7 @@ static NOTES: AtomicI32 = AtomicI32::new(-1);
 
 /// Makes every signal default and unblocked, as a program finds them that a container runtime starts: Rust's start-up
 /// ignores `SIGPIPE` and handles `SIGSEGV` and `SIGBUS`, and masks are inherited through exec.
-pub(super) fn reset() -> io::Result<()> {
+pub(crate) fn reset() -> io::Result<()> {
     for signal in Signal::iterator().filter(|&signal| !matches!(signal, Signal::SIGKILL | Signal::SIGSTOP)) {
         act(signal, SigHandler::SigDfl, SaFlags::empty())?;
     }
@@ -21,21 +21,21 @@ pub(super) fn reset() -> io::Result<()> {
 }
 
 /// Ignores a signal.
-pub(super) fn ignore(signal: Signal) -> io::Result<()> {
+pub(crate) fn ignore(signal: Signal) -> io::Result<()> {
     act(signal, SigHandler::SigIgn, SaFlags::empty())
 }
 
 /// Handles a signal as node does: the handler goes back to default and raises the signal again.
-pub(super) fn reraise(signal: Signal) -> io::Result<()> {
+pub(crate) fn reraise(signal: Signal) -> io::Result<()> {
     act(signal, SigHandler::Handler(raise_again), SaFlags::SA_RESETHAND)
 }
 
 /// A signal that has a handler; the handler only notes that it ran.
-pub(super) struct Caught(UnixStream);
+pub(crate) struct Caught(UnixStream);
 
 impl Caught {
     /// Installs the handler. There can be one caught signal a process.
-    pub(super) fn catch(signal: Signal) -> io::Result<Self> {
+    pub(crate) fn catch(signal: Signal) -> io::Result<Self> {
         let (reader, writer) = UnixStream::pair()?;
         writer.set_nonblocking(true)?;
         NOTES.store(writer.into_raw_fd(), Ordering::SeqCst);
@@ -44,7 +44,7 @@ impl Caught {
     }
 
     /// Waits until the handler has run.
-    pub(super) fn wait(&mut self) -> io::Result<()> {
+    pub(crate) fn wait(&mut self) -> io::Result<()> {
         self.0.read_exact(&mut [0])
     }
 }

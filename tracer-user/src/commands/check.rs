@@ -1,0 +1,422 @@
+//! `tracer check`: the shutdown test. A program is started, waited for, stopped as kubelet would, and judged.
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::ValueEnum;
+use tokio::time::{Instant, sleep};
+
+use crate::check::ready::{Attempt, NotReady, RETRY};
+use crate::check::settle::{self, Sample, Settling};
+use crate::check::subject::Program;
+use crate::check::{Log, ReadyBy, ReadyWhen, Report, Subject};
+use crate::live::sink::Buffer;
+use crate::live::{End, Options, Pipeline, Request, Session, boot_now, wall_clock};
+use crate::model::{Change, Verdict};
+use crate::output::{self, JsonLines, View};
+use crate::sandbox::{Stop, User};
+use crate::signal::Signal;
+
+use super::options::{Colors, Failure, complain, note, terminal_width};
+use super::{DONE, FOUND, UNSUITABLE, USAGE, logging};
+
+/// The last events may take this long to come.
+const LAST_EVENTS: Duration = Duration::from_secs(5);
+/// The last lines that it printed may take this long to be shown.
+const LAST_LINES: Duration = Duration::from_secs(2);
+/// As shells tell of a program that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
+
+const BELOW: &str = "\
+Examples:
+  sudo tracer check -- ./server --port 8080
+  sudo tracer check --ready 'curl -fs localhost:8080/healthz' --grace 10s -- ./server
+  sudo tracer check --stop-signal QUIT --junit check.xml -- nginx -g 'daemon off;'
+
+Exit codes:
+  0  it stopped gracefully, or as --expect says
+  1  it did not, or could not be checked (standard error says why)
+  2  the command line is wrong
+  3  not permitted, or the kernel is unsuitable; tracer doctor tells more";
+
+/// Options of `tracer check`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = BELOW)]
+pub(super) struct Args {
+    /// Program and arguments, to run as PID 1 of a container of its own
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    command: Vec<String>,
+    /// Signal that it is stopped with: TERM, QUIT, RTMIN+3, 15
+    #[arg(long, value_name = "SIGNAL", default_value = "TERM")]
+    stop_signal: Signal,
+    /// Time that it has to stop, then comes SIGKILL
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
+    grace: Duration,
+    /// It is ready when this shell command, run in its container again and again, exits with 0; without --ready and
+    /// --ready-log, when its processes and signal handlers have not changed and it was idle for a second, at most 10 s
+    #[arg(long, value_name = "CMD", conflicts_with = "ready_log")]
+    ready: Option<String>,
+    /// It is ready when it prints a line with this text
+    #[arg(long, value_name = "TEXT")]
+    ready_log: Option<String>,
+    /// Give up when it is not ready by then
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
+    ready_timeout: Duration,
+    /// Verdicts that are fine; the others fail
+    #[arg(long, value_name = "VERDICT", value_delimiter = ',', default_value = "graceful")]
+    expect: Vec<Verdict>,
+    /// What to call it in the output, instead of its command line
+    #[arg(long)]
+    name: Option<String>,
+    /// User it runs as, by name or number; with a group: USER:GROUP
+    #[arg(short, long, value_name = "USER", value_parser = user, help_heading = "Program")]
+    user: Option<User>,
+    /// Set a variable of its environment; without a value, the one that it has here; may repeat
+    #[arg(short, long, value_name = "NAME[=VALUE]", value_parser = variable, help_heading = "Program")]
+    env: Vec<(String, String)>,
+    /// Directory it runs in, instead of the current one
+    #[arg(short, long, value_name = "DIR", help_heading = "Program")]
+    workdir: Option<PathBuf>,
+    /// How to show it
+    #[arg(short, long, value_enum, default_value_t = Format::Text, help_heading = "Output")]
+    output: Format,
+    /// Write a JUnit report to this file, too
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    junit: Option<PathBuf>,
+    #[command(flatten)]
+    colors: Colors,
+    #[command(flatten)]
+    capture: super::live::Capture,
+}
+
+/// Form of the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people: what happens line by line, and the picture
+    Text,
+    /// For programs: one JSON object
+    Json,
+    /// For CI servers: JUnit XML
+    Junit,
+}
+
+/// By name or number, with or without a group.
+fn user(text: &str) -> Result<User, String> {
+    let (user, group) = text.split_once(':').map_or((text, None), |(user, group)| (user, Some(group)));
+    let found = match user.parse() {
+        Ok(uid) => nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid)).ok().flatten(),
+        Err(_name) => nix::unistd::User::from_name(user).ok().flatten(),
+    };
+    let uid = user.parse().ok().or_else(|| found.as_ref().map(|found| found.uid.as_raw()));
+    let gid = match group {
+        Some(group) => {
+            let named = || nix::unistd::Group::from_name(group).ok().flatten().map(|group| group.gid.as_raw());
+            Some(group.parse().ok().or_else(named).ok_or_else(|| format!("there is no group {group}"))?)
+        }
+        None => found.map(|found| found.gid.as_raw()),
+    };
+    // a number that nobody has is its own group's, too
+    let uid = uid.ok_or_else(|| format!("there is no user {user}"))?;
+    Ok(User { uid, gid: gid.unwrap_or(uid) })
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some(("", _)) => Err("a variable has a name".to_owned()),
+        Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
+        None => {
+            std::env::var(text).map(|value| (text.to_owned(), value)).map_err(|_unset| format!("{text} is not set here"))
+        }
+    }
+}
+
+impl Args {
+    fn stop(&self) -> Stop {
+        Stop { signal: self.stop_signal, grace: self.grace }
+    }
+
+    fn ready_when(&self) -> ReadyWhen {
+        match (&self.ready, &self.ready_log) {
+            (Some(command), _) => ReadyWhen::Command(command.clone()),
+            (None, Some(text)) => ReadyWhen::Log(text.clone()),
+            (None, None) => ReadyWhen::Settled,
+        }
+    }
+
+    /// What it is called in the output.
+    fn name(&self) -> String {
+        self.name.clone().unwrap_or_else(|| self.command.join(" "))
+    }
+
+    /// What the picture calls it.
+    fn short_name(&self) -> String {
+        let program = self.command.first().map_or("", String::as_str);
+        let program = program.rsplit('/').next().unwrap_or(program);
+        self.name.clone().unwrap_or_else(|| program.to_owned())
+    }
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if matches!(args.stop_signal, Signal::KILL | Signal::STOP) {
+        let signal = args.stop_signal;
+        return Err(Failure::new(USAGE, format!("{signal} is no stop signal: no program can handle it")).into());
+    }
+    crate::doctor::preflight().map_err(|unsuitable| Failure::new(UNSUITABLE, unsuitable.to_string()))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let result = runtime.block_on(check(args));
+    runtime.shutdown_background();
+    result
+}
+
+/// What shows what happens meanwhile.
+struct Nothing;
+
+impl View for Nothing {
+    fn show(&mut self, _: &Change) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// How far a check came.
+#[derive(Debug, PartialEq, Eq)]
+enum Progress {
+    /// It was stopped, and ended.
+    Stopped,
+    /// It ended before it was ready.
+    EndedBefore,
+    /// It could not be checked.
+    Failed(String),
+    /// Ctrl-C.
+    Interrupted,
+}
+
+async fn check(args: &Args) -> anyhow::Result<ExitCode> {
+    logging::init(args.capture.verbose);
+    let clock = wall_clock();
+    let begun = boot_now();
+    let (log, output) = Log::start(args.ready_log.clone()).context("cannot make a pipe for the program's output")?;
+    let workdir = match &args.workdir {
+        Some(workdir) => workdir.clone(),
+        None => std::env::current_dir().context("cannot tell the current directory")?,
+    };
+    let program = Program { command: args.command.clone(), env: args.env.clone(), user: args.user, workdir };
+    let subject = Subject::prepare(args.short_name(), program, output)?;
+    let request = Request {
+        filters: subject.filters(),
+        options: Options { ..args.capture.options() },
+        record: args.capture.record.clone(),
+        command: std::env::args().skip(1).collect(),
+        sockets: Vec::new(),
+        // the container is made while it goes on
+        keep_privileges: true,
+    };
+    let view = |out: Buffer, clock| -> Box<dyn View> {
+        match args.output {
+            Format::Text => Box::new(output::Text::new(out, clock, args.colors.style(), terminal_width())),
+            Format::Json | Format::Junit => Box::new(Nothing),
+        }
+    };
+    let session = Session::start(&request, view).map_err(super::live::unsuitable)?;
+    let mut course = Course { args, when: args.ready_when(), subject, session, log, ready: None };
+    let progress = course.run().await;
+    let Course { subject, mut session, log, ready, .. } = course;
+    let id = subject.id().to_owned();
+    if progress.as_ref().is_ok_and(|progress| matches!(progress, Progress::Stopped | Progress::EndedBefore)) {
+        // its cgroup is gone with it, and its end complete
+        let before = session.pipeline.ended();
+        let over = |pipeline: &Pipeline| (pipeline.ended() > before || ended(pipeline, &id).is_some()).then_some(());
+        session.run_until(sleep(LAST_EVENTS), over).await?;
+    }
+    // in any case, and before anything else can go wrong
+    let removed = subject.remove().await;
+    let output = log.end(LAST_LINES).await;
+    let progress = progress?;
+    removed?;
+    let mut report = Report {
+        name: args.name(),
+        expected: args.expect.clone(),
+        ready,
+        termination: None,
+        error: None,
+        warnings: ready.and_then(|(by, _)| by.warning()).into_iter().collect(),
+        output,
+        time: (begun, begun),
+    };
+    if progress == Progress::Interrupted {
+        session.finish().await?;
+        return Ok(ExitCode::from(INTERRUPTED));
+    }
+    session
+        .finish_with(|pipeline, mut out| {
+            judge(&mut report, progress, pipeline, &id);
+            report.time.1 = boot_now();
+            match args.output {
+                Format::Text => writeln!(out, "\n{}", crate::printable::text(&report.to_string())),
+                Format::Json => JsonLines::new(out, clock).checked(&report),
+                Format::Junit => out.write_all(output::junit(&report, clock).as_bytes()),
+            }
+        })
+        .await?;
+    if let Some(path) = &args.junit {
+        let written = std::fs::write(path, output::junit(&report, clock));
+        written.with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    for warning in &report.warnings {
+        note(&format!("warning: {warning}"));
+    }
+    if let Some(error) = report.error.as_ref().filter(|_| args.output != Format::Text) {
+        complain(error);
+    }
+    Ok(ExitCode::from(if report.passed() { DONE } else { FOUND }))
+}
+
+fn ended(pipeline: &Pipeline, id: &str) -> Option<std::sync::Arc<crate::model::Termination>> {
+    pipeline.node.terminations().rev().find(|termination| termination.container.id == id).cloned()
+}
+
+/// Completes the report with how it ended.
+fn judge(report: &mut Report, progress: Progress, pipeline: &Pipeline, id: &str) {
+    match progress {
+        Progress::Failed(error) => {
+            report.error = Some(error);
+            return;
+        }
+        Progress::Stopped | Progress::EndedBefore | Progress::Interrupted => report.termination = ended(pipeline, id),
+    }
+    let Some(termination) = &report.termination else { return };
+    if !termination.certain {
+        report.warnings.push("events were lost meanwhile: the verdict is not certain".to_owned());
+    }
+    if progress == Progress::EndedBefore && !report.expected.contains(&termination.verdict) {
+        let how = termination.exit.map_or_else(|| "ended".to_owned(), output::exit_words);
+        let was = if how.starts_with("killed") { "was " } else { "" };
+        report.error = Some(format!("it {was}{how} before it was ready, and could not be stopped"));
+    }
+}
+
+/// A check that goes on.
+struct Course<'a> {
+    args: &'a Args,
+    when: ReadyWhen,
+    subject: Subject,
+    session: Session,
+    log: Log,
+    ready: Option<(ReadyBy, u64)>,
+}
+
+impl Course<'_> {
+    async fn run(&mut self) -> anyhow::Result<Progress> {
+        let stop = self.args.stop();
+        if let Some(described) = self.subject.described(stop) {
+            self.session.describe(described)?;
+        }
+        match self.session.run_until(self.subject.start(), |_| None).await? {
+            End::Interrupted => return Ok(Progress::Interrupted),
+            // that it cannot be run is the result of the check
+            End::Done(Err(error)) => return Ok(Progress::Failed(format!("{error:#}"))),
+            End::Done(Ok(())) => {}
+        }
+        if let Some(other) = self.wait_until_ready().await? {
+            return Ok(other);
+        }
+        match self.session.run_until(self.subject.stop(stop), |_| None).await? {
+            End::Interrupted => Ok(Progress::Interrupted),
+            End::Done(stopped) => stopped.map(|()| Progress::Stopped),
+        }
+    }
+
+    /// `None` once it is ready; otherwise what came instead.
+    async fn wait_until_ready(&mut self) -> anyhow::Result<Option<Progress>> {
+        let begun = Instant::now();
+        let mut settling = Settling::default();
+        let mut attempts = Attempts::default();
+        loop {
+            match self.session.run_until(self.subject.watch(settle::INTERVAL), |_| None).await? {
+                End::Interrupted => return Ok(Some(Progress::Interrupted)),
+                End::Done(Ok(true)) => return Ok(Some(Progress::EndedBefore)),
+                End::Done(ended) => drop(ended?),
+            }
+            let waited = begun.elapsed();
+            let by = match &self.when {
+                ReadyWhen::Settled => {
+                    let sample = Sample::take(self.members().into_iter());
+                    let longest = settle::LONGEST.min(self.args.ready_timeout);
+                    let settled = settling.observe(waited, sample).then_some(ReadyBy::Settled);
+                    settled.or_else(|| (waited >= longest).then_some(ReadyBy::Time))
+                }
+                ReadyWhen::Log(_) => self.log.has_come().then_some(ReadyBy::Log),
+                ReadyWhen::Command(command) => {
+                    attempts.go_on(&mut self.subject, command).await?.then_some(ReadyBy::Command)
+                }
+            };
+            if let Some(by) = by {
+                self.ready = Some((by, u64::try_from(waited.as_millis()).unwrap_or(u64::MAX)));
+                return Ok(None);
+            }
+            if waited >= self.args.ready_timeout {
+                let not = NotReady { when: &self.when, waited: self.args.ready_timeout, last: attempts.last };
+                return Ok(Some(Progress::Failed(not.to_string())));
+            }
+        }
+    }
+
+    /// Pids of those who run in the container, as the model knows them.
+    fn members(&self) -> Vec<u32> {
+        let node = &self.session.pipeline.node;
+        let key = node.container_by_id(self.subject.id()).map(|(key, _)| key);
+        let all = key.into_iter().flat_map(|key| node.processes().of(key));
+        all.filter(|process| process.exit.is_none()).map(|process| process.task.pid).collect()
+    }
+}
+
+/// Attempts of a readiness command, one after the other.
+#[derive(Debug, Default)]
+struct Attempts {
+    last: Option<Attempt>,
+    /// When the next one may begin.
+    next: Option<Instant>,
+}
+
+impl Attempts {
+    /// Starts one or looks after it. Returns whether one has succeeded.
+    async fn go_on(&mut self, subject: &mut Subject, command: &str) -> anyhow::Result<bool> {
+        if self.next.is_some_and(|next| Instant::now() < next) {
+            return Ok(false);
+        }
+        let Some(attempt) = subject.attempt(command).await? else { return Ok(false) };
+        self.next = Some(Instant::now() + RETRY);
+        let ready = attempt.code == 0;
+        self.last = Some(attempt);
+        Ok(ready)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_by_name_and_number() {
+        assert_eq!(user("root"), Ok(User { uid: 0, gid: 0 }));
+        assert_eq!(user("0:7"), Ok(User { uid: 0, gid: 7 }));
+        assert_eq!(user("987654"), Ok(User { uid: 987_654, gid: 987_654 }));
+        assert!(user("nobody-of-that-name").is_err());
+        assert!(user("root:no-such-group").is_err());
+    }
+
+    #[test]
+    fn variables() {
+        assert_eq!(variable("A=b=c"), Ok(("A".to_owned(), "b=c".to_owned())));
+        assert_eq!(variable("A="), Ok(("A".to_owned(), String::new())));
+        assert_eq!(variable("PATH").map(|(name, _)| name), Ok("PATH".to_owned()));
+        assert!(variable("=x").is_err());
+        assert!(variable("TRACER_NOT_SET_ANYWHERE").is_err_and(|told| told.contains("is not set")));
+    }
+}
