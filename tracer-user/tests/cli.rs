@@ -25,7 +25,7 @@ fn repository() -> &'static Path {
 #[test]
 fn help() {
     insta::assert_snapshot!("tracer", stdout(&["--help"]));
-    for command in ["audit", "demo", "replay", "doctor", "completions", "man"] {
+    for command in ["audit", "check", "demo", "replay", "doctor", "completions", "man"] {
         insta::assert_snapshot!(command, stdout(&[command, "--help"]));
     }
 }

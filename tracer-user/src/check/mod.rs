@@ -16,6 +16,7 @@ pub mod subject;
 pub use log::Log;
 pub use ready::{ReadyBy, ReadyWhen};
 pub use subject::Subject;
+pub(crate) use subject::{GUARD, guard};
 
 /// What came of a check.
 #[derive(Clone, Debug)]

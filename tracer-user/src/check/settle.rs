@@ -81,9 +81,8 @@ mod tests {
     use super::*;
 
     fn sample(processes: &[(u32, u64)], cpu_ms: u64) -> Sample {
-        let processes = processes.iter().map(|&(pid, caught)| {
-            ((pid, 1), Face { comm: "app".to_owned(), caught, ignored: 0 })
-        });
+        let processes =
+            processes.iter().map(|&(pid, caught)| ((pid, 1), Face { comm: "app".to_owned(), caught, ignored: 0 }));
         Sample { processes: processes.collect(), cpu: Duration::from_millis(cpu_ms) }
     }
 

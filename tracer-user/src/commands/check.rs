@@ -1,7 +1,8 @@
 //! `tracer check`: the shutdown test. A program is started, waited for, stopped as kubelet would, and judged.
 
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -11,22 +12,27 @@ use tokio::time::{Instant, sleep};
 
 use crate::check::ready::{Attempt, NotReady, RETRY};
 use crate::check::settle::{self, Sample, Settling};
-use crate::check::subject::Program;
+use crate::check::subject::{Image, Program, Refused};
 use crate::check::{Log, ReadyBy, ReadyWhen, Report, Subject};
-use crate::live::sink::Buffer;
+use crate::container::runtime::engine::{Create, Engine};
+use crate::container::runtime::{Kind, Socket, State, usual_sockets, who_answers};
+use crate::event::BootNs;
+use crate::live::sink::{Buffer, CANNOT_WRITE};
 use crate::live::{End, Options, Pipeline, Request, Session, boot_now, wall_clock};
 use crate::model::{Change, Verdict};
-use crate::output::{self, JsonLines, View};
+use crate::output::{self, Clock, JsonLines, View};
 use crate::sandbox::{Stop, User};
 use crate::signal::Signal;
 
-use super::options::{Colors, Failure, complain, note, terminal_width};
+use super::options::{Colors, Failure, complain, note, socket, terminal_width};
 use super::{DONE, FOUND, UNSUITABLE, USAGE, logging};
 
 /// The last events may take this long to come.
 const LAST_EVENTS: Duration = Duration::from_secs(5);
 /// The last lines that it printed may take this long to be shown.
 const LAST_LINES: Duration = Duration::from_secs(2);
+/// A daemon may take this long to say that it is there.
+const DAEMON: Duration = Duration::from_secs(10);
 /// As shells tell of a program that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
 
@@ -35,6 +41,7 @@ Examples:
   sudo tracer check -- ./server --port 8080
   sudo tracer check --ready 'curl -fs localhost:8080/healthz' --grace 10s -- ./server
   sudo tracer check --stop-signal QUIT --junit check.xml -- nginx -g 'daemon off;'
+  sudo tracer check --image shop/web:1.4 --ready-log 'listening on'
 
 Exit codes:
   0  it stopped gracefully, or as --expect says
@@ -46,12 +53,12 @@ Exit codes:
 #[derive(Debug, clap::Args)]
 #[command(after_help = BELOW)]
 pub(super) struct Args {
-    /// Program and arguments, to run as PID 1 of a container of its own
-    #[arg(last = true, required = true, value_name = "COMMAND")]
+    /// Program and arguments, to run as PID 1 of a container of its own; with --image, arguments for its entrypoint
+    #[arg(last = true, required_unless_present = "image", value_name = "COMMAND")]
     command: Vec<String>,
-    /// Signal that it is stopped with: TERM, QUIT, RTMIN+3, 15
-    #[arg(long, value_name = "SIGNAL", default_value = "TERM")]
-    stop_signal: Signal,
+    /// Signal that it is stopped with: TERM, QUIT, RTMIN+3, 15; without this SIGTERM, or what the image says
+    #[arg(long, value_name = "SIGNAL")]
+    stop_signal: Option<Signal>,
     /// Time that it has to stop, then comes SIGKILL
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
     grace: Duration,
@@ -72,14 +79,16 @@ pub(super) struct Args {
     #[arg(long)]
     name: Option<String>,
     /// User it runs as, by name or number; with a group: USER:GROUP
-    #[arg(short, long, value_name = "USER", value_parser = user, help_heading = "Program")]
-    user: Option<User>,
+    #[arg(short, long, value_name = "USER", help_heading = "Program")]
+    user: Option<String>,
     /// Set a variable of its environment; without a value, the one that it has here; may repeat
     #[arg(short, long, value_name = "NAME[=VALUE]", value_parser = variable, help_heading = "Program")]
     env: Vec<(String, String)>,
-    /// Directory it runs in, instead of the current one
+    /// Directory it runs in, instead of the current one or the image's
     #[arg(short, long, value_name = "DIR", help_heading = "Program")]
     workdir: Option<PathBuf>,
+    #[command(flatten)]
+    docker: Docker,
     /// How to show it
     #[arg(short, long, value_enum, default_value_t = Format::Text, help_heading = "Output")]
     output: Format,
@@ -90,6 +99,27 @@ pub(super) struct Args {
     colors: Colors,
     #[command(flatten)]
     capture: super::live::Capture,
+}
+
+/// What only an image needs.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Image")]
+struct Docker {
+    /// Check this image, in a container that Docker makes; nothing is pulled
+    #[arg(long, value_name = "IMAGE")]
+    image: Option<String>,
+    /// Mount a directory into it: SOURCE:TARGET[:ro]; may repeat
+    #[arg(long = "volume", value_name = "MOUNT", requires = "image")]
+    volumes: Vec<String>,
+    /// Its network: none, host, the name of one
+    #[arg(long, requires = "image")]
+    network: Option<String>,
+    /// With Docker's own init (tini) as PID 1
+    #[arg(long, requires = "image")]
+    init: bool,
+    /// Socket of Docker or Podman, instead of those in the usual places
+    #[arg(long = "docker", value_name = "SOCKET", value_parser = socket(), requires = "image")]
+    socket: Option<PathBuf>,
 }
 
 /// Form of the output.
@@ -127,15 +157,49 @@ fn variable(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some(("", _)) => Err("a variable has a name".to_owned()),
         Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
-        None => {
-            std::env::var(text).map(|value| (text.to_owned(), value)).map_err(|_unset| format!("{text} is not set here"))
-        }
+        None => std::env::var(text)
+            .map(|value| (text.to_owned(), value))
+            .map_err(|_unset| format!("{text} is not set here")),
     }
 }
 
 impl Args {
     fn stop(&self) -> Stop {
-        Stop { signal: self.stop_signal, grace: self.grace }
+        Stop { signal: self.stop_signal.unwrap_or(Signal::TERM), grace: self.grace }
+    }
+
+    /// The container, in which nothing runs yet.
+    async fn prepare(&self, output: OwnedFd) -> anyhow::Result<Subject> {
+        if let Some(image) = &self.docker.image {
+            return self.prepare_image(image, output).await;
+        }
+        let workdir = match &self.workdir {
+            Some(workdir) => workdir.clone(),
+            None => std::env::current_dir().context("cannot tell the current directory")?,
+        };
+        let user = self.user.as_deref().map(user).transpose().map_err(|none| Failure::new(USAGE, none))?;
+        let program = Program { command: self.command.clone(), env: self.env.clone(), user, workdir };
+        Subject::program(self.short_name(), program, output)
+    }
+
+    async fn prepare_image(&self, image: &str, output: OwnedFd) -> anyhow::Result<Subject> {
+        if self.grace.subsec_nanos() > 0 {
+            return Err(Failure::new(USAGE, "--grace of an image is in whole seconds: Docker counts those only").into());
+        }
+        let engine = find_engine(self.docker.socket.as_deref()).await?;
+        let create = Create {
+            image: image.to_owned(),
+            command: self.command.clone(),
+            env: self.env.iter().map(|(name, value)| format!("{name}={value}")).collect(),
+            user: self.user.clone(),
+            workdir: self.workdir.as_ref().map(|workdir| workdir.to_string_lossy().into_owned()),
+            stop_signal: self.stop_signal,
+            grace_s: self.grace.as_secs(),
+            volumes: self.docker.volumes.iter().map(|mount| whole(mount)).collect::<io::Result<_>>()?,
+            network: self.docker.network.clone(),
+            init: self.docker.init,
+        };
+        Ok(Subject::Image(Box::new(Image::create(engine, &create, output).await?)))
     }
 
     fn ready_when(&self) -> ReadyWhen {
@@ -146,9 +210,25 @@ impl Args {
         }
     }
 
+    /// A report in which nothing has happened yet.
+    fn report(&self, begun: BootNs) -> Report {
+        Report {
+            name: self.name(),
+            expected: self.expect.clone(),
+            ready: None,
+            termination: None,
+            error: None,
+            warnings: Vec::new(),
+            output: Vec::new(),
+            time: (begun, begun),
+        }
+    }
+
     /// What it is called in the output.
     fn name(&self) -> String {
-        self.name.clone().unwrap_or_else(|| self.command.join(" "))
+        let image = self.docker.image.iter();
+        let words: Vec<_> = image.chain(&self.command).map(String::as_str).collect();
+        self.name.clone().unwrap_or_else(|| words.join(" "))
     }
 
     /// What the picture calls it.
@@ -160,8 +240,7 @@ impl Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    if matches!(args.stop_signal, Signal::KILL | Signal::STOP) {
-        let signal = args.stop_signal;
+    if let Some(signal @ (Signal::KILL | Signal::STOP)) = args.stop_signal {
         return Err(Failure::new(USAGE, format!("{signal} is no stop signal: no program can handle it")).into());
     }
     crate::doctor::preflight().map_err(|unsuitable| Failure::new(UNSUITABLE, unsuitable.to_string()))?;
@@ -202,18 +281,21 @@ async fn check(args: &Args) -> anyhow::Result<ExitCode> {
     let clock = wall_clock();
     let begun = boot_now();
     let (log, output) = Log::start(args.ready_log.clone()).context("cannot make a pipe for the program's output")?;
-    let workdir = match &args.workdir {
-        Some(workdir) => workdir.clone(),
-        None => std::env::current_dir().context("cannot tell the current directory")?,
+    let subject = match args.prepare(output).await {
+        Ok(subject) => subject,
+        // no such image, for example: a CI server wants to see that in its report, too
+        Err(error) if error.is::<Refused>() => {
+            let report = Report { error: Some(error.to_string()), ..args.report(begun) };
+            return tell(args, &report, clock);
+        }
+        Err(error) => return Err(error),
     };
-    let program = Program { command: args.command.clone(), env: args.env.clone(), user: args.user, workdir };
-    let subject = Subject::prepare(args.short_name(), program, output)?;
     let request = Request {
         filters: subject.filters(),
         options: Options { ..args.capture.options() },
         record: args.capture.record.clone(),
         command: std::env::args().skip(1).collect(),
-        sockets: Vec::new(),
+        sockets: subject.sockets(),
         // the container is made while it goes on
         keep_privileges: true,
     };
@@ -239,33 +321,33 @@ async fn check(args: &Args) -> anyhow::Result<ExitCode> {
     let output = log.end(LAST_LINES).await;
     let progress = progress?;
     removed?;
-    let mut report = Report {
-        name: args.name(),
-        expected: args.expect.clone(),
-        ready,
-        termination: None,
-        error: None,
-        warnings: ready.and_then(|(by, _)| by.warning()).into_iter().collect(),
-        output,
-        time: (begun, begun),
-    };
+    let warnings = ready.and_then(|(by, _)| by.warning()).into_iter().collect();
+    let mut report = Report { ready, warnings, output, ..args.report(begun) };
     if progress == Progress::Interrupted {
         session.finish().await?;
         return Ok(ExitCode::from(INTERRUPTED));
     }
     session
-        .finish_with(|pipeline, mut out| {
+        .finish_with(|pipeline, _| {
             judge(&mut report, progress, pipeline, &id);
-            report.time.1 = boot_now();
-            match args.output {
-                Format::Text => writeln!(out, "\n{}", crate::printable::text(&report.to_string())),
-                Format::Json => JsonLines::new(out, clock).checked(&report),
-                Format::Junit => out.write_all(output::junit(&report, clock).as_bytes()),
-            }
+            Ok(())
         })
         .await?;
+    report.time.1 = boot_now();
+    tell(args, &report, clock)
+}
+
+/// Shows the result, and returns the exit code that fits it.
+fn tell(args: &Args, report: &Report, clock: Clock) -> anyhow::Result<ExitCode> {
+    let mut out = io::stdout().lock();
+    let told = match args.output {
+        Format::Text => writeln!(out, "\n{}", crate::printable::text(&report.to_string())),
+        Format::Json => JsonLines::new(&mut out, clock).checked(report),
+        Format::Junit => out.write_all(output::junit(report, clock).as_bytes()),
+    };
+    told.and_then(|()| out.flush()).context(CANNOT_WRITE)?;
     if let Some(path) = &args.junit {
-        let written = std::fs::write(path, output::junit(&report, clock));
+        let written = std::fs::write(path, output::junit(report, clock));
         written.with_context(|| format!("cannot write {}", path.display()))?;
     }
     for warning in &report.warnings {
@@ -275,6 +357,35 @@ async fn check(args: &Args) -> anyhow::Result<ExitCode> {
         complain(error);
     }
     Ok(ExitCode::from(if report.passed() { DONE } else { FOUND }))
+}
+
+/// The daemon to use.
+async fn find_engine(named: Option<&Path>) -> anyhow::Result<Engine> {
+    let sockets = match named {
+        Some(path) => vec![Socket { path: path.to_owned(), kind: Kind::Docker }],
+        None => usual_sockets().into_iter().filter(|socket| socket.kind == Kind::Docker).collect(),
+    };
+    let states = who_answers(&sockets, DAEMON).await;
+    let found = states.into_iter().find(|(_, state)| matches!(state, State::Connected { .. }));
+    found.map(|(socket, _)| Engine::new(socket.path)).ok_or_else(|| {
+        let told = match named {
+            Some(path) => format!("no Docker daemon answers at {}: is it running?", path.display()),
+            None => {
+                "no Docker daemon answers at the usual sockets: start it, or name its socket with --docker".to_owned()
+            }
+        };
+        Failure::new(UNSUITABLE, told).into()
+    })
+}
+
+/// A mount with the whole path of its source, where that is a relative one: `./data:/data`.
+fn whole(mount: &str) -> io::Result<String> {
+    match mount.split_once(':') {
+        Some((source, rest)) if source.starts_with('.') => {
+            Ok(format!("{}:{rest}", std::path::absolute(source)?.display()))
+        }
+        _ => Ok(mount.to_owned()),
+    }
 }
 
 fn ended(pipeline: &Pipeline, id: &str) -> Option<std::sync::Arc<crate::model::Termination>> {

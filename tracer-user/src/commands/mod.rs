@@ -63,7 +63,7 @@ Examples:
   tracer replay stop.rec
   sudo tracer -o json | jq 'select(.kind == \"termination\") | .verdict'
   sudo tracer audit                           what would stop badly, and why
-  sudo tracer check -- ./server               whether a program stops well, for CI
+  sudo tracer check -- ./server               whether it stops well, for CI
   sudo tracer demo                            small containers that stop badly";
 
 const EXIT_CODES: &str = "\
@@ -108,6 +108,12 @@ pub fn hidden(args: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
     let command = command.to_str()?;
     let rest: Vec<String> = args.map(|arg| arg.to_string_lossy().into_owned()).collect();
     let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
+    if command == crate::check::GUARD {
+        return Some(match rest.as_slice() {
+            [socket, container] => crate::check::guard(socket, container),
+            _ => ExitCode::from(USAGE),
+        });
+    }
     crate::sandbox::hidden(command, &rest).or_else(|| crate::demo::hidden(command, &rest))
 }
 

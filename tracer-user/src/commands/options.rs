@@ -82,7 +82,7 @@ pub(super) struct Sockets {
     docker: Vec<PathBuf>,
 }
 
-fn socket() -> impl TypedValueParser<Value = PathBuf> {
+pub(super) fn socket() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().try_map(|named| socket_path(&named))
 }
 

@@ -9,8 +9,8 @@ pub mod actors;
 pub mod scenarios;
 pub mod stage;
 
-pub use scenarios::{SCENARIOS, Scenario};
 pub use crate::sandbox::Ended;
+pub use scenarios::{SCENARIOS, Scenario};
 pub use stage::{Container, Stage};
 
 /// Runs a hidden subcommand of this module, when `command` is one.

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::text::{Style, block, glyphs::Glyphs};
 use super::Clock;
+use super::text::{Style, block, glyphs::Glyphs};
 use crate::check::Report;
 
 /// Columns of the picture.
@@ -52,7 +52,9 @@ pub fn junit(report: &Report, clock: Clock) -> String {
 
 /// What happened and what to change.
 fn why(report: &Report) -> String {
-    let Some(termination) = report.termination.as_ref().filter(|_| report.error.is_none()) else { return String::new() };
+    let Some(termination) = report.termination.as_ref().filter(|_| report.error.is_none()) else {
+        return String::new();
+    };
     let fix = termination.fix.as_ref().map(|fix| format!("\nFix: {fix}")).unwrap_or_default();
     format!("{}{fix}", termination.explanation)
 }
@@ -105,7 +107,10 @@ mod tests {
         let fix = text(dropped.fix.as_deref().expect("there is one"));
         let xml = junit(&report(Some(dropped), &[Verdict::Graceful]), Clock::default());
         assert!(xml.contains("tests=\"1\" failures=\"1\" errors=\"0\""), "{xml}");
-        assert!(xml.contains("<failure type=\"sigterm-dropped\" message=\"check failed: sigterm-dropped instead"), "{xml}");
+        assert!(
+            xml.contains("<failure type=\"sigterm-dropped\" message=\"check failed: sigterm-dropped instead"),
+            "{xml}"
+        );
         assert!(xml.contains(&format!("&#10;Fix: {fix}</failure>")), "{xml}");
         assert!(xml.contains("time=\"4.500\"") && xml.contains("SIGTERM DROPPED"), "{xml}");
         assert!(xml.contains("<system-err>listening</system-err>"), "{xml}");

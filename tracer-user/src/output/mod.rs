@@ -19,8 +19,8 @@ use crate::model::Change;
 pub use clock::Clock;
 pub use json::JsonLines;
 pub use junit::junit;
-pub use text::{Style, Text, audit, audit_wide};
 pub(crate) use text::words::exit as exit_words;
+pub use text::{Style, Text, audit, audit_wide};
 pub(crate) use text::{block, glyphs, is_silent, line, picture, pod, words};
 
 /// Something that shows changes as they become known.

@@ -50,13 +50,8 @@ impl Probe {
         (user, workdir, env): (Option<User>, &Path, &[(String, String)]),
         command: &str,
     ) -> anyhow::Result<Self> {
-        let spec = Spec {
-            pid,
-            cgroup: cgroup.to_owned(),
-            user,
-            workdir: workdir.to_owned(),
-            command: command.to_owned(),
-        };
+        let spec =
+            Spec { pid, cgroup: cgroup.to_owned(), user, workdir: workdir.to_owned(), command: command.to_owned() };
         // a file in memory: a pipe would have to be read, or stop it when it is full
         let output = memfd_create("probe", MFdFlags::MFD_CLOEXEC).context("cannot make a file in memory")?;
         let output = File::from(output);

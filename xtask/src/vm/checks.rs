@@ -64,6 +64,21 @@ const CHECKS: &[Check] = &[
         subcommand: Some("demo"),
         ..PLAIN
     },
+    // busybox sh as PID 1, in six ways
+    Check {
+        name: "check",
+        command: SHELLS,
+        seconds: 150,
+        require: &[
+            r#"(?s)("verdict":"sigterm-dropped","expected".*){3}"#,
+            r#""passed":true,"verdict":"too-slow""#,
+            r#""passed":true,"verdict":"not-forwarded""#,
+            r#""passed":true,"verdict":"graceful""#,
+        ],
+        forbid: &["panicked at", r#""passed":false"#, r#""certain":false"#],
+        subcommand: Some("check"),
+        ..PLAIN
+    },
     // a shell as PID 1 in the cgroup of a container
     Check {
         name: "audit",
@@ -73,6 +88,19 @@ const CHECKS: &[Check] = &[
         ..PLAIN
     },
 ];
+
+/// One command, two, exec; a trap that waits for its foreground child, one that tells nobody, one that does both.
+const SHELLS: &str = r#"
+set -e
+check() {
+    tracer check --output json --grace 2s --expect "$1" -- sh -c "$2"
+}
+check sigterm-dropped "sleep 1000"
+check sigterm-dropped "sleep 1000; true"
+check sigterm-dropped "exec sleep 1000"
+check too-slow "trap 'exit 0' TERM; sleep 1000; true"
+check not-forwarded "trap 'exit 0' TERM; sleep 1000 & wait"
+check graceful "trap 'kill \$!; wait; exit 0' TERM; sleep 1000 & wait""#;
 
 const AUDIT: &str = r#"
 dir=/sys/fs/cgroup

@@ -29,6 +29,7 @@ mod session;
 mod state;
 mod transport;
 
+pub use docker::engine;
 pub use look_up::{look_up, who_answers};
 pub use places::{NoUnixSocket, socket_path, usual_sockets};
 pub use state::State;

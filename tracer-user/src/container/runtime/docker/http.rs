@@ -4,10 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Empty};
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use hyper::header::HOST;
-use hyper::{Request, Response, StatusCode};
+use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::{Method, Request, Response, StatusCode};
 use tokio::time::timeout;
 
 use super::super::state::Failure;
@@ -22,7 +22,19 @@ const COMPLAINT: usize = 4 << 10;
 
 /// Asks for `target`, a path with its query, and reads the answer to its end.
 pub(super) async fn get(socket: &Path, target: &str, limit: usize) -> Result<Reply, Failure> {
-    let response = send(socket, target, &Allowance::new(limit)).await?;
+    let (status, bytes) = exchange(socket, Method::GET, target, None, limit).await?;
+    Reply::new(status, bytes)
+}
+
+/// Sends a request, with JSON if there is a body, and reads the answer to its end.
+pub(super) async fn exchange(
+    socket: &Path,
+    method: Method,
+    target: &str,
+    body: Option<Bytes>,
+    limit: usize,
+) -> Result<(StatusCode, Vec<u8>), Failure> {
+    let response = send(socket, method, target, body, &Allowance::new(limit)).await?;
     let status = response.status();
     let mut body = response.into_body();
     let mut bytes = Vec::new();
@@ -32,7 +44,7 @@ pub(super) async fn get(socket: &Path, target: &str, limit: usize) -> Result<Rep
             break;
         }
     }
-    Reply::new(status, bytes)
+    Ok((status, bytes))
 }
 
 /// What was answered.
@@ -63,27 +75,46 @@ impl Reply {
     }
 }
 
+/// An answer that does not end, in pieces.
+pub(super) struct Stream {
+    body: Incoming,
+    allowance: Allowance,
+    limit: usize,
+}
+
+impl Stream {
+    /// Asks for `target`; each piece may be as long as `limit`.
+    pub(super) async fn get(socket: &Path, target: &str, limit: usize) -> Result<Self, Failure> {
+        let allowance = Allowance::new(limit);
+        let sent = timeout(HEAD, send(socket, Method::GET, target, None, &allowance)).await;
+        let response = sent.unwrap_or(Err(Failure::TimedOut))?;
+        if !response.status().is_success() {
+            return Err(Failure::refused(&response.status().to_string()));
+        }
+        Ok(Self { body: response.into_body(), allowance, limit })
+    }
+
+    /// The next piece; `None` at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        let data = next(&mut self.body).await?;
+        self.allowance.renew(self.limit);
+        Ok(data)
+    }
+}
+
 /// Lines of an answer that does not end.
 pub(super) struct Lines {
-    body: Incoming,
+    stream: Stream,
     /// What was read and not handed over.
     rest: Vec<u8>,
     /// How much of it holds no line end.
     searched: usize,
-    allowance: Allowance,
-    limit: usize,
 }
 
 impl Lines {
     /// Asks for `target`; each line may be as long as `limit`.
     pub(super) async fn get(socket: &Path, target: &str, limit: usize) -> Result<Self, Failure> {
-        let allowance = Allowance::new(limit);
-        let sent = timeout(HEAD, send(socket, target, &allowance)).await;
-        let response = sent.unwrap_or(Err(Failure::TimedOut))?;
-        if !response.status().is_success() {
-            return Err(Failure::refused(&response.status().to_string()));
-        }
-        Ok(Self { body: response.into_body(), rest: Vec::new(), searched: 0, allowance, limit })
+        Ok(Self { stream: Stream::get(socket, target, limit).await?, rest: Vec::new(), searched: 0 })
     }
 
     /// The next line. `None` at the end; what has no line end then is none.
@@ -94,24 +125,35 @@ impl Lines {
                 let line = String::from_utf8_lossy(&self.rest[..end]).into_owned();
                 self.rest.drain(..=end);
                 self.searched = 0;
-                self.allowance.renew(self.limit);
+                self.stream.allowance.renew(self.stream.limit);
                 return Ok(Some(line));
             }
             self.searched = self.rest.len();
-            let Some(data) = next(&mut self.body).await? else { return Ok(None) };
+            // what has no end yet is not forgiven: a line has a limit
+            let Some(data) = next(&mut self.stream.body).await? else { return Ok(None) };
             self.rest.extend_from_slice(&data);
         }
     }
 }
 
-async fn send(socket: &Path, target: &str, allowance: &Allowance) -> Result<Response<Incoming>, Failure> {
+async fn send(
+    socket: &Path,
+    method: Method,
+    target: &str,
+    body: Option<Bytes>,
+    allowance: &Allowance,
+) -> Result<Response<Incoming>, Failure> {
     let stream = Metered::connect(socket, allowance).await?;
     let mut builder = hyper::client::conn::http1::Builder::new();
     let (mut sender, connection) =
         builder.max_buf_size(READ_AHEAD).handshake(stream).await.map_err(|error| Failure::from(&error))?;
     // It ends by itself, with an error or not, when the request and its answer are dropped.
     tokio::spawn(async move { connection.await.unwrap_or_default() });
-    let request = Request::get(target).header(HOST, "docker").body(Empty::<Bytes>::new());
+    let mut request = Request::builder().method(method).uri(target).header(HOST, "docker");
+    if body.is_some() {
+        request = request.header(CONTENT_TYPE, "application/json");
+    }
+    let request = request.body(Full::new(body.unwrap_or_default()));
     let request = request.map_err(|error| Failure::refused(&error.to_string()))?;
     sender.send_request(request).await.map_err(|error| Failure::from(&error))
 }

@@ -4,6 +4,7 @@
 
 mod answers;
 mod describe;
+pub mod engine;
 mod http;
 
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! What is checked: a program in a container of our own.
+//! A program in a container of our own.
 
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use super::ready::Attempt;
+use crate::check::ready::Attempt;
 use crate::container::filter::Filters;
 use crate::event::Described;
 use crate::sandbox::{Announced, Container, Prepared, Probe, Setup, Stage, Stop, User};
@@ -29,9 +29,9 @@ pub struct Program {
     pub workdir: PathBuf,
 }
 
-/// What is checked. Dropping it ends it and leaves nothing behind.
+/// A program in a container of our own. Dropping it ends it and leaves nothing behind.
 #[derive(Debug)]
-pub struct Subject {
+pub struct Own {
     name: String,
     // Before the stage: what is in it has to be gone first.
     prepared: Option<Prepared>,
@@ -41,12 +41,9 @@ pub struct Subject {
     path: String,
 }
 
-impl Subject {
+impl Own {
     /// Makes the container's cgroup; its output goes to `output`. Nothing runs yet.
-    ///
-    /// # Errors
-    /// When no cgroup can be made.
-    pub fn prepare(name: String, program: Program, output: OwnedFd) -> anyhow::Result<Self> {
+    pub(super) fn prepare(name: String, program: Program, output: OwnedFd) -> anyhow::Result<Self> {
         let stage = Stage::open(NAME).context("cannot make a container for the check")?;
         let path = stage.path_of(NAME);
         let Program { command, env, user, workdir } = program;
@@ -65,21 +62,18 @@ impl Subject {
     }
 
     /// What the model calls it.
-    #[must_use]
-    pub fn id(&self) -> &str {
+    pub(super) fn id(&self) -> &str {
         &self.path
     }
 
     /// What to trace.
-    #[must_use]
-    pub fn filters(&self) -> Filters {
+    pub(super) fn filters(&self) -> Filters {
         Filters { cgroups: vec![self.path.clone()], ..Filters::default() }
     }
 
-    /// What a runtime would say of it; `None` where there is one that says it.
-    #[must_use]
-    pub fn described(&self, stop: Stop) -> Option<Described> {
-        Some(Described {
+    /// What a runtime would say of it.
+    pub(super) fn described(&self, stop: Stop) -> Described {
+        Described {
             id: self.path.clone(),
             name: Some(self.name.clone()),
             runtime: Some(RUNTIME.to_owned()),
@@ -87,34 +81,25 @@ impl Subject {
             grace_ms: u64::try_from(stop.grace.as_millis()).ok(),
             grace_source: Some(RUNTIME.to_owned()),
             ..Described::default()
-        })
+        }
     }
 
     /// Starts it.
-    ///
-    /// # Errors
-    /// When there is no such program, or the kernel refuses a container.
-    pub async fn start(&mut self) -> anyhow::Result<()> {
+    pub(super) async fn start(&mut self) -> anyhow::Result<()> {
         let prepared = self.prepared.take().context("it was started before")?;
         self.container = Some(prepared.start().await?);
         Ok(())
     }
 
     /// Lets time pass; returns early, and true, when it has ended.
-    ///
-    /// # Errors
-    /// When it is lost sight of.
-    pub async fn watch(&mut self, time: Duration) -> anyhow::Result<bool> {
+    pub(super) async fn watch(&mut self, time: Duration) -> anyhow::Result<bool> {
         let container = self.container()?;
         container.watch(time).await?;
         Ok(container.ended().is_some())
     }
 
     /// Runs a shell command in it, or looks how far that is. `None` while it runs.
-    ///
-    /// # Errors
-    /// When it cannot be run.
-    pub async fn attempt(&mut self, command: &str) -> anyhow::Result<Option<Attempt>> {
+    pub(super) fn attempt(&mut self, command: &str) -> anyhow::Result<Option<Attempt>> {
         let mut attempt = match self.attempt.take() {
             Some(attempt) => attempt,
             None => self.container()?.probe(command)?,
@@ -127,19 +112,13 @@ impl Subject {
     }
 
     /// Stops it as kubelet would; returns when its first process has ended.
-    ///
-    /// # Errors
-    /// When it does not end.
-    pub async fn stop(&mut self, stop: Stop) -> anyhow::Result<()> {
+    pub(super) async fn stop(&mut self, stop: Stop) -> anyhow::Result<()> {
         self.attempt = None;
         self.container()?.stop(Some(stop)).await.map(drop)
     }
 
     /// Ends what still runs, and removes all there is of it.
-    ///
-    /// # Errors
-    /// When something is left.
-    pub async fn remove(self) -> anyhow::Result<()> {
+    pub(super) async fn remove(self) -> anyhow::Result<()> {
         let Self { prepared, container, attempt, stage, .. } = self;
         drop((prepared, attempt));
         if let Some(container) = container {
