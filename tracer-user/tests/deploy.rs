@@ -14,7 +14,7 @@ const GITLAB: &str = include_str!("../../deploy/gitlab/tracer-check.yml");
 fn below<'a>(yaml: &'a str, key: &str) -> Vec<&'a str> {
     let mut lines = yaml.lines().skip_while(|line| line.trim() != key);
     let indent = |line: &str| line.len() - line.trim_start().len();
-    let own = lines.next().map(indent).unwrap_or_else(|| panic!("there is {key}"));
+    let own = indent(lines.next().unwrap_or_else(|| panic!("there is {key}")));
     let block: Vec<&str> = lines.take_while(|line| line.is_empty() || indent(line) > own).collect();
     let least = block.iter().filter(|line| !line.is_empty()).map(|line| indent(line)).min().unwrap_or_default();
     block.into_iter().map(|line| line.get(least..).unwrap_or_default()).collect()

@@ -102,12 +102,11 @@ fn without_colors(text: &str) -> String {
         let (before, sequence) = rest.split_at(at);
         plain.push_str(before);
         let end = sequence[2..].find(|c: char| !c.is_ascii_digit() && c != ';').map(|length| length + 2);
-        match end.filter(|&end| sequence[end..].starts_with('m')) {
-            Some(end) => rest = &sequence[end + 1..],
-            None => {
-                plain.push('\x1b');
-                rest = &sequence[1..];
-            }
+        if let Some(end) = end.filter(|&end| sequence[end..].starts_with('m')) {
+            rest = &sequence[end + 1..];
+        } else {
+            plain.push('\x1b');
+            rest = &sequence[1..];
         }
     }
     plain + rest

@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn why_it_was_not_ready() {
         let told = |when: ReadyWhen, last: Option<Attempt>| {
-            NotReady { when: &when, waited: Duration::from_secs(60), last }.to_string()
+            NotReady { when: &when, waited: Duration::from_mins(1), last }.to_string()
         };
         let command = || ReadyWhen::Command("curl x".to_owned());
         let attempt = |said: Option<&str>| Some(Attempt { code: 7, said: said.map(str::to_owned) });

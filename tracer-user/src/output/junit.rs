@@ -1,4 +1,4 @@
-//! `JUnit` XML, as CI servers read it: one suite with one case a check.
+//! JUnit XML, as CI servers read it: one suite with one case a check.
 
 use std::fmt::Write as _;
 

@@ -20,10 +20,10 @@ fn checked(args: &[&str], command: &[&str]) -> (Value, i32) {
 #[test]
 #[ignore = "needs root: cargo xtask test runs it"]
 fn each_program_gets_its_verdict() {
+    const POLITE: &str = "trap 'kill $!; wait; exit 0' TERM; sleep 1000 & wait";
     if !can_run("each_program_gets_its_verdict", &["dash", "bash"]) {
         return;
     }
-    const POLITE: &str = "trap 'kill $!; wait; exit 0' TERM; sleep 1000 & wait";
     for (command, verdict, cause) in [
         (&["dash", "-c", "sleep 1000; true"][..], "sigterm-dropped", json!("no-handler")),
         (&["dash", "-c", "exec sleep 1000"], "sigterm-dropped", json!("no-handler")),

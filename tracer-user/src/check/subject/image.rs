@@ -119,7 +119,9 @@ impl Image {
     pub(super) async fn remove(self) -> anyhow::Result<()> {
         let Self { engine, id, guard, log, wait, .. } = self;
         let removed = engine.remove(&id).await.with_context(|| format!("cannot remove the container {id}"));
-        wait.into_iter().for_each(|wait| wait.abort());
+        if let Some(wait) = wait {
+            wait.abort();
+        }
         if let Some(log) = log {
             // it ends with the container; what it has read by then is passed on
             timeout(Duration::from_secs(2), log).await.map(drop).unwrap_or_default();

@@ -19,7 +19,7 @@ use crate::signal::Signal;
 /// What an answer may weigh, bytes.
 const SIZE: usize = 1 << 20;
 /// What a busy daemon may take for something that needs no waiting.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Why a daemon did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
