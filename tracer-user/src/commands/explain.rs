@@ -37,7 +37,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         lines = all(&topics, terminal_width().min(WIDTH));
     }
     let mut page = String::new();
-    lines.iter().for_each(|line| line.write(&mut page, style.color));
+    for line in &lines {
+        line.write(&mut page, style.color);
+    }
     print(page.as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -194,7 +194,7 @@ fn links(text: &str) -> String {
         out.push_str(&rest[..at]);
         out.push_str(label);
         if address.starts_with("http") {
-            out.push_str(&format!(" ({address})"));
+            out.extend([" (", address, ")"]);
         }
         rest = &rest[end + 1..];
     }
@@ -207,7 +207,9 @@ mod tests {
 
     fn text(page: &str, columns: usize, color: bool) -> String {
         let mut out = String::new();
-        render(page, columns, &UNICODE).iter().for_each(|line| line.write(&mut out, color));
+        for line in render(page, columns, &UNICODE) {
+            line.write(&mut out, color);
+        }
         out
     }
 
@@ -233,7 +235,9 @@ mod tests {
     fn pictures_in_ascii() {
         let mut out = String::new();
         let page = "```text\n└ sleep ──⊘──✖■\n```\nIt …\n";
-        render(page, 40, &ASCII).iter().for_each(|line| line.write(&mut out, false));
+        for line in render(page, 40, &ASCII) {
+            line.write(&mut out, false);
+        }
         assert_eq!(out, "    ` sleep --D--KX\n\n  It ~\n");
     }
 

@@ -182,9 +182,9 @@ pub(crate) fn command_name(comm: &str, exe: Option<&str>) -> Option<String> {
     const CUT: usize = 15;
     let file = file_of(exe);
     let plain = |name: &str| {
-        let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '+');
-        let usual = !name.is_empty() && name.len() <= 40 && !name.starts_with('-') && name.chars().all(fine);
-        usual.then(|| name.to_owned())
+        let usual = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '+');
+        let plain = !name.is_empty() && name.len() <= 40 && !name.starts_with('-') && name.chars().all(usual);
+        plain.then(|| name.to_owned())
     };
     if matches!(Program::named(comm), Program::Node) {
         return Some("node".to_owned());

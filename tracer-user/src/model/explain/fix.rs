@@ -14,6 +14,7 @@ use super::Story;
 /// What is to be mended: everything that decides which advice helps. An audit fills it with what would happen.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each learned from another place")]
 pub struct Fault<'a> {
     /// Why the container ended the way it did, or would.
     pub verdict: Verdict,
@@ -212,7 +213,7 @@ fn dropped(fault: &Fault<'_>) -> Option<String> {
 }
 
 /// A package manager starts a shell that starts the program. npm passes SIGTERM and SIGINT to that shell, and no further;
-/// dash and bash replace themselves by a single command, and BusyBox' shell and more than one command do not.
+/// dash and bash replace themselves by a single command, and `BusyBox`' shell and more than one command do not.
 /// <https://github.com/npm/run-script/blob/main/lib/signal-manager.js>
 const PACKAGE_MANAGER: &str = "Start the program itself: CMD [\"node\", \"server.js\"] in the Dockerfile, not npm start, which starts a shell that starts it";
 

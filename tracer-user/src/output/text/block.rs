@@ -145,8 +145,9 @@ pub(crate) fn facts(news: &Termination, glyphs: &Glyphs) -> Vec<(&'static str, S
 
 /// Where it is explained at length, with what is told beside it: `tracer explain graceful too-early`.
 fn more(news: &Termination) -> String {
-    let hints: String = news.hints.iter().map(|hint| format!(" {}", hint.kind)).collect();
-    format!("tracer explain {}{hints}", news.verdict)
+    let hints = news.hints.iter().map(|hint| hint.kind.slug());
+    let words: Vec<_> = std::iter::once(news.verdict.slug()).chain(hints).collect();
+    format!("tracer explain {}", words.join(" "))
 }
 
 /// `sleep 4200 (ns 40) ran for 2 s and exited with code 0`
