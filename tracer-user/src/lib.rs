@@ -14,6 +14,7 @@ pub mod demo;
 pub mod doctor;
 pub mod event;
 pub mod live;
+pub mod manual;
 pub mod model;
 pub mod output;
 pub mod printable;

@@ -25,7 +25,7 @@ fn repository() -> &'static Path {
 #[test]
 fn help() {
     insta::assert_snapshot!("tracer", stdout(&["--help"]));
-    for command in ["audit", "check", "demo", "replay", "doctor", "completions", "man"] {
+    for command in ["audit", "check", "demo", "replay", "explain", "doctor", "completions", "man"] {
         insta::assert_snapshot!(command, stdout(&[command, "--help"]));
     }
 }
@@ -88,6 +88,7 @@ fn wrong_usage_is_exit_code_2_and_one_error() {
         &["demo", "no-such-scenario"],
         &["audit", "--fail-on", "graceful"],
         &["completions", "tcsh"],
+        &["explain", "sigterm-droped"],
         &["frobnicate"],
     ] {
         let output = tracer(args);
@@ -149,7 +150,7 @@ fn what_is_wrong_with_a_recording_is_told_once_and_counted_well() {
 fn what_cannot_be_written_is_named() {
     let (path, _) = recording();
     let path = path.to_str().expect("no strange names");
-    for args in [&["replay", path][..], &["doctor"], &["man"], &["completions", "bash"]] {
+    for args in [&["replay", path][..], &["doctor"], &["explain", "graceful"], &["man"], &["completions", "bash"]] {
         let full = std::fs::File::options().write(true).open("/dev/full").expect("it is everywhere");
         let mut command = Command::new(env!("CARGO_BIN_EXE_tracer"));
         let output = command.args(args).stdout(full).output().expect("the binary starts");

@@ -7,7 +7,7 @@ use crate::signal::Signal;
 
 use super::fate::{Fate, Foreseen, fate, program};
 use super::known;
-use super::notes::{is_taken_to_reexecute, notes};
+use super::notes::{is_taken_to_reexecute, meaning, notes, runs};
 use super::subject::{Process, Sight, Subject, Thread, Waits};
 
 /// What an audit says of a container.
@@ -146,15 +146,14 @@ fn fix(subject: &Subject, fate: &Fate, verdict: Option<Verdict>) -> Option<Strin
         ));
     }
     if is_taken_to_reexecute(&subject.first, signal, fate) {
-        return Some(
-            "Make the stop signal the one by which systemd powers off: STOPSIGNAL SIGRTMIN+3 in the Dockerfile (docker run --stop-signal SIGRTMIN+3; lifecycle.stopSignal: SIGRTMIN+3 in the pod)."
-                .to_owned(),
-        );
+        return meaning(&subject.first, signal, fate).map(|meaning| meaning.fix.to_owned());
     }
-    let called = subject.first.called();
+    let (called, runs) = (subject.first.called(), runs(subject));
     let fault = Fault::new(verdict?, fate.cause, kind(subject), Some(signal), &called)
         .with_caught(subject.first.caught)
         .with_grace(subject.grace_ms)
+        .with_below(runs.as_deref())
+        .with_pod(subject.container.pod.is_some())
         .foreseen();
     fix_for(&fault)
 }

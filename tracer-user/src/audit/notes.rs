@@ -1,6 +1,6 @@
 //! Remarks beside a finding: what is odd about the container's shape, and what happens behind its first process.
 
-use crate::model::Program;
+use crate::model::{Meaning, Program, command_name};
 use crate::signal::Signal;
 
 use super::fate::{Fate, Foreseen, fate, names, program};
@@ -110,35 +110,25 @@ fn trap_deferred(subject: &Subject, fate: &Fate) -> Option<Note> {
     ))
 }
 
-/// systemd as PID 1 takes SIGTERM for the order to execute itself anew; one of a user, which exits by it, is no PID 1.
-/// <https://www.freedesktop.org/software/systemd/man/latest/systemd.html#Signals>
-pub(super) fn is_taken_to_reexecute(first: &Process, signal: Signal, fate: &Fate) -> bool {
-    let taken = matches!(fate.foreseen, Foreseen::Taken | Foreseen::Caught);
-    let is_systemd = known::manner(first).is_some_and(|(name, _)| name == "systemd");
-    taken && signal == Signal::TERM && first.init && is_systemd
+/// What the first process takes the stop signal for, where that is not the order to end soon. systemd of a user, which
+/// exits by SIGTERM, is no PID 1.
+pub(super) fn meaning(first: &Process, signal: Signal, fate: &Fate) -> Option<Meaning> {
+    let reached = matches!(fate.foreseen, Foreseen::Taken | Foreseen::Caught);
+    let program = program(first);
+    program.meaning(signal).filter(|_| reached && (first.init || program != Program::Systemd))
 }
 
-/// Programs that take SIGTERM for something else than the order to end.
+/// Programs that take the stop signal for something else than the order to end.
 fn other_meaning(first: &Process, signal: Signal, fate: &Fate) -> Option<Note> {
-    if is_taken_to_reexecute(first, signal, fate) {
-        return Some(Note::new(
-            NoteKind::OtherMeaning,
-            "systemd as an init takes SIGTERM for the order to execute itself anew, and stays until SIGKILL."
-                .to_owned(),
-        ));
-    }
-    if !matches!(fate.foreseen, Foreseen::Taken | Foreseen::Caught) || signal != Signal::TERM {
-        return None;
-    }
-    let file = first.exe.as_deref().and_then(|exe| exe.rsplit('/').next()).unwrap_or_default();
-    match (first.comm.as_str(), file) {
-        ("uwsgi", _) | (_, "uwsgi") => Some(Note::new(
-            NoteKind::OtherMeaning,
-            "uWSGI reloads on SIGTERM, and stays, unless die-on-term is set: STOPSIGNAL SIGQUIT, or die-on-term = true."
-                .to_owned(),
-        )),
-        _ => None,
-    }
+    let meaning = meaning(first, signal, fate)?;
+    // of systemd the fix is told as such: a stop would end by SIGKILL for sure
+    let fix = if is_taken_to_reexecute(first, signal, fate) { "" } else { meaning.fix };
+    Some(Note::new(NoteKind::OtherMeaning, format!("{}. {fix}", meaning.what).trim_end().to_owned()))
+}
+
+/// systemd as PID 1 stays, whatever its configuration.
+pub(super) fn is_taken_to_reexecute(first: &Process, signal: Signal, fate: &Fate) -> bool {
+    meaning(first, signal, fate).is_some() && program(first) == Program::Systemd
 }
 
 fn not_init(first: &Process, fate: &Fate) -> Option<Note> {
@@ -163,6 +153,22 @@ fn stopped(first: &Process) -> Option<Note> {
         )
     };
     first.stopped.then(|| Note { note: NoteKind::Stopped, text: text() })
+}
+
+/// What one types to run the one program below a shell.
+pub(super) fn runs(subject: &Subject) -> Option<String> {
+    if program(&subject.first) != Program::Shell {
+        return None;
+    }
+    for depth in 1.. {
+        let mut there = subject.below.iter().filter(|member| member.depth == depth);
+        let (member, None) = (there.next()?, there.next()) else { return None };
+        let program = Program::of(&member.comm, member.exe.as_deref());
+        if !program.is_shell() {
+            return command_name(&member.comm, member.exe.as_deref());
+        }
+    }
+    None
 }
 
 /// The child of the first process that is told: the first there is.

@@ -6,6 +6,7 @@ mod completions;
 mod demo;
 mod doctor;
 mod driver;
+mod explain;
 mod live;
 mod logging;
 mod man;
@@ -64,7 +65,8 @@ Examples:
   sudo tracer -o json | jq 'select(.kind == \"termination\") | .verdict'
   sudo tracer audit                           what would stop badly, and why
   sudo tracer check -- ./server               whether it stops well, for CI
-  sudo tracer demo                            small containers that stop badly";
+  sudo tracer demo                            small containers that stop badly
+  tracer explain sigterm-dropped              what that is, and what to change";
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -91,6 +93,8 @@ enum Command {
     Demo(demo::Args),
     /// Show a recording again; needs no root
     Replay(replay::Args),
+    /// Explain a verdict, a cause, a condition or a hint at length; without one, list them
+    Explain(explain::Args),
     /// Tell what this kernel, these privileges and these sockets allow, and how to mend what is missing
     Doctor(doctor::Args),
     /// Print a completion script for a shell
@@ -135,11 +139,21 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Check(args)) => check::run(args),
         Some(Command::Demo(args)) => demo::run(args),
         Some(Command::Replay(args)) => replay::run(args),
+        Some(Command::Explain(args)) => explain::run(args),
         Some(Command::Doctor(args)) => doctor::run(args, &mut std::io::stdout().lock()).context(CANNOT_WRITE),
         Some(Command::Completions(args)) => completions::run(args, &mut Cli::command()),
         Some(Command::Man) => man::run(Cli::command()),
     };
     result.unwrap_or_else(|error| report(&error))
+}
+
+/// Whether a command line, the program's name first, means something; nothing is done. What it says when it does not.
+///
+/// # Errors
+/// When it means nothing.
+pub fn understands(args: &[String]) -> Result<(), String> {
+    let args: Vec<OsString> = args.iter().map(OsString::from).collect();
+    parse::parse(&args).map(|_| ()).map_err(|error| error.to_string())
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -4,12 +4,39 @@ use crate::event::{BootNs, Comm, StateSeen, Task, TaskKey};
 use crate::signal::Signal;
 
 use super::change::{Condition, Figure};
+use super::explain::{Fault, fix_for, what_runs};
 use super::limits;
-use super::names::{ConditionKind, Role};
+use super::names::{Cause, ConditionKind, Role, Verdict};
 use super::node::{Node, Timer, Want};
-use super::process::{ContainerKey, Place, Receipt};
+use super::process::{ContainerKey, Place, Process, Receipt};
 use super::program::Program;
 use super::words::{count, seconds};
+
+/// Where a process is that SIGKILL did not end, and what to do: proc(5), /proc/PID/stat.
+const fn where_it_is_stuck(state: char) -> (&'static str, &'static str) {
+    match state {
+        'D' => (
+            "in uninterruptible sleep (D): it waits inside the kernel, often for storage or a network file system",
+            "No signal ends it; what it waits for must. Look at /proc/PID/stack, the volumes mounted (NFS, FUSE) and the kernel log.",
+        ),
+        'Z' => (
+            "a zombie already (Z): its parent has not reaped it, or its threads have not ended",
+            "It is dead; what is missing is its parent's wait, or the end of its threads: look at /proc/PID/task/*/stat. Of a container's first process the parent is the runtime's shim.",
+        ),
+        't' => {
+            ("stopped by a tracer (t)", "End the tracer (a debugger, strace): TracerPid in /proc/PID/status names it.")
+        }
+        _ => (
+            match state {
+                'T' => "stopped (T)",
+                'R' => "running (R): it has not come to see the signal yet",
+                'S' => "asleep (S): it has not come to see the signal yet",
+                _ => "not gone",
+            },
+            "Look at /proc/PID/stack and the kernel log; a frozen cgroup of version 1 (docker pause, freezer.state) must be thawed.",
+        ),
+    }
+}
 
 /// The letter for a process that is not there any more.
 const GONE: char = 'X';
@@ -44,7 +71,7 @@ impl Node {
                 format!(
                     "{who} sent {signal} to {comm} (PID 1), which has no handler for it, so the kernel dropped it.{prospect}"
                 ),
-                format!("Handle {signal} in {comm}, or put an init before it (docker run --init, tini, dumb-init)."),
+                self.advice_on_drop(owner, first, signal).unwrap_or_default(),
             )
         };
         let condition = Condition {
@@ -60,6 +87,23 @@ impl Node {
             ],
         };
         self.tell_condition(at, condition);
+    }
+
+    /// The same advice as for a stop that ends like that.
+    fn advice_on_drop(&self, owner: ContainerKey, first: &Process, signal: Signal) -> Option<String> {
+        let container = self.containers.get(&owner)?;
+        let comm = first.comm().to_string();
+        let program = Program::of(&comm, first.exe.as_deref());
+        let called = format!("{comm} (PID 1)");
+        let live = |parent| {
+            let children = self.processes.children_of(parent).into_iter();
+            children.filter_map(|key| self.processes.get(key)).filter(|child| child.is_live()).collect()
+        };
+        let below = what_runs(first.key(), live).filter(|_| program.is_shell());
+        let fault = Fault::new(Verdict::SigtermDropped, Some(Cause::NoHandler), program, Some(signal), &called)
+            .with_below(below.as_deref())
+            .with_pod(container.pod.is_some());
+        fix_for(&fault)
     }
 
     /// A process should be gone by now. Where it is stuck comes as an event, and with it the condition.
@@ -83,22 +127,16 @@ impl Node {
         process.stuck_told = true;
         let (comm, pid) = (process.comm(), process.task.pid);
         let container = process.container.and_then(|key| self.containers.get(&key)).map(|c| c.name.clone());
-        let state = match seen.state {
-            'D' => {
-                "in uninterruptible sleep (D): it waits inside the kernel, often for storage or a network file system"
-            }
-            'T' => "stopped (T)",
-            't' => "stopped by a tracer (t)",
-            'Z' => "a zombie already (Z): its parent has not reaped it",
-            'R' => "running (R): the kernel has not let it see the signal yet",
-            _ => "not gone",
-        };
+        let (state, advice) = where_it_is_stuck(seen.state);
         let place = seen.stack.first().map_or_else(String::new, |function| format!(", in {function}"));
         let condition = Condition {
             kind: ConditionKind::Stuck,
             container,
-            explanation: format!("SIGKILL was sent to {comm} (pid {pid}) {} ago and it is {state}{place}.", seconds(at.ms_since(kill))),
-            fix: Some("No signal ends it; what it waits for must. Look at the kernel stack, the volumes mounted and the kernel log; a frozen cgroup must be thawed.".to_owned()),
+            explanation: format!(
+                "SIGKILL was sent to {comm} (pid {pid}) {} ago and it is {state}{place}.",
+                seconds(at.ms_since(kill))
+            ),
+            fix: Some(advice.to_owned()),
             figures: vec![
                 ("pid", Figure::Number(u64::from(pid))),
                 ("state", Figure::Text(seen.state.to_string())),

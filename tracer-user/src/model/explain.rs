@@ -16,6 +16,7 @@ use super::grace::Patience;
 use super::names::{Outcome, Role};
 use super::outcome::names_runtime;
 use super::process::{Place, Process, Receipt};
+use super::program::{Program, command_name};
 use super::verdict::Facts;
 use super::words::seconds;
 
@@ -79,6 +80,15 @@ impl Story<'_> {
             && self.signal.is_some_and(|signal| signal.outcome == Outcome::Caught && !signal.delivered)
     }
 
+    /// Who sent the signal of a crash, if it was not the kernel or the process itself.
+    fn sender_of_fault(&self) -> Option<String> {
+        let fault = self.termination.exit.and_then(ExitStatus::signal)?;
+        let first = self.termination.processes.first()?;
+        let sent = first.received.iter().rfind(|received| received.signal == fault)?;
+        let by_another = matches!(sent.role, Role::Inside | Role::Host | Role::Runtime);
+        by_another.then(|| format!("{} (pid {})", sent.sender.comm, sent.sender.ns_pid.unwrap_or(sent.sender.pid)))
+    }
+
     /// Processes below the first that were killed: those that never were asked, or all.
     fn killed(&self, unasked_only: bool) -> Vec<&Process> {
         let first = self.termination.processes.first().map(|first| (first.process.pid, first.process.start));
@@ -92,6 +102,18 @@ impl Story<'_> {
             .collect()
     }
 
+    /// What runs below the first process, where that is a shell and nothing else does: as one types it.
+    fn runs(&self) -> Option<String> {
+        let first = self.termination.processes.first()?;
+        let key = TaskKey { pid: first.process.pid, start: first.process.start };
+        let asked = self.signal.map_or(self.termination.started, |signal| signal.at);
+        let there = |process: &&&Process| {
+            process.task.start <= asked.0 && process.exit.is_none_or(|(exited, _)| exited >= asked)
+        };
+        let there: Vec<_> = self.members.iter().filter(there).copied().collect();
+        what_runs(key, |parent| there.iter().filter(|process| process.parent.key() == parent).copied().collect())
+    }
+
     fn foreground_child(&self) -> Option<&Process> {
         let first = self.termination.processes.first().map(|first| (first.process.pid, first.process.start));
         self.members
@@ -102,6 +124,24 @@ impl Story<'_> {
             .find(|(_, fact)| fact.waited_for)
             .map(|(process, _)| *process)
     }
+}
+
+/// The one program that runs below a process, through shells with one child each; nothing where there are several, or
+/// none. `children` are those that live.
+pub(super) fn what_runs<'a>(below: TaskKey, children: impl Fn(TaskKey) -> Vec<&'a Process>) -> Option<String> {
+    /// No entrypoint is a longer chain.
+    const DEEP: usize = 8;
+    let mut parent = below;
+    for _ in 0..DEEP {
+        let [child] = children(parent).try_into().ok()?;
+        let (comm, exe) = (child.comm().to_string(), child.exe.as_deref());
+        let program = Program::of(&comm, exe);
+        if !program.is_shell() {
+            return command_name(&comm, exe);
+        }
+        parent = child.key();
+    }
+    None
 }
 
 /// A sender in a sentence: `runc`, `cron (pid 812, a process of the host)`, `the kernel`.

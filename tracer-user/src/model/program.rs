@@ -1,35 +1,89 @@
-//! Programs known by their name: what they do with signals, and how to mend them.
+//! Programs known by their name: which they are. What they do with signals and how to mend them is in [`advice`].
+
+mod advice;
+
+pub(crate) use advice::Meaning;
 
 /// Kind of a program. A Go program cannot be told by its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Program {
     /// sh, dash, bash, ash, busybox, …
     Shell,
-    /// Python, and servers written in it.
+    /// Python, and servers written in it that have no kind of their own.
     Python,
-    /// Node, and the package managers that start it.
+    /// gunicorn.
+    Gunicorn,
+    /// uvicorn.
+    Uvicorn,
+    /// Celery.
+    Celery,
+    /// uWSGI.
+    Uwsgi,
+    /// Node.
     Node,
+    /// npm, yarn, pnpm: Node programs that start a shell that starts the program.
+    PackageManager,
+    /// Deno.
+    Deno,
+    /// Bun.
+    Bun,
     /// A JVM.
     Java,
-    /// Ruby, and servers written in it.
+    /// .NET.
+    Dotnet,
+    /// Ruby, and servers written in it that have no kind of their own.
     Ruby,
+    /// Puma.
+    Puma,
+    /// Unicorn.
+    Unicorn,
     /// Perl.
     Perl,
-    /// PHP and php-fpm.
+    /// PHP.
     Php,
+    /// php-fpm.
+    PhpFpm,
     /// nginx.
     Nginx,
     /// Apache httpd.
     Apache,
     /// `HAProxy`.
     Haproxy,
+    /// Envoy.
+    Envoy,
     /// `PostgreSQL`.
     Postgres,
     /// Redis and Valkey.
     Redis,
-    /// An init made for containers: tini, dumb-init, catatonit, docker-init, s6, …
-    Init,
+    /// `MySQL` and `MariaDB`.
+    Mysql,
+    /// memcached.
+    Memcached,
+    /// The Erlang VM: `RabbitMQ`, Elixir, …
+    Erlang,
+    /// supervisord.
+    Supervisord,
+    /// runit's runsvdir.
+    Runsvdir,
+    /// s6-svscan.
+    S6,
+    /// systemd.
+    Systemd,
+    /// `BusyBox`' init.
+    BusyboxInit,
+    /// tini, which is docker-init as well.
+    Tini,
+    /// dumb-init.
+    DumbInit,
+    /// catatonit, which is podman-init as well.
+    Catatonit,
+    /// The pause process of a pod.
+    Pause,
+    /// cron.
+    Cron,
+    /// sshd.
+    Sshd,
     /// Anything else.
     Other,
 }
@@ -38,35 +92,60 @@ impl Program {
     /// By the name of its executable where that is known, else by its `comm`.
     #[must_use]
     pub fn of(comm: &str, exe: Option<&str>) -> Self {
-        let by_comm = Self::named(comm);
-        if by_comm != Self::Other {
-            return by_comm;
-        }
-        let file = exe.and_then(|exe| exe.rsplit('/').next()).unwrap_or("");
+        let file = file_of(exe);
         // one file with many programs in it: only the name tells which
-        if matches!(file, "busybox" | "toybox" | "coreutils") {
-            return by_comm;
+        let many = matches!(file, "busybox" | "toybox" | "coreutils");
+        match (Self::named(comm), comm) {
+            (Self::Other, "init") if file == "busybox" => Self::BusyboxInit,
+            (Self::Other, _) if many => Self::Other,
+            (Self::Other, _) => Self::named(file),
+            (program, _) => program,
         }
-        Self::named(file)
     }
 
     fn named(name: &str) -> Self {
-        let base = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.' || c == '-');
+        // what programs make of their title: "nginx: master", "gunicorn: maste", "[celeryd: celer", "npm start"
+        let first = name.trim_start_matches('[').split([':', ' ']).next().unwrap_or_default();
+        let base = first.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.' || c == '-');
         match base {
             "sh" | "dash" | "bash" | "ash" | "busybox" | "zsh" | "ksh" | "mksh" | "rbash" => Self::Shell,
-            "python" | "gunicorn" | "celery" | "uvicorn" | "flask" | "pypy" => Self::Python,
-            "node" | "nodejs" | "npm" | "yarn" | "pnpm" | "MainThread" | "bun" => Self::Node,
+            "python" | "flask" | "pypy" | "daphne" | "hypercorn" => Self::Python,
+            "gunicorn" => Self::Gunicorn,
+            "uvicorn" => Self::Uvicorn,
+            "celery" | "celeryd" => Self::Celery,
+            "uwsgi" | "uwsgi-core" => Self::Uwsgi,
+            // Node names its first thread so from version 20 on
+            "node" | "nodejs" | "MainThread" | "node-MainThread" => Self::Node,
+            "npm" | "yarn" | "pnpm" => Self::PackageManager,
+            "deno" => Self::Deno,
+            "bun" => Self::Bun,
             "java" => Self::Java,
-            "ruby" | "puma" | "rails" | "unicorn" => Self::Ruby,
+            "dotnet" => Self::Dotnet,
+            "ruby" | "rails" => Self::Ruby,
+            "puma" => Self::Puma,
+            "unicorn" | "unicorn_rails" => Self::Unicorn,
             "perl" => Self::Perl,
-            "php" | "php-fpm" => Self::Php,
-            "nginx" | "nginx: master" | "nginx: worker" => Self::Nginx,
+            "php" => Self::Php,
+            "php-fpm" => Self::PhpFpm,
+            "nginx" => Self::Nginx,
             "apache" | "httpd" => Self::Apache,
             "haproxy" => Self::Haproxy,
+            "envoy" => Self::Envoy,
             "postgres" | "postmaster" => Self::Postgres,
             "redis-server" | "valkey-server" => Self::Redis,
-            "tini" | "tini-static" | "dumb-init" | "catatonit" | "docker-init" | "s6-svscan" | "pause" => Self::Init,
-            _ if base.starts_with("npm ") || base.starts_with("yarn ") => Self::Node,
+            "mysqld" | "mariadbd" => Self::Mysql,
+            "memcached" => Self::Memcached,
+            "beam.smp" => Self::Erlang,
+            "supervisord" => Self::Supervisord,
+            "runsvdir" => Self::Runsvdir,
+            "s6-svscan" => Self::S6,
+            "systemd" => Self::Systemd,
+            "tini" | "tini-static" | "docker-init" => Self::Tini,
+            "dumb-init" => Self::DumbInit,
+            "catatonit" | "podman-init" => Self::Catatonit,
+            "pause" => Self::Pause,
+            "cron" | "crond" => Self::Cron,
+            "sshd" => Self::Sshd,
             _ => Self::Other,
         }
     }
@@ -77,40 +156,53 @@ impl Program {
         matches!(self, Self::Shell)
     }
 
+    /// Whether it is an init made for containers that has one child and passes signals on to it.
+    #[must_use]
+    pub const fn forwards(self) -> bool {
+        matches!(self, Self::Tini | Self::DumbInit | Self::Catatonit)
+    }
+
     /// It has a handler for SIGINT that its user did not write: Python makes it a `KeyboardInterrupt`; dash with `-c` or a
     /// script, and bash while it waits for a child, look whether the child died of it, and then raise it at themselves,
     /// which an init drops.
     pub(super) const fn handles_interrupt_itself(self) -> bool {
-        matches!(self, Self::Python | Self::Shell)
+        matches!(self, Self::Python | Self::Gunicorn | Self::Uvicorn | Self::Celery | Self::Shell)
     }
 
     /// Its workers learn of a shutdown through a pipe or a channel, not by a signal: that they got none proves nothing.
     pub(super) const fn tells_workers_by_pipe(self) -> bool {
         matches!(self, Self::Nginx | Self::Apache | Self::Haproxy)
     }
+}
 
-    /// How to handle a signal in this program's language, if it is known.
-    pub(super) fn handler_advice(self, signal: &str) -> Option<String> {
-        Some(match self {
-            Self::Python => format!(
-                "install a handler: signal.signal(signal.{signal}, lambda *_: sys.exit(0)), and let the program clean up in atexit or finally"
-            ),
-            Self::Node => format!("handle it: process.on('{signal}', () => server.close(() => process.exit(0)))"),
-            Self::Ruby => format!("handle it: Signal.trap('{}') {{ exit }}", signal.trim_start_matches("SIG")),
-            Self::Perl => format!("handle it: $SIG{{{}}} = sub {{ exit 0 }}", signal.trim_start_matches("SIG")),
-            Self::Php => format!("handle it: pcntl_async_signals(true); pcntl_signal({signal}, fn() => exit(0))"),
-            Self::Java => "do not start the JVM with -Xrs, which switches its signal handlers off".to_owned(),
-            // these handle their signals, or no line of code would help
-            Self::Postgres
-            | Self::Redis
-            | Self::Nginx
-            | Self::Apache
-            | Self::Haproxy
-            | Self::Shell
-            | Self::Init
-            | Self::Other => return None,
-        })
+/// What one types to run a program, if that can be told from what the kernel shows of it: `gunicorn` of a process that
+/// calls itself `gunicorn: master`. From strangers, but only letters, digits and a few marks.
+pub(crate) fn command_name(comm: &str, exe: Option<&str>) -> Option<String> {
+    /// A `comm` of this length may be the beginning of a longer name.
+    const CUT: usize = 15;
+    let file = file_of(exe);
+    let plain = |name: &str| {
+        let usual = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '+');
+        let plain = !name.is_empty() && name.len() <= 40 && !name.starts_with('-') && name.chars().all(usual);
+        plain.then(|| name.to_owned())
+    };
+    if matches!(Program::named(comm), Program::Node) {
+        return Some("node".to_owned());
     }
+    // a title of its own making begins with its name, if it is a program that is known
+    let first = comm.trim_start_matches('[').split([':', ' ']).next().unwrap_or_default();
+    match Program::named(comm) {
+        Program::Celery => Some("celery".to_owned()),
+        Program::Other if comm.len() < CUT => plain(comm).or_else(|| plain(file)),
+        Program::Other if file.starts_with(comm) => plain(file),
+        Program::Other => None,
+        _ => plain(first),
+    }
+}
+
+fn file_of(exe: Option<&str>) -> &str {
+    let file = exe.and_then(|exe| exe.rsplit('/').next()).unwrap_or_default();
+    file.trim_end_matches(" (deleted)")
 }
 
 #[cfg(test)]
@@ -124,17 +216,45 @@ mod tests {
             ("python3.11", None, Program::Python),
             ("python3", Some("/usr/bin/python3.11"), Program::Python),
             ("web: master", Some("/usr/local/bin/python3.12"), Program::Python),
+            ("gunicorn: maste", Some("/usr/bin/python3.11"), Program::Gunicorn),
+            ("[celeryd: celer", Some("/usr/bin/python3.11"), Program::Celery),
             ("node", None, Program::Node),
-            ("npm start", None, Program::Node),
+            ("MainThread", Some("/usr/local/bin/node"), Program::Node),
+            ("node-MainThread", None, Program::Node),
+            ("npm start", Some("/usr/bin/node"), Program::PackageManager),
             ("apache2", None, Program::Apache),
-            ("php-fpm8.2", None, Program::Php),
+            ("nginx: master", None, Program::Nginx),
+            ("php-fpm8.2", None, Program::PhpFpm),
             ("my-server", Some("/app/my-server"), Program::Other),
             ("sleep", Some("/bin/busybox"), Program::Other),
             ("sh", Some("/bin/busybox"), Program::Shell),
+            ("init", Some("/bin/busybox"), Program::BusyboxInit),
+            ("init", Some("/usr/lib/systemd/systemd"), Program::Systemd),
             ("node-22", Some("/usr/bin/node-22"), Program::Node),
+            ("docker-init", Some("/sbin/docker-init"), Program::Tini),
             ("", None, Program::Other),
         ] {
             assert_eq!(Program::of(comm, exe), expected, "{comm} {exe:?}");
+        }
+    }
+
+    #[test]
+    fn what_one_types_to_run_it() {
+        for (comm, exe, expected) in [
+            ("gunicorn: maste", Some("/usr/bin/python3.11"), Some("gunicorn")),
+            ("gunicorn", Some("/usr/local/bin/gunicorn"), Some("gunicorn")),
+            ("[celeryd: celer", None, Some("celery")),
+            ("MainThread", Some("/usr/local/bin/node"), Some("node")),
+            ("python3.11", None, Some("python3.11")),
+            ("nginx: master p", None, Some("nginx")),
+            ("sleep", Some("/bin/busybox"), Some("sleep")),
+            ("my-long-named-s", Some("/app/my-long-named-server"), Some("my-long-named-server")),
+            ("my-long-named-s", None, None),
+            ("a b", Some("/app/worker"), Some("worker")),
+            ("$(reboot)", None, None),
+            ("", None, None),
+        ] {
+            assert_eq!(command_name(comm, exe).as_deref(), expected, "{comm} {exe:?}");
         }
     }
 }

@@ -152,7 +152,11 @@ impl Node {
             count(zombies.len(), "zombie", "zombies"),
             seconds(oldest_ms)
         );
-        let fix = zombie_fix(&comm, is_init);
+        let owed: Vec<_> = zombies.iter().filter(|zombie| zombie.reaper.pid == pid).collect();
+        let own = owed.iter().filter(|zombie| zombie.reaper.key() == zombie.parent.key()).count();
+        // of those that were dead already nobody knows whose children they were
+        let unsure = owed.iter().any(|zombie| zombie.found_dead);
+        let fix = advice(&comm, is_init, own > 0, own < owed.len() || unsure);
         Condition {
             kind: ConditionKind::Zombies,
             container: container.map(|container| container.name.clone()),
@@ -171,6 +175,17 @@ impl Node {
     }
 }
 
+/// What to do about zombies of a process's own children, of orphans it adopted, or of both. Putting an init before it helps
+/// with orphans only: its own children stay its own.
+fn advice(parent: &str, is_init: bool, own: bool, adopted: bool) -> String {
+    match (is_init && adopted, own) {
+        (true, true) => {
+            format!("{} As to orphans that it adopted: {}", zombie_fix(parent, false), zombie_fix(parent, true))
+        }
+        (adopted, _) => zombie_fix(parent, adopted),
+    }
+}
+
 /// What to do about zombies whose parent is `parent`, which is an init or not. From strangers: not safe for a terminal.
 #[must_use]
 pub fn zombie_fix(parent: &str, is_init: bool) -> String {
@@ -181,5 +196,20 @@ pub fn zombie_fix(parent: &str, is_init: bool) -> String {
         format!(
             "{parent} must wait for its children: call waitpid() on SIGCHLD, or set SIGCHLD to SIG_IGN if their exit codes do not matter."
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_init_helps_with_orphans_only() {
+        assert!(advice("python3", true, true, false).starts_with("python3 must wait for its children"));
+        assert!(!advice("python3", true, true, false).contains("--init"));
+        assert!(advice("node", true, false, true).starts_with("Put an init that reaps"));
+        assert!(advice("worker", false, true, true).starts_with("worker must wait"));
+        let both = advice("node", true, true, true);
+        assert!(both.contains("must wait") && both.contains("As to orphans that it adopted: Put an init"), "{both}");
     }
 }

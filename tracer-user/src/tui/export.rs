@@ -152,7 +152,7 @@ impl<'a> Report<'a> {
             row(&mut page, "Ended", &self.clock.rfc3339(ended).to_string());
         }
         for (label, text) in block::facts(termination, glyphs) {
-            if over || !matches!(label, "Exit" | "Verdict") {
+            if over || !matches!(label, "Exit" | "Verdict" | "More") {
                 row(&mut page, label, &text);
             }
         }

@@ -3,20 +3,18 @@
 use crate::event::PidNamespace;
 use crate::signal::{Signal, SignalSet};
 
+use super::super::change::ExitStatus;
 use super::super::grace::Reading;
 use super::super::names::{Cause, Verdict};
-use super::super::program::Program;
+use super::super::program::{Meaning, Program};
 use super::super::signals::handles_another;
 use super::super::words::period;
 use super::Story;
 
-/// What an init that is put before a program is called, and how to have one.
-const AN_INIT: &str =
-    "put an init before it that forwards signals (docker run --init; or ENTRYPOINT [\"tini\", \"--\", …])";
-
 /// What is to be mended: everything that decides which advice helps. An audit fills it with what would happen.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each learned from another place")]
 pub struct Fault<'a> {
     /// Why the container ended the way it did, or would.
     pub verdict: Verdict,
@@ -42,6 +40,12 @@ pub struct Fault<'a> {
     pub cut_short_of_ms: Option<u64>,
     /// It has not happened: an audit foresees it.
     pub foreseen: bool,
+    /// The signal that the first process died by.
+    pub exit_signal: Option<Signal>,
+    /// What one types to run the program that runs below the first process, where that is a shell and runs one only.
+    pub below: Option<&'a str>,
+    /// It is a container of a pod: what `docker run` could do for it must be done otherwise.
+    pub in_pod: bool,
 }
 
 impl<'a> Fault<'a> {
@@ -67,6 +71,9 @@ impl<'a> Fault<'a> {
             static_pod: false,
             cut_short_of_ms: None,
             foreseen: false,
+            exit_signal: None,
+            below: None,
+            in_pod: false,
         }
     }
 
@@ -84,6 +91,20 @@ impl<'a> Fault<'a> {
         self
     }
 
+    /// With what one types to run the program below a shell.
+    #[must_use]
+    pub const fn with_below(mut self, below: Option<&'a str>) -> Self {
+        self.below = below;
+        self
+    }
+
+    /// As a container of a pod, or not.
+    #[must_use]
+    pub const fn with_pod(mut self, in_pod: bool) -> Self {
+        self.in_pod = in_pod;
+        self
+    }
+
     /// As something that would happen.
     #[must_use]
     pub const fn foreseen(mut self) -> Self {
@@ -93,6 +114,36 @@ impl<'a> Fault<'a> {
 
     fn stop(&self) -> String {
         self.stop_signal.map_or_else(|| "the stop signal".to_owned(), |signal| signal.to_string())
+    }
+
+    /// What the first process takes the stop signal for, where that is not the order to end soon.
+    fn meaning(&self) -> Option<Meaning> {
+        self.stop_signal.and_then(|signal| self.program.meaning(signal))
+    }
+
+    /// How to put an init before the program.
+    const fn an_init(&self) -> &'static str {
+        if self.in_pod {
+            "put an init before it that forwards signals (ENTRYPOINT [\"tini\", \"--\", …] in the Dockerfile; or shareProcessNamespace: true in the pod, so that it is not PID 1)"
+        } else {
+            "put an init before it that forwards signals (docker run --init; or ENTRYPOINT [\"tini\", \"--\", …])"
+        }
+    }
+
+    /// Where another stop signal is set.
+    fn set_stop_signal(&self, signal: Signal) -> String {
+        if self.in_pod {
+            format!(
+                "STOPSIGNAL {signal} in the Dockerfile, or lifecycle.stopSignal: {signal} in the pod (Kubernetes 1.33)"
+            )
+        } else {
+            format!("STOPSIGNAL {signal} in the Dockerfile, or docker run --stop-signal {signal}")
+        }
+    }
+
+    /// What runs below the shell, as one types it.
+    fn runs(&self) -> &str {
+        self.below.unwrap_or("PROGRAM")
     }
 }
 
@@ -118,49 +169,64 @@ fn advice(fault: &Fault<'_>) -> Option<String> {
         Verdict::NotForwarded => Some(not_forwarded(fault)),
         Verdict::TooSlow => Some(too_slow(fault)),
         Verdict::DefaultAction => Some(default_action(fault)),
-        Verdict::OomKilled => {
-            Some("Raise the memory limit, or find what uses the memory; this was no shutdown.".to_owned())
-        }
-        Verdict::Killed if fault.cause == Some(Cause::NeverSignalled) => {
-            Some("Use docker stop or kubectl delete with a grace period instead of a forced removal.".to_owned())
-        }
-        Verdict::Crashed => Some("Look at the program's own logs and at its core dump if there is one.".to_owned()),
+        Verdict::OomKilled => Some(out_of_memory(fault)),
+        Verdict::Killed if fault.cause == Some(Cause::NeverSignalled) => Some(
+            if fault.in_pod {
+                "Delete the pod with a grace period (kubectl delete without --force); what a node's own tools kill (crictl rm -f) is not asked."
+            } else {
+                "Use docker stop, which asks first, instead of docker rm -f or docker kill; a grace period of 0 asks nobody either."
+            }
+            .to_owned(),
+        ),
+        Verdict::Crashed => Some(crashed(fault)),
         Verdict::Graceful | Verdict::Exited | Verdict::Killed => None,
     }
 }
 
 fn dropped(fault: &Fault<'_>) -> Option<String> {
-    let stop = fault.stop();
-    let advice = fault.program.handler_advice(&stop);
+    let (stop, an_init) = (fault.stop(), fault.an_init());
+    let handler = fault.program.handler_advice(&stop);
     Some(match fault.cause {
         Some(Cause::StopSignalMismatch) => {
             let (caught, signal) = fault.caught.zip(fault.stop_signal)?;
             let other = handles_another(caught, signal, fault.program)?;
+            format!("Make the stop signal one that it handles: {}. Or handle {stop} too.", fault.set_stop_signal(other))
+        }
+        // it catches the signal and passes it on; that it cannot die of it afterwards is not the trouble
+        Some(Cause::HandlerReraised) if fault.program == Program::PackageManager => format!("{PACKAGE_MANAGER}."),
+        Some(Cause::HandlerReraised) => {
+            let handler = handler
+                .unwrap_or_else(|| format!("Go: signal.Notify(c, syscall.{stop}); Node: process.on('{stop}', …)"));
             format!(
-                "Make the stop signal one that it handles: STOPSIGNAL {other} in the Dockerfile (docker run --stop-signal {other}; lifecycle.stopSignal: {other} in the pod), or handle {stop} too."
+                "The program has no handler of its own, only its runtime has. Give it one: {handler}. Or {an_init}."
             )
         }
-        Some(Cause::HandlerReraised) => {
-            let advice = advice.unwrap_or_else(|| {
-                format!(
-                    "give the program a handler of its own that exits (Go: signal.Notify(c, syscall.{stop}); Node: process.on('{stop}', …))"
-                )
-            });
-            format!("The program has no handler of its own, only its runtime has: {advice}; or {AN_INIT}.")
+        _ if fault.program.is_shell() => shell_dropped(fault),
+        _ if fault.program == Program::Java => {
+            format!("Do not start the JVM with -Xrs, which switches its signal handlers off. Or {an_init}.")
         }
-        _ if fault.program.is_shell() => format!(
-            "Let the program replace the shell: exec PROGRAM as the last line of the script, or the exec form in the Dockerfile (CMD [\"PROGRAM\", \"ARG\"], not CMD PROGRAM ARG). Or {AN_INIT}. Or pass it on in the shell ({}).",
-            shell_recipe(&stop)
-        ),
-        _ => match advice {
-            Some(advice) => {
-                format!("Handle {stop} in the program: {advice}; or {AN_INIT}, which at least ends it at once.")
-            }
-            None => {
-                format!("Handle {stop} in the program, or {AN_INIT}: not being PID 1, it then dies by {stop} at once.")
-            }
-        },
+        _ => {
+            let how = handler.map_or_else(String::new, |handler| format!(": {handler}"));
+            format!("Handle {stop} in the program{how}. Or {an_init}: it then dies by {stop} at once.")
+        }
     })
+}
+
+/// A package manager starts a shell that starts the program. npm passes SIGTERM and SIGINT to that shell, and no further;
+/// dash and bash replace themselves by a single command, and `BusyBox`' shell and more than one command do not.
+/// <https://github.com/npm/run-script/blob/main/lib/signal-manager.js>
+const PACKAGE_MANAGER: &str = "Start the program itself: CMD [\"node\", \"server.js\"] in the Dockerfile, not npm start, which starts a shell that starts it";
+
+/// An init before a shell is no way out: the shell, no longer PID 1, dies by the signal at once, the init ends with its
+/// child, and what the shell ran is killed without having been asked.
+fn shell_dropped(fault: &Fault<'_>) -> String {
+    let (stop, runs) = (fault.stop(), fault.runs());
+    format!(
+        "Let {what} replace the shell: exec {runs} … as the last line of the script, or the exec form in the Dockerfile (CMD [\"{runs}\", …], not CMD {runs} …). Or pass it on in the shell: {recipe}. {init} alone is not enough: the shell dies by {stop} then, and {what} is killed unasked.",
+        what = fault.below.unwrap_or("the program"),
+        recipe = shell_recipe(&stop, runs),
+        init = if fault.in_pod { "tini" } else { "docker run --init" },
+    )
 }
 
 fn ignored(stop: &str) -> String {
@@ -171,15 +237,42 @@ fn ignored(stop: &str) -> String {
 }
 
 fn not_forwarded(fault: &Fault<'_>) -> String {
-    let (first, stop) = (fault.first, fault.stop());
-    match fault.cause {
-        Some(Cause::NotWaitedFor) => {
+    let (first, stop, runs) = (fault.first, fault.stop(), fault.runs());
+    if let Some(meaning) = fault.meaning() {
+        return meaning.fix.to_owned();
+    }
+    match (fault.cause, fault.program) {
+        (Some(Cause::NotWaitedFor), program) if program.is_shell() => format!(
+            "Wait in the trap until {} has ended: {}. Or start it with exec.",
+            fault.below.unwrap_or("the program"),
+            shell_recipe(&stop, runs)
+        ),
+        (Some(Cause::NotWaitedFor), program) if program.forwards() => {
+            "The init ends as soon as its own child has, and the rest is killed: let that child wait for its children, or replace it by the program (exec).".to_owned()
+        }
+        (Some(Cause::NotWaitedFor), _) => {
             format!("Let {first} wait for its children before it exits: they got {stop} and were finishing.")
         }
-        _ if fault.program == Program::Init => "Let the init signal the whole group: tini -g -- …, or dumb-init (which does so unless --single-child); or let its only child be the program itself, started with exec.".to_owned(),
-        _ if fault.program.is_shell() => format!(
-            "Pass it on in the trap and wait there: {}. Or start the program with exec.",
-            shell_recipe(&stop)
+        // it signals its child's whole group, and what left that group with setsid(2) is out of reach
+        (_, Program::DumbInit) => format!(
+            "Let the program replace the shell below dumb-init: exec {runs} …. Without --single-child (DUMB_INIT_SETSID=0) it signals the whole group, but ends as soon as its own child has."
+        ),
+        // https://github.com/krallin/tini#process-group-killing, https://github.com/krallin/tini/issues/229
+        (_, Program::Tini | Program::Catatonit) => {
+            let name = if fault.program == Program::Tini { "tini" } else { "catatonit" };
+            format!(
+                "Let the program replace the shell below {name}: exec {runs} …. Or let {name} signal the whole group ({name} -g -- …), if its own child ends last: {name} ends with that."
+            )
+        }
+        (_, Program::PackageManager) => format!("{PACKAGE_MANAGER} and passes nothing on."),
+        // http://supervisord.org/configuration.html#program-x-section-values
+        (_, Program::Supervisord) => format!(
+            "supervisord signals only the process it started: exec {runs} … in that program's script, or stopasgroup=true in its section."
+        ),
+        (_, program) if program.is_shell() => format!(
+            "Pass it on in the trap and wait there: {}. Or start {} with exec.",
+            shell_recipe(&stop, runs),
+            fault.below.unwrap_or("the program")
         ),
         _ => {
             let shared = matches!(fault.pid_namespace, Some(PidNamespace::Pod | PidNamespace::Host));
@@ -192,22 +285,64 @@ fn not_forwarded(fault: &Fault<'_>) -> String {
 fn too_slow(fault: &Fault<'_>) -> String {
     match fault.cause {
         Some(Cause::TrapDeferred) => format!(
-            "Run the program in the background, so that the trap runs at once, and wait for it there: {}. Or start it with exec.",
-            shell_recipe(&fault.stop())
+            "Run {} in the background, so that the trap runs at once, and wait for it there: {}. Or start it with exec.",
+            fault.below.unwrap_or("the program"),
+            shell_recipe(&fault.stop(), fault.runs())
         ),
         Some(Cause::PreStopUsedItAll) => "Make terminationGracePeriodSeconds longer than the preStop hook and the shutdown together: the hook counts against it.".to_owned(),
         _ if fault.kept_from_running => "Find out what kept it from running: a SIGSTOP, a debugger, a paused container (docker pause), or storage that does not answer. A longer grace period would not help.".to_owned(),
-        _ if let Some(configured) = fault.cut_short_of_ms => format!(
-            "Make the shutdown faster, or give it its time: it was stopped with less than the {} configured.",
-            period(configured)
-        ),
+        _ if let Some(meaning) = fault.meaning() => meaning.fix.to_owned(),
         _ => {
-            let budget = fault.grace_ms.map_or_else(String::new, |budget| format!(" than {}", period(budget)));
-            format!(
-                "Make the shutdown faster, or the grace period longer{budget} (docker run --stop-timeout; terminationGracePeriodSeconds in the pod)."
-            )
+            let own = fault.stop_signal.and_then(|signal| fault.program.slow_advice(signal));
+            let own = own.map_or_else(String::new, |advice| format!(" As to the shutdown: {advice}."));
+            format!("{}{own}", longer(fault))
         }
     }
+}
+
+fn longer(fault: &Fault<'_>) -> String {
+    if let Some(configured) = fault.cut_short_of_ms {
+        return format!(
+            "Make the shutdown faster, or give it its time: it was stopped with less than the {} configured.",
+            period(configured)
+        );
+    }
+    let budget = fault.grace_ms.map_or_else(String::new, |budget| format!(" than {}", period(budget)));
+    let whereto = if fault.in_pod {
+        "terminationGracePeriodSeconds in the pod's spec"
+    } else {
+        "docker run --stop-timeout; stop_grace_period in Compose"
+    };
+    format!("Make the shutdown faster, or the grace period longer{budget} ({whereto}).")
+}
+
+fn out_of_memory(fault: &Fault<'_>) -> String {
+    let limit = if fault.in_pod { "resources.limits.memory in the pod" } else { "docker run --memory" };
+    let own = fault.program.memory_advice().map_or_else(String::new, |advice| format!(" {}.", capital(advice)));
+    format!("Raise the memory limit ({limit}), or find what uses the memory; this was no shutdown.{own}")
+}
+
+/// A phrase as a sentence.
+fn capital(phrase: &str) -> String {
+    let mut rest = phrase.chars();
+    rest.next().map_or_else(String::new, |first| first.to_uppercase().chain(rest).collect())
+}
+
+fn crashed(fault: &Fault<'_>) -> String {
+    let why = match fault.exit_signal {
+        // seccomp(2): SECCOMP_RET_KILL_PROCESS, SECCOMP_RET_TRAP
+        Some(Signal::SYS) => {
+            "It made a system call that its seccomp profile forbids: the kernel's audit log names it. "
+        }
+        // mmap(2): beyond the end of the file, or no room left in a tmpfs
+        Some(Signal::BUS) => {
+            "Often it is a mapped file that became shorter, or a full /dev/shm (docker run --shm-size). "
+        }
+        // it calls abort(3) itself: what it says before that is on its standard error
+        Some(Signal::ABRT) => "It called abort(): what it said before that is in its log. ",
+        _ => "",
+    };
+    format!("{why}Look at the program's own logs, and at its core dump if there is one.")
 }
 
 fn default_action(fault: &Fault<'_>) -> String {
@@ -221,15 +356,15 @@ fn default_action(fault: &Fault<'_>) -> String {
 
 /// How a shell passes a signal on and waits until the program has cleaned up. `wait` returns when the trap runs: without the
 /// one within the trap the shell would exit at once, and as PID 1 take the program along.
-fn shell_recipe(stop: &str) -> String {
+fn shell_recipe(stop: &str, runs: &str) -> String {
     let name = stop.trim_start_matches("SIG");
-    format!("PROGRAM & pid=$!; trap 'kill -{name} $pid; wait $pid' {name}; wait $pid")
+    format!("{runs} … & pid=$!; trap 'kill -{name} $pid; wait $pid' {name}; wait $pid")
 }
 
 /// What to change after this end.
 pub(in crate::model) fn fix(story: &Story<'_>) -> Option<String> {
     let termination = story.termination;
-    let first = story.first();
+    let (first, runs) = (story.first(), story.runs());
     let cut_short_of_ms = match story.patience.reading {
         Reading::Other { gave_ms, configured_ms } if gave_ms < configured_ms => Some(configured_ms),
         _ => None,
@@ -241,6 +376,9 @@ pub(in crate::model) fn fix(story: &Story<'_>) -> Option<String> {
         caught: story.facts.caught,
         grace_ms: termination.grace.budget_ms,
         kept_from_running: story.was_kept_from_running(),
+        exit_signal: termination.exit.and_then(ExitStatus::signal),
+        below: runs.as_deref(),
+        in_pod: story.container.pod.is_some(),
         ..Fault::new(
             termination.verdict,
             termination.cause,
@@ -273,11 +411,51 @@ mod tests {
         assert!(advice(Program::Shell).contains("kill -QUIT $pid"));
         assert!(advice(Program::Python).contains("signal.SIGQUIT"));
         assert!(advice(Program::Other).contains("dies by SIGQUIT at once"));
+        assert!(advice(Program::Deno).contains("Deno.addSignalListener(\"SIGQUIT\""));
         let mismatch = Fault {
             cause: Some(Cause::StopSignalMismatch),
             caught: Some(SignalSet::from_iter([Signal::INT])),
             ..fault(Program::Other)
         };
         assert!(fix_for(&mismatch).is_some_and(|fix| fix.contains("STOPSIGNAL SIGINT")));
+    }
+
+    #[test]
+    fn the_program_below_a_shell_is_named() {
+        let fault = Fault::new(
+            Verdict::SigtermDropped,
+            Some(Cause::NoHandler),
+            Program::Shell,
+            Some(Signal::TERM),
+            "sh (PID 1)",
+        );
+        let said = fix_for(&fault.with_below(Some("gunicorn"))).expect("advice");
+        assert!(said.starts_with("Let gunicorn replace the shell: exec gunicorn … as the last line"), "{said}");
+        assert!(said.contains("CMD [\"gunicorn\", …]") && said.contains("gunicorn … & pid=$!"), "{said}");
+        assert!(said.contains("docker run --init alone is not enough"), "{said}");
+        let in_pod = fix_for(&fault.with_pod(true)).expect("advice");
+        assert!(in_pod.contains("exec PROGRAM …") && !in_pod.contains("docker run"), "{in_pod}");
+    }
+
+    #[test]
+    fn what_a_program_takes_a_signal_for_comes_first() {
+        let slow = |program, signal| {
+            fix_for(&Fault::new(Verdict::TooSlow, None, program, Some(signal), "app (PID 1)").with_grace(Some(10_000)))
+                .expect("advice")
+        };
+        assert!(slow(Program::Uwsgi, Signal::TERM).contains("die-on-term = true"));
+        assert!(slow(Program::Postgres, Signal::TERM).contains("STOPSIGNAL SIGINT"));
+        let nginx = slow(Program::Nginx, Signal::QUIT);
+        assert!(nginx.contains("longer than 10 s") && nginx.contains("worker_shutdown_timeout 20s"), "{nginx}");
+        assert!(!slow(Program::Nginx, Signal::TERM).contains("worker_shutdown_timeout"));
+        let unasked = |program| {
+            fix_for(&Fault::new(Verdict::NotForwarded, None, program, Some(Signal::TERM), "app (PID 1)"))
+                .expect("advice")
+        };
+        assert!(unasked(Program::Tini).contains("tini -g --"));
+        assert!(unasked(Program::Catatonit).contains("catatonit -g --"));
+        assert!(unasked(Program::PackageManager).contains("CMD [\"node\", \"server.js\"]"));
+        assert!(unasked(Program::Supervisord).contains("stopasgroup=true"));
+        assert!(unasked(Program::Runsvdir).contains("sv -w 20 force-stop"));
     }
 }

@@ -71,7 +71,16 @@ pub(in crate::model) fn what(story: &Story<'_>) -> String {
         (Verdict::Killed, cause) => killed(story, cause),
         (Verdict::Crashed, _) => {
             let how = termination.exit.map_or_else(|| "died".to_owned(), ended);
-            format!("{first} {how}: a fault of the program itself, no stop was asked for.")
+            match story.sender_of_fault() {
+                Some(sender) => format!("{first} {how}, which {sender} sent it: nothing that the program itself did."),
+                None if story.signal.is_some() => {
+                    format!(
+                        "{first} {how} {} after {stop} from {sender}: a fault of the program itself as it ended.",
+                        seconds(story.took())
+                    )
+                }
+                None => format!("{first} {how}: a fault of the program itself, no stop was asked for."),
+            }
         }
         (Verdict::Exited, _) if termination.exit.is_none() => {
             format!("{first} is gone, and nobody saw how it ended.")
@@ -84,12 +93,21 @@ pub(in crate::model) fn what(story: &Story<'_>) -> String {
             )
         }
     };
-    let text = text + &budget(story);
+    let text = text + &meaning(story) + &budget(story);
     if termination.certain {
         text
     } else {
         format!("{text} Events of this container were lost meanwhile, so this may not be the whole story.")
     }
+}
+
+/// What the program takes the signal for, where it took it and that is not what was meant.
+fn meaning(story: &Story<'_>) -> String {
+    let said = matches!(story.termination.verdict, Verdict::TooSlow | Verdict::NotForwarded)
+        && !matches!(story.termination.cause, Some(Cause::PreStopUsedItAll | Cause::TrapDeferred))
+        && !story.was_kept_from_running();
+    let meaning = story.signal.and_then(|signal| story.facts.program.meaning(signal.signal)).filter(|_| said);
+    meaning.map_or_else(String::new, |meaning| format!(" {}.", meaning.what))
 }
 
 fn graceful(story: &Story<'_>) -> String {

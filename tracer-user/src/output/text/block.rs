@@ -139,7 +139,15 @@ pub(crate) fn facts(news: &Termination, glyphs: &Glyphs) -> Vec<(&'static str, S
     facts.push(("Exit", news.exit.map_or_else(|| "not seen".to_owned(), words::exit)));
     let cause = news.cause.map(|cause| format!(", {cause}")).unwrap_or_default();
     facts.push(("Verdict", format!("{}{cause}", news.verdict)));
+    facts.push(("More", more(news)));
     facts
+}
+
+/// Where it is explained at length, with what is told beside it: `tracer explain graceful too-early`.
+fn more(news: &Termination) -> String {
+    let hints = news.hints.iter().map(|hint| hint.kind.slug());
+    let words: Vec<_> = std::iter::once(news.verdict.slug()).chain(hints).collect();
+    format!("tracer explain {}", words.join(" "))
 }
 
 /// `sleep 4200 (ns 40) ran for 2 s and exited with code 0`
@@ -153,6 +161,7 @@ fn pre_stop(hook: &PreStop, news: &Termination, glyphs: &Glyphs) -> String {
         );
     };
     let how = match (hook.exit, hook.ended) {
+        (Some(status), _) if status.signal().is_some() => format!("was {}", words::exit(status)),
         (Some(status), _) => words::exit(status),
         (None, Some(_)) => "ended".to_owned(),
         (None, None) => "was still running".to_owned(),
@@ -238,6 +247,8 @@ pub(crate) fn condition(news: &Condition, time: &str, limit: usize, glyphs: &Gly
         let text = figures.collect::<Vec<_>>().join(&format!(" {} ", glyphs.dot));
         prose(&mut lines, ("Figures", Paint::Dim), Paint::Dim, &text, limit, glyphs);
     }
+    let more = format!("tracer explain {}", news.kind);
+    prose(&mut lines, ("More", Paint::Dim), Paint::Dim, &more, limit, glyphs);
     lines.push(Line::default());
     lines
 }

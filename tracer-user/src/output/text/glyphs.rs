@@ -86,7 +86,7 @@ pub(crate) struct Glyphs {
     pub(crate) sorted: char,
     /// A stop that goes on.
     pub(crate) going_on: char,
-    marks: [char; 9],
+    pub(crate) marks: [char; 9],
 }
 
 impl Glyphs {

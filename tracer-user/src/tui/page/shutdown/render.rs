@@ -109,7 +109,7 @@ impl Shutdown {
             lines.extend(prose(section, columns, glyphs));
             for (label, text) in block::facts(&section.termination, glyphs) {
                 // how it ended is not known before the end
-                if !matches!(label, "Exit" | "Verdict") {
+                if !matches!(label, "Exit" | "Verdict" | "More") {
                     block::prose(&mut lines, (label, Paint::Dim), Paint::Dim, &text, columns, glyphs);
                 }
             }
