@@ -7,6 +7,7 @@
 //! `event` → `tracer-common`.
 
 pub mod audit;
+pub mod clock;
 pub mod commands;
 pub mod container;
 pub mod demo;
