@@ -10,11 +10,13 @@ use serde::{Deserialize, Serialize};
 use crate::signal::{Signal, SignalSet};
 
 mod comm;
+mod foresight;
 mod ids;
 #[cfg(test)]
 pub(crate) mod made;
 
 pub use comm::Comm;
+pub use foresight::{Foreseen, Foresight};
 pub use ids::{BootNs, CgroupId, TaskKey};
 
 /// Something that happened, and when.
@@ -57,6 +59,8 @@ pub enum What {
     Described(Described),
     /// Figures of a container's cgroup (`pids.current`, `pids.max`).
     CgroupFigures(CgroupFigures),
+    /// What would become of a container's stop signal, looked up because the model asked.
+    Foreseen(Foresight),
     /// Signals counted in the kernel and not streamed, since the last such event.
     Counted(Counted),
     /// Records that did not fit into the ring.

@@ -8,6 +8,7 @@
 
 pub mod audit;
 pub mod check;
+pub mod clock;
 pub mod commands;
 pub mod container;
 pub mod demo;

@@ -11,6 +11,9 @@ use lab::{PATIENCE, again, send, until};
 /// A recording to look at, where no root and no kernel are needed.
 const RECORDING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/scenarios/bash-drops.rec");
 
+/// Nothing is to be written for so long.
+const IDLE: std::time::Duration = std::time::Duration::from_secs(2);
+
 fn replay() -> String {
     format!("{BINARY} replay {RECORDING}")
 }
@@ -22,6 +25,14 @@ fn tracer_of(screen: &Screen) -> u32 {
         let children = std::fs::read_to_string(format!("/proc/{shell}/task/{shell}/children")).ok()?;
         children.split_whitespace().next()?.parse().ok()
     })
+}
+
+/// What a process has written so far, bytes.
+#[track_caller]
+fn written(pid: u32) -> u64 {
+    let io = std::fs::read_to_string(format!("/proc/{pid}/io")).expect("it runs");
+    let line = io.lines().find_map(|line| line.strip_prefix("wchar: ")).expect("proc(5) has it");
+    line.parse().expect("a number")
 }
 
 /// The terminal is the shell's again, with the modes it had.
@@ -42,6 +53,11 @@ fn a_replay_takes_the_terminal_and_gives_it_back() {
     screen.type_line(&format!("{}; echo ended-$?", replay()));
     screen.wait_for("REPLAY");
     assert!(screen.is_taken());
+    // while nothing happens nothing is written
+    let tracer = tracer_of(&screen);
+    let idle = written(tracer);
+    std::thread::sleep(IDLE);
+    assert_eq!(written(tracer), idle, "it draws though nothing changed");
     screen.press("1");
     screen.wait_for("sigterm-dropped");
     screen.press("{ Space");
@@ -176,6 +192,8 @@ fn the_demo_on_a_terminal_checks_itself() {
         return;
     }
     let screen = Screen::open(80, 24);
+    let dir = tempfile::tempdir().expect("a directory");
+    screen.run(&format!("cd {}", dir.path().display()));
     let modes = screen.modes();
     screen.type_line(&format!("{BINARY} demo dropped graceful; echo ended-$?"));
     screen.wait_for("(1/2) dropped");
@@ -186,10 +204,17 @@ fn the_demo_on_a_terminal_checks_itself() {
     assert!(end.contains("sigterm-dropped") && end.contains("graceful"), "{end}");
     screen.press("4");
     screen.wait_for("SIGKILL");
+    // nobody asked for a recording before: one can be had all the same
+    screen.press("5");
+    screen.wait_for("SIGTERM DROPPED");
+    screen.press("R");
+    screen.wait_for("saved as tracer-");
     screen.press("q");
     let left = screen.wait_for("ended-0");
     assert!(left.contains("tracer: 2 of 2 scenarios"), "{left}");
     is_as_before(&screen, &modes);
+    let told = screen.run(&format!("{BINARY} replay tracer-*.rec -o json | grep -o '\"verdict\":\"[a-z-]*\"'"));
+    assert_eq!(told.trim(), r#""verdict":"sigterm-dropped""#, "of this container, and of no other");
     // half way
     screen.type_line(&format!("clear; {BINARY} demo; echo ended-$?"));
     screen.wait_for("(1/16)");
@@ -218,13 +243,26 @@ fn a_container_of_docker_is_watched_as_it_is_stopped() {
     until("its page to be opened", PATIENCE, || screen.text().contains("web").then_some(()));
     screen.press("1");
     screen.wait_until("its row", |text| text.contains("web") && text.contains("running"));
+    // before anybody stops it, it is known that it would not stop
+    screen.wait_until("what would be", |text| {
+        text.contains("~dropped") && text.contains("SIGTERM would be dropped: sh (PID 1) has no handler")
+    });
+    screen.press("2");
+    screen.wait_until("what would be", |text| text.contains("Then ") && text.contains("Fix "));
+    screen.press("1");
     let mut stop = docker.client(&["stop", "--time", "3", "web"]).spawn().expect("docker starts");
     screen.wait_until("the budget draining", |text| text.contains("stopping: web") && text.contains("dropped"));
+    screen.press("2");
+    screen.wait_until("the picture of it", |text| text.contains("grace period") && text.contains("SIGTERM dropped"));
+    screen.press("1");
     screen.wait_for("sigterm-dropped");
+    screen.press("2");
+    screen.wait_until("why, and the fix", |text| {
+        text.contains("  Why ") && text.contains("  Fix ") && text.contains("SIGKILL")
+    });
     assert!(stop.wait().expect("docker ends").success());
     screen.press("4");
-    let log = screen.wait_for("SIGTERM DROPPED");
-    assert!(log.contains("SIGTERM  DROPPED"), "{log}");
+    screen.wait_for("SIGTERM  DROPPED");
     screen.press("q");
     let left = screen.wait_for("ended-0");
     assert!(left.contains("tracer: no container is called web yet; waiting for it"), "{left}");

@@ -4,10 +4,7 @@
 //! not block the signal takes it (`complete_signal()`), and `get_signal()` looks at the handler once more.
 //! <https://github.com/torvalds/linux/blob/v6.18/kernel/signal.c>
 
-use std::fmt;
-
-use serde::Serialize;
-
+use crate::event::Foreseen;
 use crate::model::{Cause, Program};
 use crate::signal::{Signal, SignalSet};
 
@@ -17,48 +14,6 @@ use super::subject::{Go, Process, Sight, Thread, Waits};
 const SA_RESETHAND: u64 = 0x8000_0000;
 /// A process this young may not have come to install its handlers, ms.
 pub const YOUNG_MS: u64 = 2_000;
-
-/// What would become of a signal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Foreseen {
-    /// The kernel would throw it away: an init without a handler.
-    Dropped,
-    /// It is ignored: `SIG_IGN`, or a default action that is to ignore it.
-    Ignored,
-    /// It would stay pending: one is already.
-    Blocked,
-    /// It would meet the default action.
-    Default,
-    /// That cannot be known.
-    Unknown,
-    /// A handler of the program would run.
-    Caught,
-    /// A thread that waits for it would take it, or a signalfd.
-    Taken,
-}
-
-impl Foreseen {
-    /// The fixed spelling.
-    #[must_use]
-    pub const fn slug(self) -> &'static str {
-        match self {
-            Self::Dropped => "dropped",
-            Self::Ignored => "ignored",
-            Self::Blocked => "blocked",
-            Self::Default => "default",
-            Self::Unknown => "unknown",
-            Self::Caught => "caught",
-            Self::Taken => "taken",
-        }
-    }
-}
-
-impl fmt::Display for Foreseen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.slug())
-    }
-}
 
 /// What would become of a signal, and how that is known.
 #[derive(Clone, Debug, PartialEq, Eq)]

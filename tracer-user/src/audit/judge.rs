@@ -2,10 +2,11 @@
 
 use serde::Serialize;
 
+use crate::event::Foreseen;
 use crate::model::{Cause, Fault, Program, Verdict, fix_for, zombie_fix};
 use crate::signal::Signal;
 
-use super::fate::{Fate, Foreseen, fate, program};
+use super::fate::{Fate, fate, program};
 use super::known;
 use super::notes::{is_taken_to_reexecute, meaning, notes, runs};
 use super::subject::{Process, Sight, Subject, Thread, Waits};

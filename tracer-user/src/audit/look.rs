@@ -6,9 +6,9 @@ mod proc;
 
 use std::collections::HashMap;
 
+use crate::clock::boot_now;
 use crate::container::hierarchy::Hierarchies;
 use crate::event::{BootNs, CgroupId, TaskKey};
-use crate::live::boot_now;
 use crate::probe::{Actions, CgroupV1, ProbeError, Survey};
 use crate::signal::SignalSet;
 

@@ -15,6 +15,7 @@ mod known;
 mod look;
 mod notes;
 mod places;
+mod seer;
 mod subject;
 
 use std::collections::HashMap;
@@ -29,8 +30,10 @@ use crate::event::Described;
 use crate::model::ContainerName;
 use crate::probe::ProbeError;
 
-pub use fate::{Fate, Foreseen, YOUNG_MS, fate};
+pub use crate::event::Foreseen;
+pub use fate::{Fate, YOUNG_MS, fate};
 pub use judge::{Finding, Init, Note, NoteKind, judge};
+pub(crate) use seer::Seer;
 pub use subject::{Go, Member, Negligent, Pids, Process, Sight, SignalFd, StopSignal, Subject, Thread, Waits, Zombies};
 
 use gather::Gatherer;

@@ -1,9 +1,10 @@
 //! Remarks beside a finding: what is odd about the container's shape, and what happens behind its first process.
 
+use crate::event::Foreseen;
 use crate::model::{Meaning, Program, command_name};
 use crate::signal::Signal;
 
-use super::fate::{Fate, Foreseen, fate, names, program};
+use super::fate::{Fate, fate, names, program};
 use super::judge::{Note, NoteKind};
 use super::known::{self, Manner};
 use super::subject::{Member, Process, Subject};

@@ -8,8 +8,8 @@ use tracer_common::CGROUP_V1;
 use crate::container::filter::Filters;
 use crate::container::hierarchy::Hierarchies;
 use crate::container::scan::{Classifier, cgroups_of, figures};
+use crate::container::{InNoContainer, NoSuchProcess};
 use crate::event::{CgroupFound, CgroupId};
-use crate::live::{InNoContainer, NoSuchProcess};
 
 use super::subject::Pids;
 

@@ -73,6 +73,7 @@ async fn show(args: &Args, scenarios: &[&'static Scenario]) -> anyhow::Result<Ex
     let stage = Stage::open().context("cannot make containers for the demo")?;
     let root = stage.hierarchy().path_of(stage.dir());
     let path = |scenario: &Scenario| format!("{root}/{}", scenario.name);
+    let format = args.view.format();
     let request = Request {
         filters: Filters { cgroups: scenarios.iter().map(|scenario| path(scenario)).collect(), ..Filters::default() },
         options: Options { ..args.capture.options() },
@@ -81,8 +82,9 @@ async fn show(args: &Args, scenarios: &[&'static Scenario]) -> anyhow::Result<Ex
         sockets: Vec::new(),
         // containers are made while it goes on
         keep_privileges: true,
+        foresee: format == Format::Tui || args.capture.record.is_some(),
+        keep: format == Format::Tui,
     };
-    let format = args.view.format();
     let (mut session, mut driver) = Driver::start(&request, &args.view, format)?;
     let played = play_all(&stage, scenarios, &mut session, &mut driver, format).await;
     drop(stage);

@@ -21,7 +21,7 @@ use crate::tui::page::waiting_for;
 
 use super::driver::Driver;
 use super::logging;
-use super::options::{Failure, Filters, Sockets, View, no_names, note};
+use super::options::{Failure, Filters, Format, Sockets, View, no_names, note};
 use super::{DONE, NO_MATCH, UNSUITABLE, is_broken_pipe};
 
 /// How long a container that is asked for may take to be there before we say that we wait for it.
@@ -93,6 +93,9 @@ async fn trace(args: &Args) -> anyhow::Result<ExitCode> {
         command: std::env::args().skip(1).collect(),
         sockets: args.sockets.all(),
         keep_privileges: false,
+        // a recording may be looked at on the terminal UI
+        foresee: args.view.format() == Format::Tui || args.capture.record.is_some(),
+        keep: args.view.format() == Format::Tui,
     };
     let (mut session, mut driver) = Driver::start(&request, &args.view, args.view.format())?;
     let filters = &request.filters;

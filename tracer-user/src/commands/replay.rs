@@ -83,7 +83,7 @@ fn as_lines(args: &Args, format: Format, reader: &mut Recording, clock: Clock) -
 /// Shows it on the terminal UI, as far as it can be read.
 fn on_screen(args: &Args, reader: &mut Recording, clock: Clock) -> anyhow::Result<Read> {
     let (mut events, mut damage) = (Vec::new(), None);
-    for event in reader {
+    for event in reader.by_ref() {
         match event {
             Ok(event) => events.push(event),
             Err(error) => damage = Some(error),
@@ -95,6 +95,7 @@ fn on_screen(args: &Args, reader: &mut Recording, clock: Clock) -> anyhow::Resul
         // there is nothing to look at
         return Ok(Read { damage, missing });
     }
+    player.set_start(reader.start().clone());
     if let Some(error) = &damage {
         player.app.say(format!("the recording is damaged: {error}"));
     }

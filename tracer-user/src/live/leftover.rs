@@ -23,6 +23,7 @@ pub(super) fn count(events: &[Event]) -> Lost {
             | What::Described(_)
             | What::Dismissed(_)
             | What::CgroupFigures(_)
+            | What::Foreseen(_)
             | What::Counted(_)
             | What::Tick {} => {}
         }

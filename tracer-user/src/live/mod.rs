@@ -4,6 +4,7 @@
 //! is to show. Only this loop does I/O; the output has a thread of its own so that a slow reader cannot hold it up.
 
 mod answers;
+mod foresight;
 mod gate;
 pub(crate) mod interrupt;
 mod leftover;
@@ -27,16 +28,19 @@ use tokio::time::Instant;
 use crate::container::filter::Filters;
 use crate::container::hierarchy::Hierarchies;
 use crate::container::runtime::{self, Names, Socket};
-use crate::event::{BootNs, Described, Event, Lost, What};
+use crate::event::{Described, Event, Lost, What};
 use crate::model::Want;
 use crate::output::{Clock, View};
 use crate::stream::{self, Cgroups, FORMAT, Start};
 
+pub use crate::clock::{boot_now, wall_clock};
+pub use crate::container::{InNoContainer, NoSuchProcess};
 pub use gate::Gate;
 pub use loss::Present;
 pub use pipeline::Pipeline;
 pub use tracker::{Options, Tracker};
 
+use foresight::Foresights;
 use interrupt::Interrupt;
 use sink::{Buffer, CANNOT_WRITE, Sink};
 
@@ -53,36 +57,6 @@ const SNAPSHOT_EVERY: Duration = Duration::from_secs(1);
 /// Descriptions of containers that may wait to be taken in.
 const DESCRIPTIONS: usize = 256;
 
-/// `--pid` names nobody.
-#[derive(Debug, thiserror::Error)]
-#[error("no process has the pid {0}")]
-pub struct NoSuchProcess(pub u32);
-
-/// `--pid` names a process that is in no container, where only containers are looked at.
-#[derive(Debug, thiserror::Error)]
-#[error("process {0} is in no container")]
-pub struct InNoContainer(pub u32);
-
-/// Nanoseconds since boot, suspend included: the time of events.
-#[must_use]
-pub fn boot_now() -> BootNs {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    BootNs(nanoseconds(now))
-}
-
-/// From time since boot to the time on the wall, as it is now.
-#[must_use]
-pub fn wall_clock() -> Clock {
-    let wall = nanoseconds(rustix::time::clock_gettime(rustix::time::ClockId::Realtime));
-    let offset = i128::from(wall) - i128::from(boot_now().0);
-    Clock { boot_to_wall_ns: i64::try_from(offset).unwrap_or(0) }
-}
-
-fn nanoseconds(time: rustix::time::Timespec) -> u64 {
-    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-    seconds.saturating_mul(1_000_000_000).saturating_add(u64::try_from(time.tv_nsec).unwrap_or(0))
-}
-
 /// What to trace, and how.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
@@ -98,6 +72,10 @@ pub struct Request {
     pub sockets: Vec<Socket>,
     /// Keep the privileges: not for tracing, but for what else the caller does.
     pub keep_privileges: bool,
+    /// Work out what the stop signal of each container would meet: somebody looks at that.
+    pub foresee: bool,
+    /// Keep the last events in memory: somebody may want a recording of them.
+    pub keep: bool,
 }
 
 /// Why [`Session::run_until`] came back.
@@ -117,6 +95,7 @@ pub struct Session {
     sink: Sink,
     names: Names,
     descriptions: mpsc::Receiver<Described>,
+    foresights: Foresights,
     interrupt: Interrupt,
     /// Not taken in yet.
     events: Vec<Event>,
@@ -139,10 +118,13 @@ impl Session {
         let mut events = Vec::new();
         let drain = crate::probe::DRAIN_INTERVAL_LIVE;
         let tracker = Tracker::start(&request.filters, request.options, drain, &mut events)?;
+        let start = start_record(&tracker, request, clock);
         let recorder = match &request.record {
-            Some(path) => Some(stream::create(path, &start_record(&tracker, request, clock))?),
+            Some(path) => Some(stream::create(path, &start)?),
             None => None,
         };
+        // what needs privileges to be opened comes before they are given up
+        let seer = request.foresee.then(|| foresight::open(&request.filters)).flatten();
         if !request.keep_privileges
             && let Err(error) = privileges::give_up(&request.sockets)
         {
@@ -153,13 +135,18 @@ impl Session {
         let view = view(sink.buffer(), clock);
         let (sender, descriptions) = mpsc::channel(DESCRIPTIONS);
         let names = Names::start(request.sockets.clone(), &sender);
-        let pipeline = Pipeline::new(request.filters.clone(), view, recorder);
+        let foresights = Foresights::start(seer).context("cannot start the thread that looks ahead")?;
+        let mut pipeline = Pipeline::new(request.filters.clone(), view, recorder);
+        if request.keep {
+            pipeline.keep(start);
+        }
         Ok(Self {
             tracker,
             pipeline,
             sink,
             names,
             descriptions,
+            foresights,
             interrupt,
             events,
             snapshot: (None, None),
@@ -216,6 +203,11 @@ impl Session {
                     // what the kernel told before comes before
                     self.drain()?;
                     self.tracker.described(described, &mut self.events)?;
+                }
+                Some(foreseen) = self.foresights.next() => {
+                    // of a process whose end is in the ring nothing is to be told
+                    self.drain()?;
+                    self.events.push(foreseen);
                 }
                 readable = self.tracker.readable() => {
                     readable?;
@@ -291,6 +283,12 @@ impl Session {
     }
 
     fn answer(&mut self, want: Want) -> anyhow::Result<()> {
+        if let Want::Foresee(key) = want {
+            if let Some(container) = self.pipeline.node.container(key) {
+                self.foresights.ask(container);
+            }
+            return Ok(());
+        }
         if want != Want::Snapshot {
             return self.tracker.answer(want, &mut self.events);
         }

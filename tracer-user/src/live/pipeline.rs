@@ -8,7 +8,7 @@ use crate::container::filter::{Filters, Resolved};
 use crate::event::{BootNs, Event, Reaped, What};
 use crate::model::{ContainerName, News, Node, Want};
 use crate::output::View;
-use crate::stream::Recorder;
+use crate::stream::{Keeper, Recorder, Start};
 
 use super::Present;
 use super::gate::Gate;
@@ -21,6 +21,8 @@ pub struct Pipeline {
     pub gate: Gate,
     view: Box<dyn View>,
     recorder: Option<Recorder<File>>,
+    /// The last events, where somebody may want a recording of them.
+    keeper: Option<Keeper>,
     /// Why the recording ended early.
     trouble: Option<io::Error>,
     /// Containers that are shown and have not ended.
@@ -38,10 +40,22 @@ impl Pipeline {
             gate: Gate::new(filters),
             view,
             recorder,
+            keeper: None,
             trouble: None,
             running: HashSet::new(),
             ended: 0,
         }
+    }
+
+    /// Keeps the last events in memory from now on, for [`Self::kept`].
+    pub fn keep(&mut self, start: Start) {
+        self.keeper = Some(Keeper::new(start));
+    }
+
+    /// The last events, if they are kept.
+    #[must_use]
+    pub const fn kept(&self) -> Option<&Keeper> {
+        self.keeper.as_ref()
     }
 
     /// Takes in events, in order.
@@ -59,6 +73,9 @@ impl Pipeline {
     }
 
     fn record(&mut self, event: &Event) {
+        if let Some(keeper) = &mut self.keeper {
+            keeper.push(event.clone());
+        }
         let Some(recorder) = &mut self.recorder else { return };
         match recorder.record(event) {
             // an event with a line that is too long is left out; everything else is the end of the file

@@ -391,6 +391,8 @@ impl Tracker {
             Want::Pending(task) => answers::pending(task).map(What::Pending),
             Want::State(task) => answers::state(task).map(What::State),
             Want::Figures(cgroup) => self.figures(cgroup),
+            // not from here: it takes its time
+            Want::Foresee(_) => None,
             Want::Snapshot => return self.look_again(events).map(drop),
         };
         events.extend(what.map(|what| Event(boot_now(), what)));

@@ -48,6 +48,8 @@ pub enum News {
     Pod(Box<PodNews>),
     /// A container took the place of one that ended, in the same pod. No JSON line of its own: the new container has one.
     Restarted(Box<RestartNews>),
+    /// What would become of the stop signal of a container has been worked out. No JSON line of its own: `tracer audit` has.
+    Foreseen(ContainerRef),
     /// Records were lost.
     Lost(Lost),
 }
@@ -68,6 +70,7 @@ impl News {
             Self::Condition(news) => news.container.as_ref(),
             Self::Pod(news) => news.any_container(),
             Self::Restarted(news) => Some(&news.container),
+            Self::Foreseen(container) => Some(container),
             Self::Lost(_) => None,
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::event::{BootNs, CgroupFigures, CgroupId, Described, PidNamespace, TaskKey};
+use crate::event::{BootNs, CgroupFigures, CgroupId, Described, Foresight, PidNamespace, TaskKey};
 
 use crate::signal::SignalSet;
 
@@ -51,6 +51,8 @@ pub struct Container {
     pub(super) candidate: Option<Attempt>,
     /// Signals the first process has handlers for, as last read by the kernel programs.
     pub caught: Option<SignalSet>,
+    /// What would become of the stop signal, as it was foreseen last, and when.
+    pub foresight: Option<(BootNs, Foresight)>,
     /// Processes that are gone, kept while a stop goes on or may begin.
     pub(super) departed: VecDeque<Process>,
     /// Execs from outside, the last few.
@@ -153,6 +155,7 @@ impl Container {
             stop: None,
             candidate: None,
             caught: None,
+            foresight: None,
             departed: VecDeque::new(),
             execs: VecDeque::new(),
             oom: None,

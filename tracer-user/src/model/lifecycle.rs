@@ -224,6 +224,7 @@ impl Node {
             && container.first == Some(key)
         {
             container.settled |= program;
+            self.look_ahead(at, owner);
         }
         self.program_known(at, owner, key);
     }
@@ -265,6 +266,7 @@ impl Node {
         };
         if better && let Some(container) = self.containers.get_mut(&key) {
             container.first = Some(candidate);
+            self.look_ahead(self.now, key);
         }
     }
 

@@ -76,6 +76,10 @@ pub const NAME_ASKED_MS: u64 = 5_000;
 /// … and its end is told when that comes, or after this time, ms.
 pub const NAME_DUE_MS: u64 = 2_000;
 
+/// What a stop signal would meet is asked for when the first process of a container is this old, ms: younger ones may not
+/// have come to what they do with signals, and some take their time.
+pub const FORESEE_AT_MS: [u64; 3] = [2_200, 10_000, 60_000];
+
 /// Signals remembered for each process.
 pub const RECEIVED_KEPT: usize = 16;
 /// Processes told in a termination; the first process and those that were killed come first.

@@ -10,6 +10,7 @@ mod closing;
 mod conditions;
 mod container;
 mod explain;
+mod foresight;
 mod grace;
 mod hook;
 mod lifecycle;

@@ -47,6 +47,8 @@ pub enum Want {
     State(TaskKey),
     /// Figures of a container's cgroup ([`What::CgroupFigures`]).
     Figures(CgroupId),
+    /// What would become of a container's stop signal ([`What::Foreseen`]).
+    Foresee(ContainerKey),
     /// A fresh snapshot of all processes ([`What::Process`]): events were lost.
     Snapshot,
 }
@@ -72,6 +74,8 @@ pub(super) enum Timer {
     Orphans(ContainerKey),
     /// Nobody said what a container of a pod is.
     Announce(ContainerKey),
+    /// The first process of a container is old enough to have installed its handlers.
+    Foresee(ContainerKey, TaskKey),
 }
 
 impl Node {
@@ -102,6 +106,7 @@ impl Node {
             What::Dismissed(dismissed) => self.on_dismissed(&dismissed.container),
             What::Described(described) => self.on_described(*at, described),
             What::CgroupFigures(figures) => self.on_figures(figures),
+            What::Foreseen(foresight) => self.on_foreseen(*at, foresight),
             What::Counted(counted) => {
                 if let Some(container) = self.container_of_cgroup(counted.cgroup) {
                     container.signals += counted.child + counted.urgent + counted.other;
@@ -129,6 +134,7 @@ impl Node {
                 Timer::Abandon(key, started) => self.abandon_due(due, key, started),
                 Timer::Orphans(key) => self.judge_orphans(due, key, false),
                 Timer::Announce(key) => self.announce(due, key),
+                Timer::Foresee(key, first) => self.ask_ahead(key, first),
             }
         }
         self.now = self.now.max(now);

@@ -101,6 +101,7 @@ impl Node {
             sandbox: described.sandbox,
             partial: described.partial,
         });
+        let before = (container.stop_signal(), container.first);
         container.described = Some(described.clone());
         if let Some(process) = described.pid.and_then(|pid| self.processes.by_pid(pid))
             && process.container == Some(key)
@@ -108,9 +109,13 @@ impl Node {
             container.first = Some(process.key());
             container.settled = true;
         }
+        let is_other = (container.stop_signal(), container.first) != before;
         if container.is_sandbox() {
             self.was_a_sandbox(at, key);
             return;
+        }
+        if is_other {
+            self.look_ahead(at, key);
         }
         self.join_pod(key);
         if let Some(sandbox) = &described.sandbox_id {

@@ -83,7 +83,7 @@ impl<W: Write> View for JsonLines<W> {
             News::Condition(news) => self.line(at, "condition", ending::Condition(news)),
             News::Lost(lost) => self.line(at, "lost", shape::LossFields::new(lost)),
             // The contract knows terminations only once they are complete, and every container has its own lines.
-            News::Stopping(_) | News::Pod(_) | News::Restarted(_) => Ok(()),
+            News::Stopping(_) | News::Pod(_) | News::Restarted(_) | News::Foreseen(_) => Ok(()),
         }
     }
 

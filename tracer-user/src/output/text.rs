@@ -94,8 +94,10 @@ impl<W: Write> Text<W> {
             News::Container(news) => self.container(at, news, glyphs),
             News::Stopping(news) => self.stopping(at, news, glyphs),
             News::Lost(lost) => self.lost(at, lost),
-            // handled above: these are more than a line
-            News::Termination(_) | News::Condition(_) | News::Restarted(_) | News::Pod(_) => Line::default(),
+            // handled above: these are more than a line, or none
+            News::Termination(_) | News::Condition(_) | News::Restarted(_) | News::Pod(_) | News::Foreseen(_) => {
+                Line::default()
+            }
         };
         line.cut(self.width, glyphs);
         vec![line]
@@ -338,6 +340,8 @@ pub(crate) fn is_silent(news: &News) -> bool {
         News::Signal(news) => {
             news.signal == Signal::KILL && news.role == Role::Kernel && news.outcome == Outcome::Ignored
         }
+        // nothing happened, and tracer audit tells it
+        News::Foreseen(_) => true,
         _ => false,
     }
 }

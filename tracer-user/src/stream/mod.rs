@@ -7,7 +7,9 @@
 //! [`FORMAT`] changes whenever the shape of an event or of the start record does, and a reader of the old shape
 //! stays. Within a format nothing is added or left out: unknown keys are damage, not extensions.
 
+mod about;
 mod error;
+mod keeper;
 mod reader;
 mod recorder;
 
@@ -16,8 +18,11 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
+pub use about::about;
 pub use error::ReadError;
+pub use keeper::{Keeper, record};
 pub use reader::Reader;
+pub(crate) use recorder::MODE;
 pub use recorder::{CreateError, Recorder, create};
 
 /// Version of the recording format. It changes whenever the shape of an event does.

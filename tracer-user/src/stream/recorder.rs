@@ -11,7 +11,7 @@ use super::{End, MAX_LINE, Start, Totals};
 use crate::event::Event;
 
 /// A new recording is for its owner: it may hold command lines with secrets.
-const MODE: u32 = 0o600;
+pub(crate) const MODE: u32 = 0o600;
 /// Bytes gathered before they are written.
 const BUFFER: usize = 64 * 1024;
 

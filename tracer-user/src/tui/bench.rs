@@ -1,4 +1,5 @@
-//! A frame of each page on a large node: 500 containers in 250 pods, 5,000 processes, 100,000 signals, 512 ends.
+//! A frame of each page on a large node: 500 containers in 250 pods, 5,000 processes, 100,000 signals, a tenth of the
+//! containers stopping, another tenth killed, a seventh with zombies.
 //!
 //! `cargo test --release -p tracer-user --lib large_node -- --ignored --nocapture` prints what they take. What is checked
 //! is what does not depend on the machine.
@@ -10,8 +11,8 @@ use super::page::{Page as _, PageKind};
 use super::scene::Scene;
 use super::stand::{PLAIN, Stand};
 use crate::event::{
-    BootNs, CgroupFound, CgroupId, Comm, Described, Event, Exited, Handler, PodName, ProcessSeen, SendResult,
-    SignalSent, Task, What,
+    BootNs, CgroupFound, CgroupId, Comm, Described, Event, Exited, Foreseen, Foresight, Handler, PodName, ProcessSeen,
+    SendResult, SignalSent, Task, What,
 };
 use crate::model::{Change, Node, limits};
 use crate::output::Clock;
@@ -20,6 +21,9 @@ use crate::signal::{Signal, SignalSet};
 const CONTAINERS: u32 = 500;
 const PROCESSES: u32 = 10;
 const SIGNALS: u32 = 100_000;
+
+/// Memory of model, pages and events together, KiB, at most.
+const MEMORY_KIB: u64 = 256 << 10;
 
 fn at(us: u64) -> BootNs {
     BootNs(1_000_000_000_000 + us * 1_000)
@@ -101,6 +105,32 @@ fn large_node() -> Vec<Event> {
         let target = task(n % CONTAINERS, 1 + n % (PROCESSES - 1));
         events.push(signal(u64::from(n) * 300, Signal::USR1, target));
     }
+    // some do not reap, and what a stop signal would meet is known of all
+    for index in (3..CONTAINERS).step_by(7) {
+        for n in 1..PROCESSES {
+            let exited = Exited {
+                task: task(index, n),
+                parent: task(index, 0),
+                status: 0,
+                autoreap: false,
+                pending: SignalSet(0),
+            };
+            events.push(Event(at(15_000_000), What::Exit(exited)));
+        }
+    }
+    events.extend((0..CONTAINERS).map(|index| {
+        let foresight = Foresight {
+            task: task(index, 0).key(),
+            signal: Signal::TERM,
+            foreseen: Foreseen::Dropped,
+            why: "worker (PID 1) has no handler for SIGTERM, and an init never gets a signal it has no handler for."
+                .to_owned(),
+            fix: Some("Handle SIGTERM in the program, or put an init before it.".to_owned()),
+            notes: Vec::new(),
+        };
+        Event(at(16_000_000), What::Foreseen(foresight))
+    }));
+    events.sort_by_key(|event| event.0);
     // a tenth is being stopped
     for index in (0..CONTAINERS).step_by(10) {
         events.push(signal(31_000_000, Signal::TERM, task(index, 0)));
@@ -162,7 +192,9 @@ fn a_frame_of_each_page_on_a_large_node() {
         stand = Some(Stand::over(events.clone(), Clock::default(), PLAIN));
     });
     let mut stand = stand.expect("it ran");
-    eprintln!("{:40} {:>10} KiB", "memory, the events included", resident() - before);
+    let memory = resident() - before;
+    eprintln!("{:40} {memory:>10} KiB", "memory, the events included");
+    assert!(memory < MEMORY_KIB, "{memory} KiB");
     for page in PageKind::ALL {
         stand.press(&(page.index() + 1).to_string());
         let mut last = String::new();
@@ -174,6 +206,8 @@ fn a_frame_of_each_page_on_a_large_node() {
     stand.press("4");
     time("a letter of the log's filter", 1, || drop(stand.press("/ u")));
     memory_of_the_log();
+    let zombies: usize = stand.player.pipeline().node.containers().map(|(_, container)| container.zombies).sum();
+    assert!(zombies > 400, "{zombies}");
     assert_eq!(stand.player.pipeline().node.containers().count(), CONTAINERS as usize);
     assert!(stand.player.pipeline().node.terminations().count() <= limits::TERMINATIONS_KEPT);
 }

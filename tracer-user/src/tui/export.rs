@@ -29,6 +29,8 @@ pub(crate) enum Export {
     Markdown,
     /// The JSON line into a file.
     Json,
+    /// A recording of what concerns the container into a file.
+    Recording,
 }
 
 impl Export {
@@ -41,6 +43,7 @@ impl Export {
                 Some(json) => Effect::Save(report.file("json"), json),
                 None => Effect::Say("it is not over: there is no JSON of it yet".to_owned()),
             },
+            Self::Recording => Effect::Record(report.file("rec"), report.container().map(|name| name.id.clone())),
         }
     }
 }
@@ -101,6 +104,13 @@ impl<'a> Report<'a> {
         String::from_utf8(lines.into_inner()).ok()
     }
 
+    fn container(&self) -> Option<&ContainerName> {
+        match &self.finding {
+            Finding::Stop(termination) => Some(&termination.container),
+            Finding::Condition(_, condition) => condition.container.as_deref(),
+        }
+    }
+
     /// A name for a file of it: container, what was found, when.
     #[must_use]
     pub fn file(&self, extension: &str) -> PathBuf {
@@ -121,12 +131,8 @@ impl<'a> Report<'a> {
         PathBuf::from(format!("tracer-findings-{}.{extension}", self.when(now)))
     }
 
-    /// `20261121T140307Z`.
     fn when(&self, at: BootNs) -> String {
-        let wall = self.clock.wall(at);
-        let ((year, month, day), (hour, minute, second)) = (wall.to_calendar_date(), wall.to_hms());
-        let month = u8::from(month);
-        format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
+        when(at, self.clock)
     }
 
     fn stop_markdown(&self, termination: &Termination) -> String {
@@ -186,6 +192,20 @@ impl<'a> Report<'a> {
         }
         page
     }
+}
+
+/// A recording of what concerns a container, whatever became of it.
+pub(crate) fn recording(container: &ContainerName, scene: &Scene<'_>) -> Effect {
+    let file = format!("tracer-{}-{}.rec", for_file(&container.friendly()), when(scene.now, scene.clock));
+    Effect::Record(PathBuf::from(file), Some(container.id.clone()))
+}
+
+/// `20261121T140307Z`.
+fn when(at: BootNs, clock: Clock) -> String {
+    let wall = clock.wall(at);
+    let ((year, month, day), (hour, minute, second)) = (wall.to_calendar_date(), wall.to_hms());
+    let month = u8::from(month);
+    format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
 }
 
 /// Writing to a String cannot fail.

@@ -26,6 +26,8 @@ pub enum Effect {
     Copy(String),
     /// Write this file, and say so; it must not be there already.
     Save(PathBuf, String),
+    /// Write a recording of what concerns this container (an id), or of everything, into this file, and say so.
+    Record(PathBuf, Option<String>),
     /// Say something in the last line for a while.
     Say(String),
     /// Move in the recording. Means nothing live.

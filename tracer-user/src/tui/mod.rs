@@ -18,6 +18,7 @@ pub mod input;
 pub mod keys;
 pub mod list;
 pub mod notices;
+mod pace;
 pub mod page;
 pub mod replay;
 pub mod run;

@@ -17,6 +17,7 @@ use crate::live::Pipeline;
 use crate::live::interrupt::Interrupt;
 use crate::live::sink::Sink;
 use crate::output::Clock;
+use crate::stream::{self, Start};
 
 /// Events folded before what they brought is handed to the pages.
 const BATCH: usize = 512;
@@ -24,6 +25,7 @@ const BATCH: usize = 512;
 /// All of a recording, in memory: going back folds it again from its beginning.
 pub struct Player {
     events: Vec<Event>,
+    start: Option<Start>,
     filters: Filters,
     clock: Clock,
     pipeline: Pipeline,
@@ -54,6 +56,7 @@ impl Player {
         let pipeline = Pipeline::new(filters.clone(), Box::new(inbox.clone()), None);
         let mut player = Self {
             events,
+            start: None,
             filters,
             clock,
             pipeline,
@@ -76,6 +79,20 @@ impl Player {
             app.turn(PageKind::Shutdown, Some(&container), &moment);
         }
         Ok(player)
+    }
+
+    /// How the recording began: those that are made of it begin alike.
+    pub fn set_start(&mut self, start: Start) {
+        self.start = Some(start);
+    }
+
+    /// A recording of what concerns a container, or of everything.
+    fn recording(&self, container: Option<&str>) -> io::Result<Vec<u8>> {
+        let start = self.start.as_ref().ok_or_else(|| io::Error::other("how this one began is not known"))?;
+        match container {
+            Some(id) => stream::record(start, &stream::about(id, self.events.iter())),
+            None => stream::record(start, &self.events),
+        }
     }
 
     /// What was folded, and what the filters left of it.
@@ -231,6 +248,10 @@ impl Player {
             match screen.step(woken, app, &moment, sink).await? {
                 Left::Nothing => {}
                 Left::Seek(seek) => self.seek(seek)?,
+                Left::Record(path, container) => {
+                    let recording = self.recording(container.as_deref());
+                    screen.record(&path, recording, &mut self.app);
+                }
                 Left::Quit => return Ok(()),
             }
         }

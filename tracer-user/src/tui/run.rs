@@ -96,9 +96,17 @@ impl Live {
             };
             let (pipeline, sink) = session.pipeline_and_sink();
             let moment = Moment { node: &pipeline.node, now: boot_now(), clock };
-            if self.screen.step(woken, &mut self.app, &moment, sink).await? == Left::Quit {
-                self.quit = true;
-                return Ok(End::Interrupted);
+            match self.screen.step(woken, &mut self.app, &moment, sink).await? {
+                Left::Nothing | Left::Seek(_) => {}
+                Left::Record(path, container) => {
+                    let nothing = || Err(io::Error::other("no events were kept"));
+                    let kept = pipeline.kept().map_or_else(nothing, |kept| kept.recording(container.as_deref()));
+                    self.screen.record(&path, kept, &mut self.app);
+                }
+                Left::Quit => {
+                    self.quit = true;
+                    return Ok(End::Interrupted);
+                }
             }
         }
     }

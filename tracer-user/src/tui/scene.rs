@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::event::BootNs;
-use crate::model::{Container, ContainerKey, ContainerRef, Node, Termination};
+use crate::model::{Condition, Container, ContainerKey, ContainerRef, Node, Termination};
 use crate::output::Clock;
 
 /// One moment of the model, as far as it is asked for.
@@ -39,6 +39,15 @@ impl<'a> Scene<'a> {
     #[must_use]
     pub fn shows(&self, container: &ContainerRef) -> bool {
         self.shown.contains(&container.id)
+    }
+
+    /// The conditions of what is shown, oldest first.
+    #[must_use]
+    pub fn conditions(&self) -> impl DoubleEndedIterator<Item = (BootNs, &'a Condition)> + use<'a> {
+        let shown = self.shown;
+        let is_shown = move |name: &ContainerRef| shown.contains(&name.id);
+        let all = self.node.conditions().map(|(at, condition)| (at, &**condition));
+        all.filter(move |(_, condition)| condition.container.as_ref().is_none_or(is_shown))
     }
 
     /// The stops that go on, each as it stands now.

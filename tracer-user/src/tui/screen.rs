@@ -2,7 +2,8 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, ErrorKind, Write as _};
-use std::path::Path;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crossterm::clipboard::CopyToClipboard;
@@ -16,15 +17,13 @@ use tokio::time::Instant;
 use super::app::{App, Moment};
 use super::input::{Effect, Input, Seek};
 use super::notices;
+use super::pace::Pace;
 use super::terminal::Terminal;
 use crate::live::sink::{Buffer, Sink};
+use crate::stream;
 
-/// Time between frames: 30 a second at most.
-const FRAME: Duration = Duration::from_millis(33);
-/// A terminal that is behind is looked at again after this time.
-const BEHIND: Duration = Duration::from_millis(100);
-/// Something is said for this long.
-const NOTICE: Duration = Duration::from_secs(6);
+/// A text for a ticket is for everybody, as far as the umask lets it be.
+const TEXT_MODE: u32 = 0o666;
 /// The terminal has this long to take what gives it back.
 const LAST: Duration = Duration::from_millis(500);
 
@@ -42,12 +41,14 @@ pub enum Woken {
 }
 
 /// What is left to do for whoever runs the screen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Left {
     /// Nothing.
     Nothing,
     /// Move in the recording.
     Seek(Seek),
+    /// Write a recording: see [`Screen::record`].
+    Record(PathBuf, Option<String>),
     /// End.
     Quit,
 }
@@ -60,14 +61,7 @@ pub struct Screen {
     out: Buffer,
     events: EventStream,
     continued: Signal,
-    /// When the next frame is to be drawn, if one is.
-    frame: Option<Instant>,
-    /// When the last one was drawn.
-    drawn: Option<Instant>,
-    /// When something will look another way by itself.
-    wake: Option<Instant>,
-    /// When what is being said has been said.
-    hush: Option<Instant>,
+    pace: Pace,
 }
 
 impl Screen {
@@ -79,31 +73,20 @@ impl Screen {
         let continued = signal(SignalKind::from_raw(libc::SIGCONT))?;
         let terminal = Terminal::take(out.clone())?;
         let drawing = ratatui::Terminal::new(CrosstermBackend::new(out.clone()))?;
-        let now = Some(Instant::now());
-        Ok(Self {
-            terminal,
-            drawing,
-            out,
-            events: EventStream::new(),
-            continued,
-            frame: now,
-            drawn: None,
-            wake: None,
-            hush: None,
-        })
+        let mut pace = Pace::default();
+        pace.schedule(Instant::now());
+        Ok(Self { terminal, drawing, out, events: EventStream::new(), continued, pace })
     }
 
     /// Whether a frame is to be drawn soon.
     #[must_use]
     pub const fn is_scheduled(&self) -> bool {
-        self.frame.is_some()
+        self.pace.is_scheduled()
     }
 
     /// A frame is to be drawn as soon as one may be.
     pub fn schedule(&mut self) {
-        let now = Instant::now();
-        let earliest = self.drawn.map_or(now, |drawn| drawn + FRAME);
-        self.frame.get_or_insert(earliest.max(now));
+        self.pace.schedule(Instant::now());
     }
 
     /// Waits for whatever comes first. Safe to cancel.
@@ -111,7 +94,7 @@ impl Screen {
     /// # Errors
     /// When the terminal is gone.
     pub async fn wait(&mut self) -> io::Result<Woken> {
-        let due = [self.frame, self.wake, self.hush].into_iter().flatten().min();
+        let due = self.pace.due();
         loop {
             tokio::select! {
                 biased;
@@ -163,33 +146,20 @@ impl Screen {
 
     fn draw_if_due(&mut self, app: &mut App, moment: &Moment<'_>, sink: &Sink) -> io::Result<()> {
         let now = Instant::now();
-        if self.hush.is_some_and(|hush| hush <= now) {
-            self.hush = None;
+        if self.pace.is_said(now) {
             app.hush();
-            self.schedule();
         }
-        if self.hush.is_none()
+        if !self.pace.is_saying()
             && let Some(notice) = notices::next()
         {
             app.say(notice);
             self.schedule();
         }
-        if self.wake.is_some_and(|wake| wake <= now) {
-            self.wake = None;
-            self.schedule();
+        if self.pace.draws(now, !sink.is_idle()) {
+            self.drawing.draw(|frame| app.render(frame, moment))?;
+            let changes_in = app.next(moment).map(|at| Duration::from_nanos(at.since(moment.now)));
+            self.pace.drew(now, changes_in, app.notice().is_some());
         }
-        if self.frame.is_none_or(|frame| frame > now) {
-            return Ok(());
-        }
-        if !sink.is_idle() {
-            self.frame = Some(now + BEHIND);
-            return Ok(());
-        }
-        self.drawing.draw(|frame| app.render(frame, moment))?;
-        self.frame = None;
-        self.drawn = Some(now);
-        self.wake = app.next(moment).map(|at| now + Duration::from_nanos(at.since(moment.now)).max(FRAME));
-        self.hush = app.notice().map(|_| self.hush.unwrap_or(now + NOTICE));
         Ok(())
     }
 
@@ -198,7 +168,7 @@ impl Screen {
             return Ok(Left::Nothing);
         }
         // what is said next is said for its whole time
-        self.hush = None;
+        self.pace.say();
         match effect {
             Effect::Pass | Effect::Draw | Effect::Show(..) => {}
             Effect::Say(notice) => app.say(notice),
@@ -206,7 +176,11 @@ impl Screen {
                 queue!(self.out, CopyToClipboard::to_clipboard_from(&text))?;
                 app.say("copied, if the terminal allows it (OSC 52)".to_owned());
             }
-            Effect::Save(path, text) => app.say(save(&path, &text)),
+            Effect::Save(path, text) => app.say(save(&path, text.as_bytes(), TEXT_MODE)),
+            Effect::Record(path, container) => {
+                self.schedule();
+                return Ok(Left::Record(path, container));
+            }
             Effect::Mouse(ours) => self.terminal.set_mouse(ours)?,
             Effect::Suspend => self.suspend(sink).await?,
             Effect::Seek(seek) => {
@@ -239,6 +213,16 @@ impl Screen {
         Ok(())
     }
 
+    /// Writes a recording into a file that is not there yet, and says what came of it.
+    pub fn record(&mut self, path: &Path, recording: io::Result<Vec<u8>>, app: &mut App) {
+        app.say(match recording {
+            Ok(recording) => save(path, &recording, stream::MODE),
+            Err(error) => format!("cannot write a recording: {error}"),
+        });
+        self.pace.say();
+        self.schedule();
+    }
+
     /// Gives the terminal back.
     ///
     /// # Errors
@@ -262,13 +246,13 @@ async fn sleep_until(due: Option<Instant>) {
 ///
 /// Without its capabilities root may not write where another user works, which is where sudo leaves us: then it goes to
 /// the directory for temporary files.
-fn save(path: &Path, text: &str) -> String {
+fn save(path: &Path, text: &[u8], mode: u32) -> String {
     let refused =
         |error: &io::Error| matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem);
     let elsewhere = path.file_name().map(|name| std::env::temp_dir().join(name));
-    let (path, written) = match (write_new(path, text), elsewhere) {
+    let (path, written) = match (write_new(path, text, mode), elsewhere) {
         (Err(error), Some(elsewhere)) if refused(&error) => {
-            let written = write_new(&elsewhere, text);
+            let written = write_new(&elsewhere, text, mode);
             (elsewhere, written)
         }
         (written, _) => (path.to_owned(), written),
@@ -279,9 +263,9 @@ fn save(path: &Path, text: &str) -> String {
     }
 }
 
-fn write_new(path: &Path, text: &str) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
-    file.write_all(text.as_bytes())
+fn write_new(path: &Path, text: &[u8], mode: u32) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+    file.write_all(text)
 }
 
 #[cfg(test)]
@@ -292,6 +276,7 @@ mod tests {
     fn nothing_that_is_there_is_written_over() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("finding.md");
+        let save = |path: &Path, text: &str| save(path, text.as_bytes(), TEXT_MODE);
         assert_eq!(save(&path, "one"), format!("saved as {}", path.display()));
         assert!(save(&path, "two").starts_with(&format!("cannot save {}", path.display())));
         assert_eq!(std::fs::read_to_string(&path).expect("a file"), "one");

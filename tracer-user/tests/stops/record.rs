@@ -85,6 +85,7 @@ fn of_containers(events: &[Event], ids: &[&str]) -> Vec<Event> {
             What::OomVictim(victim) => tasks.iter().any(|task| task.pid == victim.pid),
             What::Pending(seen) => tasks.contains(&seen.task),
             What::State(seen) => tasks.contains(&seen.task),
+            What::Foreseen(told) => tasks.contains(&told.task),
             What::Cgroup(found) => ids.contains(&found.container.as_str()),
             What::CgroupGone(gone) => cgroups.contains(&gone.cgroup),
             What::Dismissed(dismissed) => ids.contains(&dismissed.container.as_str()),

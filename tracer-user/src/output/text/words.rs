@@ -1,6 +1,6 @@
 //! Phrases: how a process, a container, a sender, an exit or a time is put into words.
 
-use crate::event::{Ancestor, Handler, SendResult};
+use crate::event::{Ancestor, Foreseen, Foresight, Handler, SendResult};
 use crate::model::{ContainerName, ExitStatus, Outcome, Party, PreStop, Role, SignalNews};
 use crate::signal::Signal;
 
@@ -14,6 +14,22 @@ pub(crate) fn pids(party: &Party) -> String {
         Some(ns_pid) if ns_pid != party.pid => format!("{} (ns {ns_pid})", party.pid),
         _ => party.pid.to_string(),
     }
+}
+
+/// `SIGTERM would be dropped: sh (PID 1) has no handler …`. Not safe for a terminal.
+pub(crate) fn foreseen(told: &Foresight) -> String {
+    let Foresight { task: _, signal, foreseen, why, fix: _, notes } = told;
+    let would = match foreseen {
+        Foreseen::Dropped => "would be dropped",
+        Foreseen::Ignored => "would be ignored",
+        Foreseen::Blocked => "would stay blocked",
+        Foreseen::Default => "would meet the default action",
+        Foreseen::Caught => "would be caught",
+        Foreseen::Taken => "would be taken",
+        Foreseen::Unknown => "would meet what cannot be foreseen",
+    };
+    let sentences: Vec<&str> = std::iter::once(why).chain(notes).map(String::as_str).collect();
+    format!("{signal} {would}: {}", sentences.join(" "))
 }
 
 /// The name, made safe.

@@ -121,11 +121,12 @@ impl App {
         let mut left = Vec::new();
         for help in self.pages[self.current.index()].help() {
             let spans = hint(help, self.theme);
-            used += spans.iter().map(Span::width).sum::<usize>();
-            if used > usize::from(room) {
-                break;
+            let columns = spans.iter().map(Span::width).sum::<usize>();
+            // a long one makes way for the shorter ones after it
+            if used + columns <= usize::from(room) {
+                used += columns;
+                left.extend(spans);
             }
-            left.extend(spans);
         }
         buffer.set_line(area.x, area.y, &Line::from(left), room);
         buffer.set_line(area.x + room, area.y, &right, area.width - room);

@@ -9,6 +9,7 @@ use ratatui::layout::Rect;
 use super::{Help, Page, PageKind};
 use crate::event::BootNs;
 use crate::model::{Change, News};
+use crate::tui::export;
 use crate::tui::input::{Effect, Input};
 use crate::tui::keys::{self, Binding, Key};
 use crate::tui::list::{Clicked, List, MOVES};
@@ -19,6 +20,7 @@ use crate::tui::typing::{Typed, Typing};
 mod draw;
 mod rates;
 mod rows;
+mod told;
 
 #[cfg(test)]
 mod tests;
@@ -36,10 +38,11 @@ enum Action {
     Filter,
     Sort,
     Reverse,
+    Record,
     Drop,
 }
 
-const KEYS: [Binding<Action>; 7] = [
+const KEYS: [Binding<Action>; 9] = [
     Binding::new("Enter", "open, or fold", &[Key::Code(KeyCode::Enter)], &[Action::Open]),
     Binding::new("/", "filter", &[Key::Char('/')], &[Action::Filter]),
     Binding::new("s S", "sort, reverse", &[Key::Char('s'), Key::Char('S')], &[Action::Sort, Action::Reverse]),
@@ -50,13 +53,15 @@ const KEYS: [Binding<Action>; 7] = [
         &[Action::Fold, Action::Unfold, Action::Fold, Action::Unfold],
     ),
     Binding::new("z", "fold all pods, or none", &[Key::Char('z')], &[Action::FoldAll]),
+    Binding::new("R", "save a recording", &[Key::Char('R')], &[Action::Record]),
     Binding::new("Esc", "no filter", &[Key::Code(KeyCode::Esc)], &[Action::Drop]),
     Binding::new("click", "choose, again: open", &[], &[]),
+    Binding::new("~caught, ~dropped", "foreseen: no stop signal was sent yet", &[], &[]),
 ];
 
-const HELP: [Help; 10] = {
+const HELP: [Help; 12] = {
     let (own, moves) = (keys::help(&KEYS), keys::help(&MOVES));
-    [own[0], own[1], own[2], own[3], own[4], own[5], own[6], moves[0], moves[1], moves[2]]
+    [own[0], own[1], own[2], own[3], own[4], own[5], own[6], moves[0], moves[1], moves[2], own[7], own[8]]
 };
 
 /// The page.
@@ -134,6 +139,7 @@ impl Containers {
             }
             Action::FoldAll => self.fold_all(scene),
             Action::Open => return self.open(scene),
+            Action::Record => return self.record(scene),
             Action::Fold => self.fold(true, scene),
             Action::Unfold => self.fold(false, scene),
         }
@@ -156,6 +162,15 @@ impl Containers {
             None => {}
         }
         Effect::Draw
+    }
+
+    /// A recording of the chosen one, and with it of its pod.
+    fn record(&mut self, scene: &Scene<'_>) -> Effect {
+        let rows = self.settled(scene);
+        match rows.get(self.list.selected).and_then(Row::entry) {
+            Some(entry) => export::recording(&entry.container.name, scene),
+            None => Effect::Say("no container is here yet".to_owned()),
+        }
     }
 
     /// Folds or unfolds the pod that the chosen line belongs to.

@@ -50,12 +50,12 @@ const KEYS: [Binding<Action>; 8] = [
     ),
     Binding::new("y", "copy", &[Key::Char('y')], &[Action::Export(Export::Copy)]),
     Binding::new(
-        "w J",
-        "write a file: Markdown, JSON",
-        &[Key::Char('w'), Key::Char('J')],
-        &[Action::Export(Export::Markdown), Action::Export(Export::Json)],
+        "w J R",
+        "save: Markdown, JSON, recording",
+        &[Key::Char('w'), Key::Char('J'), Key::Char('R')],
+        &[Action::Export(Export::Markdown), Action::Export(Export::Json), Action::Export(Export::Recording)],
     ),
-    Binding::new("W", "write all of them", &[Key::Char('W')], &[Action::All]),
+    Binding::new("W", "save all", &[Key::Char('W')], &[Action::All]),
     Binding::new("Enter", "the page it is from", &[Key::Code(KeyCode::Enter)], &[Action::Open]),
     Binding::new("s", "newest first, worst first", &[Key::Char('s')], &[Action::Sort]),
     Binding::new(

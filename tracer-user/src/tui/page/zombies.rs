@@ -61,10 +61,10 @@ const KEYS: [Binding<Action>; 6] = [
         ],
     ),
     Binding::new(
-        "w J",
-        "write a file: Markdown, JSON",
-        &[Key::Char('w'), Key::Char('J')],
-        &[Action::Export(Export::Markdown), Action::Export(Export::Json)],
+        "w J R",
+        "save: Markdown, JSON, recording",
+        &[Key::Char('w'), Key::Char('J'), Key::Char('R')],
+        &[Action::Export(Export::Markdown), Action::Export(Export::Json), Action::Export(Export::Recording)],
     ),
 ];
 

@@ -8,11 +8,11 @@ use ratatui::style::Style;
 use super::Containers;
 use super::rates::{Rates, SECONDS};
 use super::rows::{Entry, Row, Sort, State};
-use crate::model::{Pod, Stop};
-use crate::output::line::{Paint, fit, wrap};
-use crate::output::words::Detail;
+use super::told::Told;
+use crate::model::Pod;
+use crate::output::line::{Paint, fit};
 use crate::output::{block, words};
-use crate::tui::scene::{Budget, Scene};
+use crate::tui::scene::Scene;
 use crate::tui::theme::{Theme, Tone};
 
 /// Columns of the cursor and of what marks a group.
@@ -23,6 +23,10 @@ const NAME: u16 = 16;
 const WITH_SENTENCES: u16 = 14;
 /// Lines of them: a rule, what happened, what to change.
 const SENTENCES: u16 = 6;
+/// Columns that a command line is worth showing in.
+const WITH_COMMAND: usize = 20;
+/// Stands before what a stop signal would meet, where none was sent yet.
+const FORESEEN: &str = "~";
 
 /// A column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,8 +64,8 @@ impl Column {
     const fn width(self) -> (u16, u16) {
         match self {
             Self::Name => (NAME, 60),
-            Self::First => (12, 24),
-            Self::OnStop => (7, 7),
+            Self::First => (11, 48),
+            Self::OnStop => (8, 8),
             Self::Processes | Self::Zombies => (4, 5),
             Self::Signals => (7, 60),
             Self::State => (18, 22),
@@ -120,7 +124,15 @@ pub(super) fn page(
     let columns = layout(area.width);
     let draw = Draw { columns: &columns, rates: page.paused.as_ref().unwrap_or(&page.rates), scene, theme };
     let typing = page.filter.is_active() || !page.filter.text().is_empty();
-    let below = if area.height >= WITH_SENTENCES { SENTENCES } else { 0 };
+    let told = if area.height >= WITH_SENTENCES {
+        Told::of(rows.get(page.list.selected), area.width, scene, theme)
+    } else {
+        None
+    };
+    let taken = u16::try_from(rows.len()).unwrap_or(u16::MAX).saturating_add(2 + u16::from(typing));
+    // the list comes first, but a few lines about the chosen one are worth more than its end
+    let below =
+        told.as_ref().map_or(0, |told| told.lines().clamp(SENTENCES, area.height.saturating_sub(taken).max(SENTENCES)));
     let list = Rect { y: area.y + 1, height: area.height.saturating_sub(1 + below + u16::from(typing)), ..area };
     let buffer = frame.buffer_mut();
     draw.titles(page.sort, page.reversed, buffer, area);
@@ -143,9 +155,8 @@ pub(super) fn page(
         let at = Rect { y: list.bottom(), height: 1, ..area };
         filter_line(page.filter.text(), page.filter.is_active(), buffer, at, theme);
     }
-    if below > 0 {
-        let at = Rect { y: area.bottom() - below, height: below, ..area };
-        sentences(rows.get(page.list.selected), buffer, at, scene, theme);
+    if let Some(told) = told {
+        told.draw(buffer, Rect { y: area.bottom() - below, height: below, ..area }, theme);
     }
 }
 
@@ -255,8 +266,9 @@ impl Draw<'_> {
             Column::Name => (words::container(&container.name, room, theme.glyphs()), plain),
             Column::First => (self.first(entry, room), plain),
             Column::OnStop => {
-                let (word, paint) = entry.meets().unwrap_or(("?", Paint::Dim));
-                (word.to_owned(), if gone { plain } else { theme.paint(paint) })
+                let Some(met) = entry.meets() else { return ("?".to_owned(), theme.style(Tone::Dim)) };
+                let mark = if met.foreseen { FORESEEN } else { "" };
+                (format!("{mark}{}", met.word), if gone { plain } else { theme.paint(met.paint) })
             }
             Column::Processes => self.number(entry.processes, width, Tone::Plain),
             Column::Zombies => self.number(container.zombies, width, Tone::Warn),
@@ -279,7 +291,8 @@ impl Draw<'_> {
         (format!("{text:>0$}", usize::from(width)), self.theme.style(tone))
     }
 
-    /// `sh 31550`: of one that is gone as it was at the end.
+    /// `sh -c sleep 1000; true` where there is room and it runs what it was configured to run; `sh 31550` otherwise: of
+    /// one that is gone as it was at the end.
     fn first(&self, entry: &Entry<'_>, room: usize) -> String {
         let known = entry.container.first.and_then(|first| self.scene.node.processes().get(first));
         let known = known.map(|first| (first.comm().to_string(), first.task.pid));
@@ -288,6 +301,12 @@ impl Draw<'_> {
             Some((first.process.comm.to_string(), first.process.pid))
         };
         let Some((comm, pid)) = known.or_else(told) else { return String::new() };
+        let command = entry.container.described.as_ref().map_or(&[][..], |described| &described.command);
+        let runs = command.first().and_then(|program| program.rsplit('/').next()).is_some_and(|name| name == comm);
+        if runs && command.len() > 1 && room >= WITH_COMMAND {
+            let command = format!("{comm} {}", command[1..].join(" "));
+            return fit(&self.theme.safe(&command), room, self.theme.glyphs()).into_owned();
+        }
         let pid = pid.to_string();
         let comm = self.theme.safe(&comm);
         format!("{} {pid}", fit(&comm, room.saturating_sub(pid.len() + 1).max(2), self.theme.glyphs()))
@@ -311,6 +330,8 @@ impl Draw<'_> {
                 let unsure = if last.certain { "" } else { "?" };
                 (format!("{glyph} {}{unsure}", last.verdict), paint)
             }
+            // a cgroup that was named, or a container that is just being made
+            State::Fine if entry.processes == 0 => ("no process".to_owned(), Paint::Dim),
             State::Fine => ("running".to_owned(), Paint::Dim),
             State::Gone => ("gone".to_owned(), Paint::Dim),
         };
@@ -340,94 +361,6 @@ fn age(ms: u64) -> String {
         seconds @ 3_600..172_800 => format!("{}h", seconds / 3_600),
         seconds => format!("{}d", seconds / 86_400),
     }
-}
-
-/// Why the chosen one is as it is, and what to change.
-fn sentences(row: Option<&Row<'_>>, buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, theme: Theme) {
-    let glyphs = theme.glyphs();
-    let rule = glyphs.thin_rule.to_string().repeat(usize::from(area.width));
-    buffer.set_string(area.x, area.y, rule, theme.style(Tone::Dim));
-    let Some(entry) = row.and_then(Row::entry) else { return };
-    let name = words::full_container(&entry.container.name, usize::from(area.width).saturating_sub(6), glyphs);
-    buffer.set_string(area.x + 2, area.y, format!(" {name} "), theme.style(Tone::Strong));
-    let (why, fix) = match entry.state {
-        State::Stopping(stop) => (going_on(entry, stop, scene, theme), None),
-        State::Ill(_, condition) => (condition.explanation.clone(), condition.fix.clone()),
-        State::Ended(last) => (last.explanation.clone(), last.fix.clone()),
-        State::Fine | State::Gone => (about(entry), None),
-    };
-    let room = usize::from(area.width).saturating_sub(8).min(110);
-    let why: Vec<_> = wrap(&theme.safe(&why), room).into_iter().map(|line| ("Why", Tone::Strong, line)).collect();
-    let fix = fix.iter().flat_map(|fix| wrap(&theme.safe(fix), room)).map(|line| ("Fix", Tone::Good, line));
-    let fix: Vec<_> = fix.collect();
-    let lines = usize::from(area.height) - 1;
-    // what is to be changed keeps a line or two, whatever happened
-    let kept = fix.len().min(lines.saturating_sub(why.len()).max(2));
-    let cut = |mut part: Vec<(&'static str, Tone, String)>, limit: usize| {
-        if part.len() > limit {
-            part.truncate(limit);
-            if let Some((_, _, last)) = part.last_mut() {
-                *last = fit(&format!("{last} {}", glyphs.cut), room, glyphs).into_owned();
-            }
-        }
-        part
-    };
-    let (why, fix) = (cut(why, lines - kept), cut(fix, kept));
-    let mut before = "";
-    for (y, (label, tone, text)) in (area.y + 1..).zip(why.into_iter().chain(fix)) {
-        if label != before {
-            buffer.set_string(area.x + 1, y, label, theme.style(tone));
-            before = label;
-        }
-        buffer.set_stringn(area.x + 6, y, text, room, Style::new());
-    }
-}
-
-/// How far a stop has come. Why it went as it did is told when it is over.
-fn going_on(entry: &Entry<'_>, stop: &Stop, scene: &Scene<'_>, theme: Theme) -> String {
-    let glyphs = theme.glyphs();
-    let sign = match (&stop.request, &stop.kill, &stop.pre_stop) {
-        (Some(request), ..) => {
-            let sender = &request.sender;
-            let sender = words::sender(&sender.party, sender.role, &[], Detail::Pids, glyphs);
-            let met = entry.meets().map_or("sent", |(word, _)| word);
-            format!("{} from {sender}: {met}.", request.receipt.signal)
-        }
-        (None, Some(kill), _) => {
-            let sender = &kill.sender;
-            let sender = words::sender(&sender.party, sender.role, &[], Detail::Pids, glyphs);
-            format!("SIGKILL from {sender}, without a stop signal.")
-        }
-        (None, None, Some(hook)) => format!("The preStop hook {} runs.", words::hook(hook, glyphs)),
-        (None, None, None) => "Its first process went.".to_owned(),
-    };
-    let left = match entry.processes {
-        0 => "No process is left.".to_owned(),
-        1 => "1 process still runs.".to_owned(),
-        many => format!("{many} processes still run."),
-    };
-    let then = match scene.budget(entry.key) {
-        Some(Budget { left_ms: 0, of_ms }) => format!(" The grace period of {} is over.", words::duration(of_ms)),
-        Some(budget) => {
-            let left = crate::tui::app::tenths(budget.left_ms);
-            format!(" SIGKILL follows in {left}, when the {} of grace are over.", words::duration(budget.of_ms))
-        }
-        None => String::new(),
-    };
-    format!("{sign} {left}{then}")
-}
-
-/// What is known of one that just runs.
-fn about(entry: &Entry<'_>) -> String {
-    let container = entry.container;
-    let described = container.described.as_ref();
-    let image = described.and_then(|described| described.image.as_deref()).map(|image| format!("image {image}"));
-    let runtime = (!container.runtime.is_empty()).then(|| container.runtime.clone());
-    let stop = container.stop_signal().map(|signal| format!("stop signal {signal}"));
-    let grace = container.grace_ms().map(|ms| format!("grace period {}", words::duration(ms)));
-    let id = Some(format!("id {}", container.name.short_id()));
-    let told: Vec<_> = [image, runtime, stop, grace, id].into_iter().flatten().collect();
-    format!("Nothing is known against it: {}.", told.join(", "))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::rates::Rates;
-use crate::event::BootNs;
+use crate::event::{BootNs, Foreseen, Foresight};
 use crate::model::{
     Condition, ConditionKind, Container, ContainerKey, ContainerName, Figure, Outcome, Pod, PodKey, Stop, Termination,
     Verdict,
@@ -267,9 +267,27 @@ impl Entry<'_> {
         scene.node.pod(self.container.pod?)
     }
 
-    /// What a stop signal meets, as far as it was seen: by the stop that goes on, the last one, or a signal that was
-    /// dropped outside of a stop.
-    pub(super) fn meets(&self) -> Option<(&'static str, Paint)> {
+    /// What a stop signal would meet: seen where one was sent to it, foreseen where that was worked out, or else what the
+    /// one that was there before did with it.
+    pub(super) fn meets(&self) -> Option<Met> {
+        let seen = |(word, paint)| Met { word, paint, foreseen: false };
+        if let Some(met) = self.met() {
+            return Some(seen(met));
+        }
+        match self.foresight() {
+            Some(told) if told.foreseen != Foreseen::Unknown => Some(foreseen(told.foreseen)),
+            told => self.met_before().map(seen).or_else(|| told.map(|told| foreseen(told.foreseen))),
+        }
+    }
+
+    /// What is foreseen of one that runs.
+    pub(super) fn foresight(&self) -> Option<&Foresight> {
+        let is_there = self.container.gone.is_none() && self.container.stop.is_none();
+        self.container.foresight.as_ref().filter(|_| is_there).map(|(_, told)| told)
+    }
+
+    /// What a stop signal met: that of the stop that goes on, or one that was dropped outside of a stop.
+    fn met(&self) -> Option<(&'static str, Paint)> {
         if let State::Stopping(stop) = self.state {
             let signal = stop.signal()?;
             return outcome(signal.outcome, signal.taken);
@@ -282,6 +300,11 @@ impl Entry<'_> {
                 return outcome(Outcome::Dropped, false);
             }
         }
+        None
+    }
+
+    /// What that of the last stop met: of this container, of an earlier life of it, or of the one in whose place it is.
+    fn met_before(&self) -> Option<(&'static str, Paint)> {
         let last = self.last.filter(|last| last.stop_signal.is_some())?;
         match last.verdict {
             // caught, raised again, and then dropped
@@ -296,10 +319,12 @@ impl Entry<'_> {
             State::Stopping(_) => 0,
             State::Ill(..) => 1,
             State::Ended(last) if is_bad(last.verdict) => 1,
-            State::Fine => 2,
-            State::Ended(_) if present => 2,
-            State::Ended(_) => 3,
-            State::Gone => 4,
+            State::Fine | State::Ended(_) if present => {
+                // it runs, and would not stop
+                if self.foresight().is_some_and(|told| told.foreseen.is_bad()) { 2 } else { 3 }
+            }
+            State::Ended(_) => 4,
+            State::Fine | State::Gone => 5,
         }
     }
 
@@ -323,6 +348,26 @@ impl Entry<'_> {
         [self.name.as_str(), own, image, &comm, state].into_iter().any(|text| fuzzy(filter, text))
             || id.starts_with(filter)
     }
+}
+
+/// What a stop signal meets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Met {
+    pub(super) word: &'static str,
+    pub(super) paint: Paint,
+    /// Nobody sent one: it would meet that.
+    pub(super) foreseen: bool,
+}
+
+fn foreseen(foreseen: Foreseen) -> Met {
+    let paint = match foreseen {
+        Foreseen::Dropped | Foreseen::Ignored => Paint::Bad,
+        Foreseen::Blocked => Paint::Warn,
+        Foreseen::Caught | Foreseen::Taken => Paint::Good,
+        Foreseen::Default => Paint::Note,
+        Foreseen::Unknown => Paint::Dim,
+    };
+    Met { word: foreseen.slug(), paint, foreseen: true }
 }
 
 fn outcome(outcome: Outcome, taken: bool) -> Option<(&'static str, Paint)> {

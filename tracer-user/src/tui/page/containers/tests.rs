@@ -1,8 +1,10 @@
 use crossterm::event::MouseEventKind;
 use ratatui::style::Color;
 
-use crate::event::{Described, PodName};
+use crate::event::{Described, Event, Foreseen, Foresight, PodName, What};
+use crate::model::Node;
 use crate::output::Clock;
+use crate::signal::Signal;
 use crate::tui::input::{Effect, Seek};
 use crate::tui::page::PageKind;
 use crate::tui::stand::{self, BUSY, PLAIN, Stand};
@@ -32,6 +34,33 @@ fn in_the_middle() -> Stand {
     stand
 }
 
+/// Four containers that nobody stops, after a look at their first processes: of one nothing is known.
+fn foreseen() -> Stand {
+    let (mut events, clock) = stand::events_of(&["bash-drops", "tini", "blocks", "zombies"]);
+    let is_end = |what: &What| matches!(what, What::Signal(_) | What::Exit(_) | What::Reaped(_) | What::CgroupGone(_));
+    events.retain(|event| !is_end(&event.1));
+    let mut node = Node::new();
+    for event in &events {
+        node.apply(event);
+    }
+    for (_, container) in node.containers() {
+        let (foreseen, why, fix) = match container.name.name.as_deref() {
+            Some("bash-drops") => {
+                (Foreseen::Dropped, "bash (PID 1) has no handler for SIGTERM.", Some("Handle it.".to_owned()))
+            }
+            Some("tini") => (Foreseen::Taken, "tini (PID 1) waits for it.", None),
+            Some("blocks") => (Foreseen::Unknown, "python3 (PID 1) blocks it, and may take it later.", None),
+            _ => continue,
+        };
+        let task = container.first.expect("it runs");
+        let foresight = Foresight { task, signal: Signal::TERM, foreseen, why: why.to_owned(), fix, notes: Vec::new() };
+        events.push(Event(node.now(), What::Foreseen(foresight)));
+    }
+    let mut stand = Stand::over(events, clock, PLAIN);
+    stand.press("1");
+    stand
+}
+
 /// What is in the first column, line by line.
 fn names(stand: &mut Stand) -> Vec<String> {
     let screen = stand.screen((80, 40));
@@ -53,6 +82,47 @@ fn a_busy_node() {
     let screen = ascii.screen((80, 24));
     assert!(screen.is_ascii(), "{screen}");
     insta::assert_snapshot!("ascii_80", screen);
+}
+
+#[test]
+fn what_a_stop_signal_would_meet_is_told_before_one_is_sent() {
+    for (columns, lines) in [(80, 24), (120, 40), (200, 60)] {
+        insta::assert_snapshot!(format!("foreseen_{columns}"), foreseen().screen((columns, lines)));
+    }
+    let mut stand = foreseen();
+    stand.player.app.set_theme(Theme { colors: Colors::Sixteen, ascii: false });
+    stand.press("G");
+    let buffer = stand.buffer((120, 40));
+    for (text, color) in [("~dropped", Color::Red), ("~taken", Color::Green)] {
+        assert_eq!(stand::find(&buffer, text).map(|cell| cell.fg), Some(color), "{text}");
+    }
+    // whoever would not stop comes before those that would, and why is told
+    let mut stand = foreseen();
+    assert_eq!(names(&mut stand)[0], "bash-drops");
+    let screen = stand.screen((80, 24));
+    assert!(screen.contains("SIGTERM would be dropped: bash (PID 1) has no handler"), "{screen}");
+    assert!(screen.contains("Fix  Handle it."), "{screen}");
+    stand.press("Enter");
+    let screen = stand.screen((80, 24));
+    assert!(screen.contains("Then     SIGTERM would be dropped") && screen.contains("Fix      Handle it."), "{screen}");
+}
+
+#[test]
+fn a_recording_of_the_chosen_one_is_asked_for_with_one_key() {
+    let mut stand = busy();
+    stand.press("/");
+    stand.type_in("segfault");
+    stand.press("Enter");
+    let effect = stand.press("R");
+    let Effect::Record(path, Some(id)) = &effect else { panic!("{effect:?}") };
+    assert!(path.to_string_lossy().starts_with("tracer-segfault-2"), "{path:?}");
+    assert_eq!(path.extension().and_then(|extension| extension.to_str()), Some("rec"));
+    for page in ["2", "5"] {
+        stand.press("1 Enter");
+        stand.press(page);
+        assert!(matches!(stand.press("R"), Effect::Record(..)), "page {page}");
+    }
+    assert_eq!(id.len(), 64);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::timeline::Section;
 use super::{Cursor, Mode, Shutdown};
 use crate::event::BootNs;
 use crate::tui::choice::{STEP_KEYS, Step, TURN_KEYS, Turn};
-use crate::tui::export::{Export, Report};
+use crate::tui::export::{self, Export, Report};
 use crate::tui::input::Effect;
 use crate::tui::keys::{self, Binding, Key};
 use crate::tui::page::Help;
@@ -86,10 +86,10 @@ const KEYS: [Binding<Action>; 13] = [
     ),
     Binding::new("r", "hide what ended by itself", &[Key::Char('r')], &[Action::Unended]),
     Binding::new(
-        "w J",
-        "write a file: Markdown, JSON",
-        &[Key::Char('w'), Key::Char('J')],
-        &[Action::Export(Export::Markdown), Action::Export(Export::Json)],
+        "w J R",
+        "save: Markdown, JSON, recording",
+        &[Key::Char('w'), Key::Char('J'), Key::Char('R')],
+        &[Action::Export(Export::Markdown), Action::Export(Export::Json), Action::Export(Export::Recording)],
     ),
     Binding::new(
         "Home End",
@@ -231,7 +231,14 @@ impl Shutdown {
     fn export(&self, export: Export, scene: &Scene<'_>) -> Effect {
         let entries = stops::entries(scene);
         let Some(entry) = stops::chosen(&entries, &self.focus).map(|index| entries[index]) else {
-            return Effect::Say("there is nothing to write down yet".to_owned());
+            let looked_at = match &self.focus {
+                Focus::Container(id) => scene.node.container_by_id(id),
+                _ => None,
+            };
+            return match looked_at {
+                Some((_, container)) if export == Export::Recording => export::recording(&container.name, scene),
+                _ => Effect::Say("there is nothing to write down yet".to_owned()),
+            };
         };
         let Some(termination) = entry.termination(scene) else { return Effect::Draw };
         export.make(&Report::stop(&termination, scene))

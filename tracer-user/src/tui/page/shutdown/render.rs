@@ -8,6 +8,7 @@ use super::picture::{prose, put};
 use super::stops::{self, Entry, Focus};
 use super::timeline::{self, Drawn, Picture, Row, Section};
 use super::{Geometry, Mode, Shutdown, compare};
+use crate::model::Container;
 use crate::output::block;
 use crate::output::glyphs::Glyphs;
 use crate::output::line::{Line, Paint, width};
@@ -17,8 +18,13 @@ use crate::tui::draw;
 use crate::tui::scene::Scene;
 use crate::tui::theme::{Theme, Tone};
 
-/// Columns of the list beside the picture.
+/// Columns of the list beside the picture, and on a wide terminal.
 const LIST: usize = 38;
+const LIST_WIDE: usize = 52;
+const WIDE: u16 = 160;
+/// Containers that would not stop are named, so many of them, in so many columns each.
+const NAMED: usize = 8;
+const NAMED_COLUMNS: usize = 40;
 /// Lines of the list above the picture, at most and without what is left over.
 const LIST_LINES: usize = 4;
 /// Lines below which there is no list above the picture.
@@ -69,7 +75,9 @@ impl Shutdown {
         scene: &Scene<'_>,
         theme: Theme,
     ) -> Rect {
-        let alone = chosen.is_some() && (self.mode == Mode::Picture || area.height < LIST_LEAST);
+        // a list of one says what the picture says
+        let is_short = area.height < LIST_LEAST || entries.len() == 1;
+        let alone = chosen.is_some() && (self.mode == Mode::Picture || is_short);
         if alone || entries.is_empty() {
             return area;
         }
@@ -78,7 +86,8 @@ impl Shutdown {
         // of a tall terminal a fifth, of a low one as little as makes sense
         let height = usize::from(area.height);
         let lines = entries.len().min(LIST_LINES.max(height / 5)).min(height / 4).max(1);
-        let draw::Panes { list, rest } = draw::panes(buffer, area, (LIST, lines), &title, theme);
+        let draw::Panes { list, rest } =
+            draw::panes(buffer, area, (if area.width < WIDE { LIST } else { LIST_WIDE }, lines), &title, theme);
         self.list.fit(chosen, usize::from(list.height), entries.len());
         self.drawn.list = list;
         let visible = entries.iter().enumerate().skip(self.list.first).take(usize::from(list.height));
@@ -150,13 +159,39 @@ impl Shutdown {
             let signal = container.stop_signal().unwrap_or(crate::signal::Signal::TERM);
             let grace = container.grace_ms().map_or_else(|| "not known".to_owned(), words::duration);
             say("Stop", &format!("by {signal}; the grace period is {grace}"));
+            let (stop, fix) = foreseen(container);
+            say("Then", &stop);
+            if let Some(fix) = fix {
+                say("Fix", fix);
+            }
         } else {
             let count = scene.containers().filter(|(_, container)| container.gone.is_none()).count();
             let containers = if count == 1 { "1 container".to_owned() } else { format!("{count} containers") };
             say("Watching", &format!("{containers}; nothing was stopped so far."));
             say("", "docker stop or kubectl delete pod, and it shows here as it happens.");
+            let would_not: Vec<_> = scene
+                .containers()
+                .map(|(_, container)| container)
+                .filter(|one| one.gone.is_none())
+                .filter(|one| one.foresight.as_ref().is_some_and(|(_, told)| told.foreseen.is_bad()))
+                .map(|container| words::container(&container.name, NAMED_COLUMNS, glyphs))
+                .collect();
+            if !would_not.is_empty() {
+                let more = would_not.len().saturating_sub(NAMED);
+                let named = would_not[..would_not.len().min(NAMED)].join(", ");
+                let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+                say("Ahead", &format!("their stop signal would not end {named}{more}: page 1 tells why."));
+            }
         }
         draw::lines(buffer, area, &lines, 0, theme);
+    }
+}
+
+/// What would become of the stop signal, and what to change.
+fn foreseen(container: &Container) -> (String, Option<&str>) {
+    match &container.foresight {
+        Some((_, told)) => (words::foreseen(told), told.fix.as_deref()),
+        None => ("what would become of it is not known yet".to_owned(), None),
     }
 }
 

@@ -78,6 +78,7 @@ pub(super) fn details(change: &Change, scene: &Scene<'_>, glyphs: &Glyphs) -> Ve
             let container = words::full_container(&news.container, 80, glyphs);
             vec![("What", format!("{container} {}", pod::restarted(news, glyphs)))]
         }
+        News::Foreseen(_) => Vec::new(),
         News::Lost(lost) => vec![(
             "What",
             format!(

@@ -101,6 +101,7 @@ fn told(news: &News) -> String {
             add(format_args!("container {} {}", news.state, news.image.as_deref().unwrap_or_default()));
         }
         News::Stopping(_) => add(format_args!("stopping")),
+        News::Foreseen(_) => {}
         News::Termination(news) => add(format_args!("termination {}", news.verdict)),
         News::Condition(news) => add(format_args!("condition {} {}", news.kind, news.explanation)),
         News::Pod(news) => {

@@ -101,7 +101,7 @@ fn weight(change: &Change) -> usize {
         }
         News::Pod(news) => PIECE + size_of_val(&**news) + news.containers.capacity() * size_of::<PodEnd>(),
         News::Restarted(news) => PIECE + size_of_val(&**news) + news.before.as_deref().map_or(0, told),
-        News::Deliver(_) | News::Exit(_) | News::Zombie(_) | News::Lost(_) => 0,
+        News::Deliver(_) | News::Exit(_) | News::Zombie(_) | News::Lost(_) | News::Foreseen(_) => 0,
     };
     size_of::<Change>() + boxed
 }

@@ -22,7 +22,7 @@ impl Zombies {
         let rows = self.rows(scene);
         let Some(index) = self.index(&rows) else {
             self.drawn = Rect::default();
-            none(buffer, area, theme);
+            none(buffer, area, scene, theme);
             return;
         };
         let height = usize::from(area.height);
@@ -71,11 +71,22 @@ impl Zombies {
     }
 }
 
-fn none(buffer: &mut Buffer, area: Rect, theme: Theme) {
+fn none(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, theme: Theme) {
     let mut lines = vec![Line::default()];
+    let mut say = |label, paint, text: &str| {
+        block::prose(&mut lines, (label, paint), Paint::Plain, text, usize::from(area.width), theme.glyphs());
+    };
     let told = words::duration(limits::ZOMBIE_TOLD_MS);
-    let text = format!("No zombies: every process that ended was reaped within {told}.");
-    block::prose(&mut lines, ("Good", Paint::Good), Paint::Plain, &text, usize::from(area.width), theme.glyphs());
+    let earlier = scene.conditions().rev().find(|(_, condition)| condition.kind == ConditionKind::Zombies);
+    match earlier {
+        None => say("Good", Paint::Good, &format!("No zombies: every process that ended was reaped within {told}.")),
+        Some((at, condition)) => {
+            let time = scene.clock.time_of_day(at).to_string();
+            say("Now", Paint::Good, "No zombies any more: they were reaped, or went with their containers.");
+            say("Before", Paint::Warn, &format!("{}: {}", &time[..8], theme.safe(&condition.explanation)));
+            say("", Paint::Plain, "The Findings page (5) has all of them, and what to change.");
+        }
+    }
     draw::lines(buffer, area, &lines, 0, theme);
 }
 

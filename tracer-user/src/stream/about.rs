@@ -1,0 +1,100 @@
+//! What concerns one container, out of many events: a recording to give away holds nothing of its neighbours.
+
+use std::collections::HashSet;
+
+use crate::event::{CgroupId, Event, Task, TaskKey, What};
+
+/// The events that concern a container, by its full id, and the other containers of its pod, which share its clock; in
+/// their order. Losses and the passage of time concern everybody.
+#[must_use]
+pub fn about<'a>(container: &str, events: impl Iterator<Item = &'a Event> + Clone) -> Vec<Event> {
+    let mut of = Of::new(container, &events);
+    events.filter(|event| of.concerns(&event.1)).cloned().collect()
+}
+
+/// What belongs to the container and its pod.
+struct Of {
+    ids: HashSet<String>,
+    cgroups: HashSet<CgroupId>,
+    /// Processes of `--pid` are known by their pids and have no cgroup of their own: then everything is theirs.
+    all: bool,
+    tasks: HashSet<TaskKey>,
+    pids: HashSet<u32>,
+}
+
+impl Of {
+    fn new<'a>(container: &str, events: &(impl Iterator<Item = &'a Event> + Clone)) -> Self {
+        let mut ids = HashSet::from([container.to_owned()]);
+        let mut pods: HashSet<&str> = HashSet::new();
+        let mut sandboxes: HashSet<&str> = HashSet::new();
+        let belongs = |id: &str, uid: Option<&'a str>, pods: &HashSet<&str>| {
+            id == container || uid.is_some_and(|uid| pods.contains(uid))
+        };
+        // the first round finds the pod, the second one what else is in it
+        for _ in 0..2 {
+            for Event(_, what) in events.clone() {
+                let (id, uid) = match what {
+                    What::Cgroup(found) => (&found.container, found.pod_uid.as_deref()),
+                    What::Described(told) => (&told.id, told.pod.as_ref().map(|pod| pod.uid.as_str())),
+                    _ => continue,
+                };
+                if belongs(id, uid, &pods) {
+                    ids.insert(id.clone());
+                    pods.extend(uid.filter(|uid| !uid.is_empty()));
+                    if let What::Described(told) = what {
+                        sandboxes.extend(told.sandbox_id.as_deref());
+                    }
+                }
+            }
+        }
+        ids.extend(sandboxes.into_iter().map(str::to_owned));
+        let of_pids = |what: &What| matches!(what, What::Cgroup(found) if found.container == container && found.runtime == "process");
+        let all = events.clone().any(|event| of_pids(&event.1));
+        Self { ids, cgroups: HashSet::new(), all, tasks: HashSet::new(), pids: HashSet::new() }
+    }
+
+    fn concerns(&mut self, what: &What) -> bool {
+        if self.all {
+            return true;
+        }
+        match what {
+            What::Cgroup(found) => {
+                let ours = self.ids.contains(&found.container);
+                if ours {
+                    self.cgroups.insert(found.cgroup);
+                }
+                ours
+            }
+            What::CgroupGone(gone) => self.cgroups.contains(&gone.cgroup),
+            What::CgroupFigures(figures) => self.cgroups.contains(&figures.cgroup),
+            What::Counted(counted) => self.cgroups.contains(&counted.cgroup),
+            What::Dismissed(dismissed) => self.ids.contains(&dismissed.container),
+            What::Described(told) => self.ids.contains(&told.id),
+            What::Signal(sent) => self.has(&sent.target),
+            What::Deliver(delivered) => self.has(&delivered.target),
+            What::Exit(exited) => self.has(&exited.task),
+            What::Exec(execed) => self.has(&execed.task),
+            What::Reaped(reaped) => self.has(&reaped.task),
+            What::Joined(joined) => self.has(&joined.task),
+            What::Process(seen) => self.has(&seen.task),
+            // a child may leave the cgroup of its parent at once
+            What::Fork(forked) => self.has(&forked.child) || self.has(&forked.parent),
+            What::OomVictim(victim) => {
+                victim.task.as_ref().is_some_and(|task| self.has(task)) || self.pids.contains(&victim.pid)
+            }
+            What::Pending(seen) => self.tasks.contains(&seen.task),
+            What::State(seen) => self.tasks.contains(&seen.task),
+            What::Foreseen(foresight) => self.tasks.contains(&foresight.task),
+            What::Lost(_) | What::Tick {} => true,
+        }
+    }
+
+    fn has(&mut self, task: &Task) -> bool {
+        if self.cgroups.contains(&task.cgroup) {
+            self.tasks.insert(task.key());
+            self.pids.insert(task.pid);
+            return true;
+        }
+        self.tasks.contains(&task.key())
+    }
+}
