@@ -298,6 +298,8 @@ async fn check(args: &Args) -> anyhow::Result<ExitCode> {
         sockets: subject.sockets(),
         // the container is made while it goes on
         keep_privileges: true,
+        foresee: args.capture.record.is_some(),
+        keep: false,
     };
     let view = |out: Buffer, clock| -> Box<dyn View> {
         match args.output {
