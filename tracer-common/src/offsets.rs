@@ -100,6 +100,10 @@ pub struct Offsets {
 
     /// `linux_binprm.filename`
     pub bprm_filename: u32,
+    /// `linux_binprm.interp`
+    pub bprm_interp: u32,
+    /// Fills the last eight bytes up; zero.
+    pub pad: u32,
 }
 
-const _: () = assert!(size_of::<Offsets>() == 16 + 40 * 4);
+const _: () = assert!(size_of::<Offsets>() == 16 + 42 * 4);

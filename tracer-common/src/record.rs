@@ -280,6 +280,8 @@ pub struct ExecRecord {
     pub parent: TaskRef,
     /// `bprm->filename`, NUL-terminated unless cut.
     pub filename: [u8; FILENAME_LEN],
+    /// `bprm->interp`, NUL-terminated unless cut: what runs a script (`#!`). Empty where the file runs itself.
+    pub interpreter: [u8; FILENAME_LEN],
 }
 
 /// `sched_process_free` of a thread group leader: it was reaped.
@@ -417,7 +419,7 @@ const _: () = assert!(size_of::<ForeignSignalRecord>() == 216);
 const _: () = assert!(size_of::<DeliverRecord>() == 80);
 const _: () = assert!(size_of::<ExitRecord>() == 128);
 const _: () = assert!(size_of::<ForkRecord>() == 112);
-const _: () = assert!(size_of::<ExecRecord>() == 240);
+const _: () = assert!(size_of::<ExecRecord>() == 368);
 const _: () = assert!(size_of::<FreeRecord>() == 64);
 const _: () = assert!(size_of::<CgroupRecord>() == 552);
 const _: () = assert!(size_of::<JoinRecord>() == 112);

@@ -253,6 +253,9 @@ pub struct Execed {
     pub parent: Task,
     /// File name as given to `execve`, control characters escaped.
     pub filename: String,
+    /// What runs that file, if it is a script (`#!`), likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interpreter: Option<String>,
 }
 
 /// A process was reaped.

@@ -27,8 +27,14 @@ raw_tracepoint! {
             task::describe(execing, place.key, &mut record.task);
             task::describe_parent(execing, &mut record.parent);
             // a name that cannot be read stays empty, and user space shows comm alone
-            let filename = Addr::new(ctx.arg(2)).follow(at!(bprm_filename));
+            let program = Addr::new(ctx.arg(2));
+            let (filename, interpreter) = (program.follow(at!(bprm_filename)), program.follow(at!(bprm_interp)));
             let _: Option<u32> = filename.copy_string(&mut record.filename);
+            // both are one string unless a script names another file to run it, which a handler of formats does as well:
+            // https://github.com/torvalds/linux/blob/v6.18/fs/binfmt_script.c
+            if interpreter != filename {
+                let _: Option<u32> = interpreter.copy_string(&mut record.interpreter);
+            }
             Urgency::Later
         });
     }

@@ -97,7 +97,10 @@ pub(crate) fn fork(ms: u64, child: Task, parent: Task) -> Event {
 pub(crate) fn joins(ms: u64, task: Task) -> [Event; 2] {
     let parent = Made::runc();
     let filename = format!("/bin/{}", task.comm);
-    [Event(at(ms), What::Joined(Joined { task, parent })), Event(at(ms), What::Exec(Execed { task, parent, filename }))]
+    [
+        Event(at(ms), What::Joined(Joined { task, parent })),
+        Event(at(ms), What::Exec(Execed { task, parent, filename, interpreter: None })),
+    ]
 }
 
 /// A signal is sent.

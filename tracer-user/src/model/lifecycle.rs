@@ -200,7 +200,7 @@ impl Node {
         }
         let Some(process) = self.processes.get_mut(key) else { return };
         process.task.comm = execed.task.comm;
-        process.exe = Some(execed.filename.clone());
+        process.exe = Some(execed.interpreter.as_ref().unwrap_or(&execed.filename).clone());
         process.execed = true;
         let program = process.joined.is_none() || process.started_program || !is_setup_again(execed);
         process.started_program |= program;

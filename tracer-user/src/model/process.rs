@@ -43,7 +43,7 @@ pub struct Process {
     pub joined: Option<BootNs>,
     /// It runs the program of the container, not the runtime's own set-up code.
     pub started_program: bool,
-    /// Executable, where known.
+    /// Executable, where known; of a script, that of its interpreter.
     pub exe: Option<String>,
     /// It has run a program of its own since it was created.
     pub execed: bool,

@@ -113,7 +113,8 @@ pub(super) fn record(bytes: &[u8]) -> Result<Record, DecodeError> {
         kind::EXEC => What::Exec(Execed {
             task: task(&mut rest),
             parent: task(&mut rest),
-            filename: printable::bytes(until_nul(&array::<FILENAME_LEN>(&mut rest))).to_string(),
+            filename: filename(&mut rest).unwrap_or_default(),
+            interpreter: filename(&mut rest),
         }),
         kind::FREE => What::Reaped(Reaped { task: task(&mut rest) }),
         kind::JOIN => What::Joined(Joined { task: task(&mut rest), parent: task(&mut rest) }),
@@ -202,6 +203,12 @@ fn array<const N: usize>(bytes: &mut &[u8]) -> [u8; N] {
     let mut array = [0; N];
     bytes.copy_to_slice(&mut array);
     array
+}
+
+fn filename(bytes: &mut &[u8]) -> Option<String> {
+    let name = array::<FILENAME_LEN>(bytes);
+    let name = until_nul(&name);
+    (!name.is_empty()).then(|| printable::bytes(name).to_string())
 }
 
 fn until_nul(bytes: &[u8]) -> &[u8] {

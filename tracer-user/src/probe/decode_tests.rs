@@ -101,10 +101,14 @@ fn the_life_of_a_process() {
     let two = |kind| Wire::record(kind).task(10, "a").task(20, "b");
     assert_eq!(event(two(kind::FORK)), What::Fork(Forked { child: task, parent }));
     assert_eq!(event(two(kind::JOIN)), What::Joined(Joined { task, parent }));
-    assert_eq!(
-        event(two(kind::EXEC).bytes(b"/bin/\x1b[2J\0junk")),
-        What::Exec(Execed { task, parent, filename: "/bin/\\x1b[2J".to_owned() })
-    );
+    let execed = |filename: &str, interpreter: Option<&str>| {
+        let interpreter = interpreter.map(str::to_owned);
+        What::Exec(Execed { task, parent, filename: filename.to_owned(), interpreter })
+    };
+    assert_eq!(event(two(kind::EXEC).bytes(b"/bin/\x1b[2J\0junk")), execed("/bin/\\x1b[2J", None));
+    let mut file = [0; FILENAME_LEN];
+    file[..7].copy_from_slice(b"/run.sh");
+    assert_eq!(event(two(kind::EXEC).bytes(&file).bytes(b"/bin/sh\0junk")), execed("/run.sh", Some("/bin/sh")));
     assert_eq!(
         event(two(kind::EXIT).u32(143 << 8).u32(exit_flags::AUTOREAP).u64(1)),
         What::Exit(Exited { task, parent, status: 143 << 8, autoreap: true, pending: SignalSet(1) })

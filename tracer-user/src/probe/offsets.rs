@@ -227,6 +227,8 @@ fn members(btf: &Btf<'_>) -> Result<Offsets, KernelMismatch> {
         root_hierarchy_id: member("cgroup_root", &["hierarchy_id"])?,
         kernfs_id: member("kernfs_node", &["id"])?,
         bprm_filename: member("linux_binprm", &["filename"])?,
+        bprm_interp: member("linux_binprm", &["interp"])?,
+        pad: 0,
     })
 }
 
