@@ -2,6 +2,7 @@
 //! change ([`mod@fix`]); remarks ([`mod@hints`]).
 
 mod budget;
+mod chain;
 mod fix;
 mod hints;
 mod what;
@@ -36,6 +37,8 @@ pub(super) struct Story<'a> {
     pub(super) patience: &'a Patience,
     /// Others of its pod that go on and that nobody told to stop.
     pub(super) others: &'a [&'a Container],
+    /// The child of the first process that ended last before it.
+    pub(super) last_child: Option<&'a Process>,
 }
 
 impl Story<'_> {

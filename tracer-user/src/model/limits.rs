@@ -35,6 +35,9 @@ pub const ORPHAN_EXIT_QUIET_MS: u64 = 500;
 /// Exited within this time of the stop signal and without a preStop hook: too early for load balancers, ms.
 pub const TOO_EARLY_MS: u64 = 1_000;
 
+/// Whoever kills a process of its own container sooner than this after it asked it to end had no patience to lose, ms.
+pub const PATIENCE_MS: u64 = 100;
+
 /// The shortest grace period that kubelet gives, ms; Docker's may be shorter, but then its stop signal is known.
 pub const GRACE_LEAST_MS: u64 = 2_000;
 /// Grace period to assume where nobody told one: Kubernetes' default, ms.

@@ -155,6 +155,8 @@ slugs! {
         OnlyThisContainer = "only-this-container",
         /// The preStop hook could not be started, or failed.
         PreStopFailed = "pre-stop-failed",
+        /// A process had not ended in the time that one of its own container gave it, and was killed by that.
+        CutOff = "cut-off",
     }
 }
 

@@ -4,6 +4,8 @@ mod advice;
 
 pub(crate) use advice::Meaning;
 
+use crate::signal::Signal;
+
 /// Kind of a program. A Go program cannot be told by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -113,7 +115,7 @@ impl Program {
             "gunicorn" => Self::Gunicorn,
             "uvicorn" => Self::Uvicorn,
             "celery" | "celeryd" => Self::Celery,
-            "uwsgi" | "uwsgi-core" => Self::Uwsgi,
+            "uwsgi" | "uwsgi-core" | "uwsgi_python" => Self::Uwsgi,
             // Node names its first thread so from version 20 on
             "node" | "nodejs" | "MainThread" | "node-MainThread" => Self::Node,
             "npm" | "yarn" | "pnpm" => Self::PackageManager,
@@ -169,9 +171,20 @@ impl Program {
         matches!(self, Self::Python | Self::Gunicorn | Self::Uvicorn | Self::Celery | Self::Shell)
     }
 
-    /// Its workers learn of a shutdown through a pipe or a channel, not by a signal: that they got none proves nothing.
+    /// Its workers learn of a shutdown through a pipe or a channel, not by a signal, or are left alone until their clients
+    /// go, as in `PostgreSQL`'s smart shutdown: that they got none proves nothing.
     pub(super) const fn tells_workers_by_pipe(self) -> bool {
-        matches!(self, Self::Nginx | Self::Apache | Self::Haproxy)
+        matches!(self, Self::Nginx | Self::Apache | Self::Haproxy | Self::Postgres)
+    }
+
+    /// The signals that end it where it handles them, the most usual first. By SIGQUIT `HAProxy` shows its memory pools and
+    /// a JVM its threads: <https://docs.haproxy.org/2.8/management.html#4>
+    pub(super) const fn ends_by(self) -> &'static [Signal] {
+        match self {
+            Self::Haproxy => &[Signal::USR1, Signal::TERM, Signal::INT],
+            Self::Java => &[Signal::TERM, Signal::INT],
+            _ => &[Signal::TERM, Signal::INT, Signal::QUIT],
+        }
     }
 }
 
@@ -222,6 +235,7 @@ mod tests {
             ("MainThread", Some("/usr/local/bin/node"), Program::Node),
             ("node-MainThread", None, Program::Node),
             ("npm start", Some("/usr/bin/node"), Program::PackageManager),
+            ("uwsgi_python3", Some("/usr/bin/uwsgi_python311"), Program::Uwsgi),
             ("apache2", None, Program::Apache),
             ("nginx: master", None, Program::Nginx),
             ("php-fpm8.2", None, Program::PhpFpm),

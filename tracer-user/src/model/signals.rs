@@ -28,8 +28,11 @@ impl Node {
             (Some(ours), Some(theirs)) => ours.id == theirs.id,
             _ => false,
         };
-        let outcome = outcome(sent);
         let role = role(sent, same, sender.container.is_some());
+        let outcome = match outcome(sent) {
+            Outcome::Noise if role == Role::Runtime && self.is_stop_signal_of(key, sent.signal) => Outcome::Ignored,
+            outcome => outcome,
+        };
         let exiting = outcome == Outcome::Ignored && sent.target.has(task_flags::EXITING | task_flags::GROUP_EXIT);
         let receipt = Receipt {
             signal: sent.signal,
@@ -89,6 +92,14 @@ impl Node {
             let sender = Sender { party: sender, role, ancestors: sent.ancestors.clone() };
             self.signal_to_first(at, owner, &receipt, sender, sent);
         }
+    }
+
+    /// Whether a container's first process is to be stopped by this signal. Where that does nothing by default, as httpd's
+    /// SIGWINCH, and the process has no handler, nobody would tell of it otherwise.
+    fn is_stop_signal_of(&self, key: TaskKey, signal: Signal) -> bool {
+        let owner = self.processes.get(key).and_then(|process| process.container);
+        let container = owner.and_then(|owner| self.containers.get(&owner));
+        container.is_some_and(|container| container.first == Some(key) && container.stop_signal() == Some(signal))
     }
 
     pub(super) fn on_deliver(&mut self, at: BootNs, delivered: &Delivered) {
@@ -189,7 +200,29 @@ pub(super) const ASKING: [Signal; 5] = [Signal::TERM, Signal::INT, Signal::QUIT,
 
 /// Whether one of the signals that ask a program to end has a handler.
 pub(crate) fn handles_another(caught: SignalSet, stop: Signal, program: Program) -> Option<Signal> {
-    let asked = [Signal::TERM, Signal::INT, Signal::QUIT];
     let own = |other| other == Signal::INT && program.handles_interrupt_itself();
-    asked.into_iter().find(|&other| other != stop && caught.has(other) && !own(other))
+    program.ends_by().iter().copied().find(|&other| other != stop && caught.has(other) && !own(other))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `SIGQUIT` is no order to end for all that handle it.
+    #[test]
+    fn another_stop_signal_is_one_that_ends_the_program() {
+        let all = SignalSet::from_iter([Signal::QUIT, Signal::USR1, Signal::INT]);
+        let quit = SignalSet::from_iter([Signal::QUIT]);
+        for (program, caught, expected) in [
+            (Program::Haproxy, all, Some(Signal::USR1)),
+            (Program::Haproxy, quit, None),
+            (Program::Java, quit, None),
+            (Program::Nginx, quit, Some(Signal::QUIT)),
+            (Program::Python, all, Some(Signal::QUIT)),
+            (Program::Shell, SignalSet::from_iter([Signal::INT]), None),
+            (Program::Other, all, Some(Signal::INT)),
+        ] {
+            assert_eq!(handles_another(caught, Signal::TERM, program), expected, "{program:?} {caught:?}");
+        }
+    }
 }

@@ -79,6 +79,7 @@ impl Node {
             container,
             patience: &patience,
             others: &others,
+            last_child: self.last_child(owner, container, stop),
         };
         let (explanation, fix, hints) = (explain::what(&story), explain::fix(&story), explain::hints(&story));
         termination.explanation = explanation;
@@ -144,6 +145,15 @@ impl Node {
             (Some(process.key()) != stop.first, outside, lineage(process))
         });
         members
+    }
+
+    /// The child of the first process that ended last before it.
+    fn last_child<'a>(&'a self, owner: ContainerKey, container: &'a Container, stop: &Stop) -> Option<&'a Process> {
+        let (gone, _) = stop.exit?;
+        let ended = |process: &&Process| process.exit.is_some_and(|(at, _)| at <= gone);
+        let of_first = |process: &&Process| Some(process.parent.key()) == stop.first && !process.is_setup();
+        let all = container.departed.iter().chain(self.processes.of(owner));
+        all.filter(of_first).filter(ended).max_by_key(|process| process.exit.map(|(at, _)| at))
     }
 
     fn tell_members(

@@ -9,7 +9,7 @@ use super::super::names::{Cause, Verdict};
 use super::super::program::{Meaning, Program};
 use super::super::signals::handles_another;
 use super::super::words::period;
-use super::Story;
+use super::{Story, chain};
 
 /// What is to be mended: everything that decides which advice helps. An audit fills it with what would happen.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +44,10 @@ pub struct Fault<'a> {
     pub exit_signal: Option<Signal>,
     /// What one types to run the program that runs below the first process, where that is a shell and runs one only.
     pub below: Option<&'a str>,
+    /// A process below the first one got the stop signal, died of it, and passed nothing on.
+    pub swallowed: bool,
+    /// The first process left another one of its kind in the background and exited.
+    pub in_background: bool,
     /// It is a container of a pod: what `docker run` could do for it must be done otherwise.
     pub in_pod: bool,
 }
@@ -73,6 +77,8 @@ impl<'a> Fault<'a> {
             foreseen: false,
             exit_signal: None,
             below: None,
+            swallowed: false,
+            in_background: false,
             in_pod: false,
         }
     }
@@ -161,6 +167,9 @@ pub fn fix_for(fault: &Fault<'_>) -> Option<String> {
 fn advice(fault: &Fault<'_>) -> Option<String> {
     match fault.verdict {
         Verdict::SigtermDropped => dropped(fault),
+        Verdict::SigtermIgnored if fault.stop_signal.is_some_and(Signal::default_is_ignore) => {
+            Some(does_nothing(fault))
+        }
         Verdict::SigtermIgnored => Some(ignored(&fault.stop())),
         Verdict::SigtermBlocked => Some(format!(
             "Unblock {} (pthread_sigmask), or take it with sigwait or a signalfd; a blocked signal mask is inherited from whoever started the program.",
@@ -179,6 +188,10 @@ fn advice(fault: &Fault<'_>) -> Option<String> {
             .to_owned(),
         ),
         Verdict::Crashed => Some(crashed(fault)),
+        Verdict::Exited if fault.in_background => Some(format!(
+            "Keep it in the foreground: {}.",
+            fault.program.foreground_advice().unwrap_or("most servers have an option for that; one that is named after a daemon or a fork does the opposite")
+        )),
         Verdict::Graceful | Verdict::Exited | Verdict::Killed => None,
     }
 }
@@ -236,6 +249,19 @@ fn ignored(stop: &str) -> String {
     )
 }
 
+/// Apache httpd ends by SIGWINCH, and images that are built upon its own inherit that.
+fn does_nothing(fault: &Fault<'_>) -> String {
+    let stop = fault.stop();
+    let exec = if fault.program.is_shell() {
+        "Let the program that handles it replace the shell: exec PROGRAM as the last line of the script, or the exec form in the Dockerfile. Or make"
+    } else {
+        "Make"
+    };
+    format!(
+        "{exec} the stop signal one that the first process handles: STOPSIGNAL SIGTERM in the Dockerfile; an image inherits {stop} from the one it is built upon."
+    )
+}
+
 fn not_forwarded(fault: &Fault<'_>) -> String {
     let (first, stop, runs) = (fault.first, fault.stop(), fault.runs());
     if let Some(meaning) = fault.meaning() {
@@ -253,6 +279,11 @@ fn not_forwarded(fault: &Fault<'_>) -> String {
         (Some(Cause::NotWaitedFor), _) => {
             format!("Let {first} wait for its children before it exits: they got {stop} and were finishing.")
         }
+        // https://github.com/Yelp/dumb-init#signal-rewriting
+        (_, Program::DumbInit) if !fault.swallowed && !fault.foreseen => format!(
+            "dumb-init passed {stop} on to nobody: look at its --rewrite, by which {0}:0 drops it and {0}:3 makes it SIGQUIT.",
+            fault.stop_signal.map_or(15, Signal::number)
+        ),
         // it signals its child's whole group, and what left that group with setsid(2) is out of reach
         (_, Program::DumbInit) => format!(
             "Let the program replace the shell below dumb-init: exec {runs} …. Without --single-child (DUMB_INIT_SETSID=0) it signals the whole group, but ends as soon as its own child has."
@@ -265,6 +296,10 @@ fn not_forwarded(fault: &Fault<'_>) -> String {
             )
         }
         (_, Program::PackageManager) => format!("{PACKAGE_MANAGER} and passes nothing on."),
+        // https://skarnet.org/software/s6/s6-supervise.html
+        (_, Program::S6) => format!(
+            "s6 signals only the process it started: let the program replace the shell, by exec {runs} … as the last line of its run script."
+        ),
         // http://supervisord.org/configuration.html#program-x-section-values
         (_, Program::Supervisord) => format!(
             "supervisord signals only the process it started: exec {runs} … in that program's script, or stopasgroup=true in its section."
@@ -378,6 +413,8 @@ pub(in crate::model) fn fix(story: &Story<'_>) -> Option<String> {
         kept_from_running: story.was_kept_from_running(),
         exit_signal: termination.exit.and_then(ExitStatus::signal),
         below: runs.as_deref(),
+        swallowed: chain::swallowed_by(story).is_some(),
+        in_background: termination.verdict == Verdict::Exited && chain::went_to_background(story),
         in_pod: story.container.pod.is_some(),
         ..Fault::new(
             termination.verdict,
@@ -456,6 +493,6 @@ mod tests {
         assert!(unasked(Program::Catatonit).contains("catatonit -g --"));
         assert!(unasked(Program::PackageManager).contains("CMD [\"node\", \"server.js\"]"));
         assert!(unasked(Program::Supervisord).contains("stopasgroup=true"));
-        assert!(unasked(Program::Runsvdir).contains("sv -w 20 force-stop"));
+        assert!(unasked(Program::Runsvdir).contains("sv -w 20 force-shutdown"));
     }
 }

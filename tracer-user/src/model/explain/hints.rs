@@ -1,13 +1,15 @@
 //! Remarks beside a verdict: what deserves a look although it did not decide.
 
+use crate::event::Comm;
 use crate::signal::Signal;
 
 use super::super::change::Hint;
 use super::super::container::Container;
 use super::super::lifecycle::is_setup;
 use super::super::limits;
-use super::super::names::{HintKind, Role, Verdict};
-use super::super::process::Place;
+use super::super::names::{HintKind, Outcome, Role, Verdict};
+use super::super::process::{Place, Receipt};
+use super::super::signals::ASKING;
 use super::super::words::{count, seconds};
 use super::{Story, ended, names};
 
@@ -55,6 +57,9 @@ pub(in crate::model) fn hints(story: &Story<'_>) -> Vec<Hint> {
     if let Some(text) = twice(story) {
         hints.push(Hint { kind: HintKind::Twice, text });
     }
+    if let Some(text) = cut_off(story) {
+        hints.push(Hint { kind: HintKind::CutOff, text });
+    }
     if let Some(text) = only_this_container(story) {
         hints.push(Hint { kind: HintKind::OnlyThisContainer, text });
     }
@@ -99,6 +104,26 @@ fn pre_stop_failed(story: &Story<'_>) -> Option<String> {
     Some(format!("The preStop hook {what}: kubelet tells FailedPreStopHook and goes on with the stop signal."))
 }
 
+/// Whoever looks after a process asked it to end, and lost its patience: the container ended in time, the process did not.
+fn cut_off(story: &Story<'_>) -> Option<String> {
+    let signal = story.signal?;
+    story.members.iter().find_map(|process| {
+        let since = || process.received.iter().filter(|receipt| receipt.at >= signal.at);
+        let kills = |receipt: &&Receipt| receipt.signal == Signal::KILL && receipt.outcome == Outcome::Default;
+        let kill = since().filter(kills).find(|receipt| receipt.role == Role::Inside)?;
+        let asks = |receipt: &&Receipt| receipt.signal == signal.signal || ASKING.contains(&receipt.signal);
+        let asked = since().filter(asks).find(|receipt| receipt.sender.pid == kill.sender.pid)?;
+        let waited = kill.at.0.checked_sub(asked.at.0).map(|_| kill.at.ms_since(asked.at))?;
+        let why = match asked.outcome {
+            Outcome::Ignored => format!("ignores {}", asked.signal),
+            _ if waited < limits::PATIENCE_MS => return None,
+            _ => format!("had not ended {} after {}", seconds(waited), asked.signal),
+        };
+        let killer = &kill.sender.comm;
+        Some(format!("{} {why}, and {killer} sent it SIGKILL: what it was doing was cut off.", names(&[*process])))
+    })
+}
+
 /// A process that got the stop signal from two senders.
 fn twice(story: &Story<'_>) -> Option<String> {
     let signal = story.signal?;
@@ -112,10 +137,23 @@ fn twice(story: &Story<'_>) -> Option<String> {
         senders.dedup();
         let [(_, one), (_, other), ..] = senders.as_slice() else { return None };
         Some(format!(
-            "{} got {} {}, from {one} and from {other}: many programs take the second one as the order to quit at once.",
+            "{} got {} {}, from {one} and from {other}: many programs take the second one as the order to quit at once.{}",
             names(&[*process]),
             signal.signal,
-            count(senders.len(), "time", "times")
+            count(senders.len(), "time", "times"),
+            leave_it_to_one(&[*one, *other])
         ))
     })
+}
+
+/// How an init that signals a whole group leaves it to its child.
+fn leave_it_to_one(senders: &[Comm]) -> &'static str {
+    let sent = |name: &str| senders.iter().any(|sender| sender.as_str() == name);
+    if sent("dumb-init") {
+        " dumb-init --single-child signals its child alone, which looks after its own."
+    } else if sent("tini") {
+        " tini without -g signals its child alone, which looks after its own."
+    } else {
+        ""
+    }
 }

@@ -8,7 +8,7 @@ use super::super::names::{Cause, Role, Verdict};
 use super::super::signals::handles_another;
 use super::super::words::{period, seconds};
 use super::budget::budget;
-use super::{Story, ended, is_elsewhere, names, sent_by};
+use super::{Story, chain, ended, is_elsewhere, names, sent_by};
 
 /// What happened.
 pub(in crate::model) fn what(story: &Story<'_>) -> String {
@@ -50,6 +50,10 @@ pub(in crate::model) fn what(story: &Story<'_>) -> String {
             "{sender} sent {stop} to {first}, and the kernel dropped it: an init of a pid namespace never gets a signal it has no handler for; {}.",
             story.until_the_end()
         ),
+        (Verdict::SigtermIgnored, _) if does_nothing(story) => format!(
+            "{sender} sent {stop} to {first}, which has no handler for it: without one {stop} does nothing; {}.",
+            story.until_the_end()
+        ),
         (Verdict::SigtermIgnored, _) => {
             format!("{sender} sent {stop} to {first}, which ignores it (SIG_IGN); {}.", story.until_the_end())
         }
@@ -88,7 +92,9 @@ pub(in crate::model) fn what(story: &Story<'_>) -> String {
         (Verdict::Exited, _) => {
             let how = termination.exit.map_or_else(|| "exited".to_owned(), ended);
             format!(
-                "{first} {how} by itself: nobody sent it a signal that could be the reason.{}",
+                "{first} {how} by itself: nobody sent it a signal that could be the reason.{}{}{}",
+                chain::followed(story),
+                chain::took_along(story),
                 shown_as(termination.exit)
             )
         }
@@ -108,6 +114,11 @@ fn meaning(story: &Story<'_>) -> String {
         && !story.was_kept_from_running();
     let meaning = story.signal.and_then(|signal| story.facts.program.meaning(signal.signal)).filter(|_| said);
     meaning.map_or_else(String::new, |meaning| format!(" {}.", meaning.what))
+}
+
+/// The stop signal is one that does nothing where it has no handler.
+fn does_nothing(story: &Story<'_>) -> bool {
+    story.signal.is_some_and(|signal| signal.signal.default_is_ignore())
 }
 
 fn graceful(story: &Story<'_>) -> String {
@@ -147,7 +158,10 @@ fn not_forwarded(story: &Story<'_>, cause: Option<Cause>) -> String {
         );
     }
     let killed = story.killed(true);
-    match &story.termination.kill {
+    let swallowed = chain::swallowed_by(story).map_or_else(String::new, |process| {
+        format!(" {} got it, died of it, and passed nothing on.", names(&[process]))
+    });
+    let text = match &story.termination.kill {
         Some(kill) => format!(
             "{first} {took} {stop} from {sender}, but {} below it never got it; {} later {} sent SIGKILL and all of it died.",
             names(&killed),
@@ -159,7 +173,8 @@ fn not_forwarded(story: &Story<'_>, cause: Option<Cause>) -> String {
             seconds(story.took()),
             names(&killed)
         ),
-    }
+    };
+    text + &swallowed
 }
 
 fn too_slow(story: &Story<'_>, cause: Option<Cause>) -> String {

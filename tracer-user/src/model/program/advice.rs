@@ -61,12 +61,12 @@ impl Program {
             // runsvdir(8): https://smarden.org/runit/runsvdir.8
             (Self::Runsvdir, Signal::TERM) => (
                 "runsvdir takes SIGTERM for the order to exit at once and to leave its services as they are",
-                "Stop the services first, from a script that is PID 1: runsvdir /etc/service & pid=$!; trap 'sv -w 20 force-stop /etc/service/*; kill $pid' TERM; wait $pid. By SIGHUP runsvdir passes SIGTERM on to them, but does not wait for them.",
+                "Stop the services first, from a script that is PID 1: runsvdir /etc/service & pid=$!; trap 'sv -w 20 force-shutdown /etc/service/*; kill $pid; wait $pid; exit 0' TERM; wait $pid. By SIGHUP runsvdir passes SIGTERM on to them, but does not wait for them.",
             ),
             // runsvdir(8), likewise
             (Self::Runsvdir, Signal::HUP) => (
                 "runsvdir passes SIGHUP on as SIGTERM to each runsv, and exits without waiting for them",
-                "Stop the services first, from a script that is PID 1: runsvdir /etc/service & pid=$!; trap 'sv -w 20 force-stop /etc/service/*; kill $pid' TERM; wait $pid.",
+                "Stop the services first, from a script that is PID 1: runsvdir /etc/service & pid=$!; trap 'sv -w 20 force-shutdown /etc/service/*; kill $pid; wait $pid; exit 0' TERM; wait $pid.",
             ),
             // https://git.busybox.net/busybox/tree/init/init.c?h=1_36_stable and reboot(2), "Behavior inside PID namespaces"
             (Self::BusyboxInit, Signal::TERM) => (
@@ -146,6 +146,33 @@ impl Program {
         })
     }
 
+    /// How to keep it from going into the background.
+    pub(in crate::model) const fn foreground_advice(self) -> Option<&'static str> {
+        Some(match self {
+            // https://nginx.org/en/docs/ngx_core_module.html#daemon
+            Self::Nginx => "daemon off; in nginx's configuration, or nginx -g 'daemon off;'",
+            // https://httpd.apache.org/docs/2.4/programs/httpd.html
+            Self::Apache => "httpd -D FOREGROUND",
+            // https://www.php.net/manual/en/install.fpm.configuration.php
+            Self::PhpFpm => "php-fpm -F, or daemonize = no in its configuration",
+            // https://redis.io/docs/latest/operate/oss_and_stack/management/config-file/
+            Self::Redis => "daemonize no in Redis' configuration",
+            // https://docs.haproxy.org/2.8/management.html#3
+            Self::Haproxy => "haproxy -db, or -W without -D and without daemon in its configuration",
+            // memcached(1)
+            Self::Memcached => "memcached without -d",
+            // http://supervisord.org/configuration.html#supervisord-section-values
+            Self::Supervisord => "nodaemon=true in supervisord's configuration, or supervisord -n",
+            // https://docs.gunicorn.org/en/stable/settings.html#daemon
+            Self::Gunicorn => "gunicorn without --daemon",
+            // sshd(8)
+            Self::Sshd => "sshd -D",
+            // cron(8)
+            Self::Cron => "cron -f",
+            _ => return None,
+        })
+    }
+
     /// Where to set how much memory it takes.
     pub(in crate::model) const fn memory_advice(self) -> Option<&'static str> {
         Some(match self {
@@ -172,7 +199,7 @@ mod tests {
             (Program::Uwsgi, Signal::TERM, "die-on-term = true"),
             (Program::Systemd, Signal::TERM, "SIGRTMIN+3"),
             (Program::Postgres, Signal::TERM, "STOPSIGNAL SIGINT"),
-            (Program::Runsvdir, Signal::TERM, "sv -w 20 force-stop"),
+            (Program::Runsvdir, Signal::TERM, "sv -w 20 force-shutdown"),
             (Program::BusyboxInit, Signal::TERM, "tini"),
         ] {
             let meaning = program.meaning(signal).unwrap_or_else(|| panic!("{program:?} {signal}"));
