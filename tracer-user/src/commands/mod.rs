@@ -153,7 +153,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// When it means nothing.
 pub fn understands(args: &[String]) -> Result<(), String> {
     let args: Vec<OsString> = args.iter().map(OsString::from).collect();
-    parse::parse(&args).map(|_| ()).map_err(|error| error.to_string())
+    match parse::parse(&args) {
+        // --help and --version are answered, as errors for clap
+        Err(error) if error.use_stderr() => Err(error.to_string()),
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
