@@ -148,8 +148,28 @@ impl Program {
             "pause" => Self::Pause,
             "cron" | "crond" => Self::Cron,
             "sshd" => Self::Sshd,
+            _ => Self::of_script(first),
+        }
+    }
+
+    /// The kernel names a process by its script, not by what interprets it.
+    fn of_script(name: &str) -> Self {
+        match name.rsplit_once('.').map(|(_, extension)| extension) {
+            Some("sh" | "bash" | "ash" | "dash" | "ksh" | "zsh") => Self::Shell,
+            Some("py") => Self::Python,
+            Some("js" | "mjs" | "cjs") => Self::Node,
+            Some("rb") => Self::Ruby,
+            Some("pl") => Self::Perl,
+            Some("php") => Self::Php,
+            _ if matches!(name, "entrypoint" | "docker-entrypoint") => Self::Shell,
             _ => Self::Other,
         }
+    }
+
+    /// Whether it is a helper that its runtime ends by closing a pipe, when it ends itself: no signal is due to it, and
+    /// nothing is lost with it.
+    pub(super) fn is_helper(comm: &str) -> bool {
+        matches!(comm, "erl_child_setup" | "inet_gethost")
     }
 
     /// Whether it is a shell: its trap waits for its foreground child, and it passes nothing on.
@@ -246,6 +266,10 @@ mod tests {
             ("init", Some("/usr/lib/systemd/systemd"), Program::Systemd),
             ("node-22", Some("/usr/bin/node-22"), Program::Node),
             ("docker-init", Some("/sbin/docker-init"), Program::Tini),
+            ("entrypoint.sh", Some("/app/entrypoint.sh"), Program::Shell),
+            ("docker-entrypoi", Some("/docker-entrypoint.sh"), Program::Shell),
+            ("app.py", Some("/app/app.py"), Program::Python),
+            ("server.bin", Some("/app/server.bin"), Program::Other),
             ("", None, Program::Other),
         ] {
             assert_eq!(Program::of(comm, exe), expected, "{comm} {exe:?}");

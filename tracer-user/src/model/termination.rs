@@ -229,6 +229,7 @@ fn facts(
     let below = members
         .iter()
         .filter(|process| Some(process.key()) != first && matches!(places.get(&process.key()), Some(Place::Below(_))))
+        .filter(|process| !Program::is_helper(process.comm().as_str()))
         .map(|process| BelowFact {
             // who came after the stop signal could not get it
             asked: asked_to_end(process, stop) || started_after(process, stop),

@@ -99,7 +99,7 @@ pub(super) fn judge(facts: &Facts) -> (Verdict, Option<Cause>) {
     }
     match stop.fate {
         Fate::Dropped => (Verdict::SigtermDropped, Some(drop_cause(facts, stop))),
-        _ if stop.reraised => (Verdict::SigtermDropped, Some(Cause::HandlerReraised)),
+        _ if stop.reraised && !ends_by_reraising(facts) => (Verdict::SigtermDropped, Some(Cause::HandlerReraised)),
         Fate::Ignored => (Verdict::SigtermIgnored, None),
         Fate::Untaken => (Verdict::SigtermBlocked, None),
         // the default action was due and something else ended it: it was stopped or frozen
@@ -119,6 +119,16 @@ fn drop_cause(facts: &Facts, stop: &StopFact) -> Cause {
     } else {
         Cause::NoHandler
     }
+}
+
+/// Whether the handler did what it is there for, and raised the signal once more as the last thing, to die by it, as one
+/// should: Ruby does so after `at_exit`, Python after `KeyboardInterrupt`, npm after its script. An init does not die of
+/// it and exits by a code of its own. Go's runtime does the same without anything before it: its code is 2.
+/// <https://github.com/golang/go/blob/go1.22.0/src/runtime/signal_unix.go#L958>
+fn ends_by_reraising(facts: &Facts) -> bool {
+    const GO: u32 = 2;
+    let code = facts.exit.and_then(ExitStatus::code);
+    facts.kill.is_none() && code.is_some_and(|code| code != GO)
 }
 
 /// The first process got the stop signal.
@@ -249,6 +259,17 @@ mod tests {
             kept: false,
         });
         check(&reraised, Verdict::SigtermDropped, Some(Cause::HandlerReraised));
+        reraised.kill = None;
+        let exited = |code: u32| Some(ExitStatus { raw: code << 8 });
+        reraised.exit = exited(2);
+        check(&reraised, Verdict::SigtermDropped, Some(Cause::HandlerReraised));
+        // whatever ran before that, ran
+        for code in [0, 1, 130, 143] {
+            reraised.exit = exited(code);
+            check(&reraised, Verdict::Graceful, None);
+        }
+        reraised.below = vec![BelowFact { asked: false, killed: true, waited_for: false }];
+        check(&reraised, Verdict::NotForwarded, None);
     }
 
     #[test]

@@ -40,8 +40,9 @@ pub(crate) struct Case {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Run {
     pub(crate) command: Vec<String>,
-    /// Files that the container finds in /app, which is its working directory then: executable. A source file, `.go` or
-    /// `.c`, is compiled, and its program is there as well: `/app/main` of `main.go`.
+    /// Files that the container finds in /app, which is its working directory then: executable. A source file, `.go`,
+    /// `.c` or `.java`, is compiled, and its program is there as well: `/app/main` of `main.go`, `/app/Main.class` of
+    /// `Main.java`.
     #[serde(default)]
     pub(crate) files: BTreeMap<String, String>,
     /// The image's STOPSIGNAL.
@@ -217,11 +218,12 @@ impl Case {
 }
 
 /// What compiles a source file, and the name of the program that comes of it.
-pub(crate) fn compiler(file: &str) -> Option<(&'static str, &str)> {
+pub(crate) fn compiler(file: &str) -> Option<(&'static str, String)> {
     let (stem, extension) = file.rsplit_once('.')?;
     match extension {
-        "go" => Some(("go", stem)),
-        "c" => Some(("cc", stem)),
+        "go" => Some(("go", stem.to_owned())),
+        "c" => Some(("cc", stem.to_owned())),
+        "java" => Some(("javac", format!("{stem}.class"))),
         _ => None,
     }
 }

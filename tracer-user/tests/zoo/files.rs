@@ -27,7 +27,7 @@ pub(crate) fn place(case: &Case) -> Option<TempDir> {
         std::fs::write(&file, text).expect("a file can be written");
         executable(&file);
         if let Some((compiler, program)) = case::compiler(name) {
-            let compiled = compile(compiler, &file, text);
+            let compiled = compile(compiler, &file, text, &program);
             std::fs::copy(compiled, dir.path().join(program)).expect("a program can be copied");
         }
     }
@@ -41,7 +41,7 @@ fn executable(path: &Path) {
 
 /// The program of that source: compiled once and kept, since compilers are slow.
 #[track_caller]
-fn compile(compiler: &str, source: &Path, text: &str) -> PathBuf {
+fn compile(compiler: &str, source: &Path, text: &str, file: &str) -> PathBuf {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     // A compiler that failed for one case has done nothing to the next.
     let _one = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -53,17 +53,19 @@ fn compile(compiler: &str, source: &Path, text: &str) -> PathBuf {
         return program;
     }
     std::fs::create_dir_all(&kept).expect("a directory can be made");
-    // Under another name first: half a program must not be found the next time.
-    let fresh = program.with_extension("new");
+    // In another directory first: half a program must not be found the next time.
+    let fresh = tempfile::tempdir_in(&kept).expect("a temporary directory can be made");
+    let made = fresh.path().join(file);
     let mut command =
         Command::new(host::program(compiler).expect("the case needs it, and was asked whether it can run"));
     match compiler {
-        "go" => command.args(["build", "-o"]).arg(&fresh).arg(source),
-        _ => command.args(["-static", "-O1", "-pthread", "-o"]).arg(&fresh).arg(source),
+        "go" => command.args(["build", "-o"]).arg(&made).arg(source),
+        "javac" => command.arg("-d").arg(fresh.path()).arg(source),
+        _ => command.args(["-static", "-O1", "-pthread", "-o"]).arg(&made).arg(source),
     };
     // What Go keeps for itself, and no modules: these programs need nothing but what comes with it.
     command.env("GOCACHE", kept.join("go")).env("GO111MODULE", "off").env("CGO_ENABLED", "0").env("GOFLAGS", "");
     read(&mut command);
-    std::fs::rename(&fresh, &program).expect("a file can be renamed");
+    std::fs::rename(&made, &program).expect("a file can be renamed");
     program
 }

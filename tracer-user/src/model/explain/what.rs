@@ -127,8 +127,13 @@ fn graceful(story: &Story<'_>) -> String {
     let how = if termination.taken { "waits for signals, took" } else { "caught" };
     let of = termination.grace.budget_ms.map_or_else(String::new, |budget| format!(" of {}", period(budget)));
     let end = termination.exit.map_or_else(|| "exited".to_owned(), ended);
+    let reraised = if story.facts.stop.as_ref().is_some_and(|fact| fact.reraised) {
+        format!(" At last it raised {stop} at itself, to die by it, which the kernel dropped: an init does not.")
+    } else {
+        String::new()
+    };
     format!(
-        "{first} {how} {stop} from {sender}, and {end} after {}{of}.{}",
+        "{first} {how} {stop} from {sender}, and {end} after {}{of}.{reraised}{}",
         seconds(termination.grace.used_ms),
         shown_as(termination.exit)
     )
