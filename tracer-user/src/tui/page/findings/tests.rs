@@ -27,7 +27,8 @@ fn zombies(number: u32, from: u64) -> Vec<Event> {
     let mut events = made.found("queue", None, None, "node");
     for n in 0..4 {
         let child = made.task(10 + n, "curl");
-        events.extend([fork(from, child, first), exit(from + 1, child, first, 0)]);
+        let at = from + u64::from(n) * 1_100;
+        events.extend([fork(at, child, first), exit(at + 1, child, first, 0)]);
     }
     events
 }
