@@ -183,7 +183,7 @@ impl Node {
         let worst = reaping.as_ref().and_then(|reaping| reaping.negligent.first());
         let parent = worst.and_then(|worst| worst.parent.as_ref());
         let (own, adopted) = worst.map_or((0, 0), |worst| (worst.own, worst.adopted));
-        let who = parent.map_or_else(|| "who should reap them is not known".to_owned(), |parent| debt(parent, own, adopted));
+        let who = parent.map_or_else(|| "who should reap them is not known".to_owned(), |parent| debt(parent, (own, adopted), zombies.len()));
         let from_exec = match reaping.as_ref().map_or(0, Reaping::from_exec) {
             0 => String::new(),
             1 => " One of them came from an exec (a probe, docker exec, kubectl exec).".to_owned(),
@@ -192,9 +192,10 @@ impl Node {
         let room = reaping.as_ref().map_or_else(String::new, room);
         let oldest_ms = reaping.as_ref().map_or(0, Reaping::oldest_ms);
         let explanation = format!(
-            "{} ({}), the oldest for {}: {who}.{from_exec}{room}",
+            "{} ({}), {} {}: {who}.{from_exec}{room}",
             count(zombies.len(), "zombie", "zombies"),
             list.join(", "),
+            if zombies.len() == 1 { "for" } else { "the oldest for" },
             seconds(oldest_ms)
         );
         let comm = parent.map_or_else(|| "Their parent".to_owned(), |parent| parent.comm.to_string());
@@ -228,19 +229,19 @@ impl Node {
 /// Names of zombies that are told, those with the most of them.
 const NAMES_TOLD: usize = 5;
 
-/// What a parent owes.
-fn debt(parent: &Party, own: usize, adopted: usize) -> String {
+/// What a parent owes of all the zombies that there are.
+fn debt(parent: &Party, (own, adopted): (usize, usize), all: usize) -> String {
     let name = match parent.ns_pid {
         _ if parent.is_init => format!("{} (PID 1)", parent.comm),
         Some(ns_pid) => format!("{} (pid {ns_pid} in the container)", parent.comm),
         None => format!("{} (pid {})", parent.comm, parent.pid),
     };
+    let of_them = |n: usize| if n == all { "them".to_owned() } else { format!("{n} of them") };
     match (own, adopted) {
-        (0, adopted) => format!(
-            "{name} adopted {} when their parents died, and does not reap what it did not start",
-            count(adopted, "of them", "of them")
-        ),
-        (own, 0) => format!("{name} started {} and does not wait for them", count(own, "of them", "of them")),
+        (0, adopted) => {
+            format!("{name} adopted {} when their parents died, and does not reap what it did not start", of_them(adopted))
+        }
+        (own, 0) => format!("{name} started {} and does not wait for them", of_them(own)),
         (own, adopted) => {
             format!("{name} does not reap them: it started {own} of them, and adopted {adopted} when their parents died")
         }

@@ -49,7 +49,7 @@ fn three_that_pid_1_adopted_and_does_not_reap() {
     let told = stage.told();
     assert_eq!(
         told.explanation,
-        "3 zombies (helper ×3), the oldest for 5.0 s: node (PID 1) adopted 3 of them when their parents died, and does not reap what it did not start."
+        "3 zombies (helper ×3), the oldest for 5.0 s: node (PID 1) adopted them when their parents died, and does not reap what it did not start."
     );
     assert!(told.fix.as_ref().is_some_and(|fix| fix.starts_with("Put an init that reaps before the program")));
     assert_eq!(stage.tick(400_000), 1, "they are the same");
@@ -85,7 +85,7 @@ fn one_that_stays_is_told_after_five_minutes() {
     assert_eq!(stage.tick(310_000), 1);
     assert_eq!(
         stage.told().explanation,
-        "1 zombie (job ×1), the oldest for 5 min: node (PID 1) started 1 of them and does not wait for them."
+        "1 zombie (job ×1), for 5 min: node (PID 1) started them and does not wait for them."
     );
 }
 

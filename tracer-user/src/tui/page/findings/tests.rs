@@ -121,10 +121,9 @@ fn told_again_and_again_it_is_one() {
     let (first, inside) = (made.task(1, "sh"), made.task(7, "kill"));
     let mut events = made.found("app", None, None, "sh");
     events.push(fork(2_000, inside, first));
-    // the same twice, and another
-    for (at, which) in [(3_000, Signal::USR1), (4_000, Signal::USR1), (5_000, Signal::USR2)] {
-        events.push(signal(at, which, first, inside, Handler::Default));
-    }
+    // the same ten times, which is told twice, and another
+    events.extend((0..10).map(|n| signal(3_000 + n * 100, Signal::USR1, first, inside, Handler::Default)));
+    events.push(signal(5_000, Signal::USR2, first, inside, Handler::Default));
     let stage = Stage::made(&events);
     let findings = collect::all(&stage.scene(), Order::Newest);
     assert_eq!(findings.iter().map(|finding| finding.times).collect::<Vec<_>>(), [1, 2]);
