@@ -111,7 +111,8 @@ pub(super) fn program(process: &Process) -> Program {
 
 /// Whether the children of a process may be those that supervise.
 fn starts_supervisors(process: &Process) -> bool {
-    program(process) == Program::Init || matches!(process.comm().as_str(), "runsvdir" | "init" | "s6-svscan")
+    let program = program(process);
+    program.forwards() || matches!(program, Program::S6 | Program::Runsvdir | Program::Systemd | Program::BusyboxInit)
 }
 
 fn on_purpose(receipt: &super::process::Receipt) -> bool {
@@ -123,7 +124,7 @@ fn on_purpose(receipt: &super::process::Receipt) -> bool {
 /// A worker that PID 1 forked, or started from its own executable: shells and inits do not look whose child they are.
 fn may_look_at_its_parent(first: &Process, process: &Process) -> bool {
     let same = process.comm() == first.comm() || (process.exe.is_some() && process.exe == first.exe);
-    first.task.ns_pid == 1 && same && !matches!(program(first), Program::Shell | Program::Init)
+    first.task.ns_pid == 1 && same && !program(first).is_shell() && !starts_supervisors(first)
 }
 
 /// Exit codes other than 0 that say nothing bad, by those who give them.
@@ -133,11 +134,11 @@ fn is_ordinary(process: &Process, status: ExitStatus) -> bool {
         // a session that was refused; the postmaster takes it for a normal end itself (CleanupBackend)
         (_, Program::Postgres) => code == 1,
         // billiard's EX_RECYCLE: it has done as many tasks as it should
-        (_, Program::Python) => code == 155,
+        (_, Program::Celery | Program::Python) => code == 155,
         // a login that failed
-        ("sshd" | "sshd-session" | "sshd-auth", _) => code == 255,
+        (_, Program::Sshd) | ("sshd-session" | "sshd-auth", _) => code == 255,
         // UWSGI_GO_CHEAP_CODE, UWSGI_RELOAD_CODE, UWSGI_END_CODE
-        ("uwsgi", _) => matches!(code, 15 | 17 | 30),
+        (_, Program::Uwsgi) => matches!(code, 15 | 17 | 30),
         _ => false,
     }
 }

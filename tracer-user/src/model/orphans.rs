@@ -29,7 +29,7 @@ impl Node {
         let Some(first) = self.processes.get(ended.parent) else { return };
         let began = BootNs(first.task.start);
         // gunicorn's: the worker could not load its application
-        let known = program(first) == Program::Python && matches!(ended.status.code(), Some(3 | 4));
+        let known = matches!(program(first), Program::Gunicorn | Program::Python) && matches!(ended.status.code(), Some(3 | 4));
         let young = at.ms_since(began).saturating_sub(ended.life_ms) <= limits::ORPHAN_EXIT_START_MS;
         let by_itself = failed && !ended.on_purpose && ended.status.code().is_some() && !known;
         let at_once = ended.life_ms <= limits::ORPHAN_EXIT_LIFE_MS;
