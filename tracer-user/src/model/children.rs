@@ -77,8 +77,7 @@ impl Node {
         let Some((_, status)) = process.exit else { return };
         let Some(parent) = self.processes.get(process.parent.key()).filter(|parent| parent.is_live()) else { return };
         // an init has one child that counts, and that one supervises
-        let supervises =
-            parent.key() == first.key() || (starts_supervisors(first) && parent.place == Place::Below(1));
+        let supervises = parent.key() == first.key() || (starts_supervisors(first) && parent.place == Place::Below(1));
         if !supervises || !first.is_live() {
             return;
         }

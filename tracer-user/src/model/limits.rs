@@ -173,10 +173,10 @@ mod tests {
         let text = std::fs::read_to_string(&path).expect("docs/limits.md is there");
         let (introduction, _) = text.split_once("| limit |").expect("it has a table");
         let expected = format!("{introduction}{}", table());
-        if std::env::var_os("TRACER_WRITE_DOCS").is_some_and(|value| value == "1") {
+        if std::env::var_os("TRACER_UPDATE_DOCS").is_some_and(|value| value == "1") {
             std::fs::write(&path, &expected).expect("it can be written");
             return;
         }
-        assert!(text == expected, "TRACER_WRITE_DOCS=1 cargo test -p tracer-user --lib limits writes it anew");
+        assert!(text == expected, "TRACER_UPDATE_DOCS=1 cargo test -p tracer-user --lib limits writes it anew");
     }
 }

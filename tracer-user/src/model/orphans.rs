@@ -29,7 +29,8 @@ impl Node {
         let Some(first) = self.processes.get(ended.parent) else { return };
         let began = BootNs(first.task.start);
         // gunicorn's: the worker could not load its application
-        let known = matches!(program(first), Program::Gunicorn | Program::Python) && matches!(ended.status.code(), Some(3 | 4));
+        let known =
+            matches!(program(first), Program::Gunicorn | Program::Python) && matches!(ended.status.code(), Some(3 | 4));
         let young = at.ms_since(began).saturating_sub(ended.life_ms) <= limits::ORPHAN_EXIT_START_MS;
         let by_itself = failed && !ended.on_purpose && ended.status.code().is_some() && !known;
         let at_once = ended.life_ms <= limits::ORPHAN_EXIT_LIFE_MS;
@@ -103,9 +104,7 @@ impl Node {
 
     fn children_of_first(&self, owner: ContainerKey) -> impl Iterator<Item = &super::process::Process> {
         let first: Option<TaskKey> = self.containers.get(&owner).and_then(|container| container.first);
-        self.processes
-            .of(owner)
-            .filter(move |process| Some(process.parent.key()) == first && process.joined.is_none())
+        self.processes.of(owner).filter(move |process| Some(process.parent.key()) == first && process.joined.is_none())
     }
 
     fn has_live(&self, owner: ContainerKey, comm: Comm) -> bool {

@@ -102,11 +102,8 @@ impl Run {
     }
 
     fn is_due(&self, at: BootNs, shell: bool) -> bool {
-        let (enough, lasts) = if shell {
-            (limits::RESPAWN_COUNT_SHELL, limits::RESPAWN_SHELL_MS)
-        } else {
-            (limits::RESPAWN_COUNT, 0)
-        };
+        let (enough, lasts) =
+            if shell { (limits::RESPAWN_COUNT_SHELL, limits::RESPAWN_SHELL_MS) } else { (limits::RESPAWN_COUNT, 0) };
         let again = self.reported.saturating_mul(limits::RESPAWN_AGAIN);
         let none_succeeds = self.succeeded.is_none_or(|then| at.ms_since(then) > limits::RESPAWN_WINDOW_MS);
         self.deaths.len() >= enough.max(again) && at.ms_since(self.began) >= lasts && none_succeeds

@@ -32,9 +32,8 @@ impl Node {
             return;
         }
         // one from inside that was dropped at PID 1 is none
-        let acts = |receipt: &&super::process::Receipt| {
-            receipt.signal == Signal::KILL && receipt.outcome == Outcome::Default
-        };
+        let acts =
+            |receipt: &&super::process::Receipt| receipt.signal == Signal::KILL && receipt.outcome == Outcome::Default;
         let kill = process.received.iter().find(acts).map(|receipt| receipt.at);
         let (Some(kill), true, false) = (kill, process.is_live(), process.stuck_told) else { return };
         let since = at.ms_since(kill);
@@ -109,12 +108,18 @@ impl Place {
 
     const fn what(self) -> &'static str {
         match self {
-            Self::Frozen => "its cgroup is frozen (cgroup v1), and a frozen process takes SIGKILL only when it is thawed",
-            Self::FrozenFiles => "it waits to write to a file system, as one does that is frozen (fsfreeze, a snapshot being made)",
+            Self::Frozen => {
+                "its cgroup is frozen (cgroup v1), and a frozen process takes SIGKILL only when it is thawed"
+            }
+            Self::FrozenFiles => {
+                "it waits to write to a file system, as one does that is frozen (fsfreeze, a snapshot being made)"
+            }
             Self::Nfs => "it waits in uninterruptible sleep (D) for a network file system",
             Self::Fuse => "it waits in uninterruptible sleep (D) for the server of a FUSE file system to answer",
             Self::Storage => "it waits in uninterruptible sleep (D) for storage",
-            Self::Asleep => "it is in uninterruptible sleep (D), inside the kernel, which often waits for storage or a network file system",
+            Self::Asleep => {
+                "it is in uninterruptible sleep (D), inside the kernel, which often waits for storage or a network file system"
+            }
             Self::Traced => "a debugger or tracer (gdb, strace) holds it",
             Self::Leaving => "it is on its way out, and frees its memory",
             Self::Threads => "its first thread has ended, another one has not",

@@ -183,7 +183,10 @@ impl Node {
         let worst = reaping.as_ref().and_then(|reaping| reaping.negligent.first());
         let parent = worst.and_then(|worst| worst.parent.as_ref());
         let (own, adopted) = worst.map_or((0, 0), |worst| (worst.own, worst.adopted));
-        let who = parent.map_or_else(|| "who should reap them is not known".to_owned(), |parent| debt(parent, (own, adopted), zombies.len()));
+        let who = parent.map_or_else(
+            || "who should reap them is not known".to_owned(),
+            |parent| debt(parent, (own, adopted), zombies.len()),
+        );
         let from_exec = match reaping.as_ref().map_or(0, Reaping::from_exec) {
             0 => String::new(),
             1 => " One of them came from an exec (a probe, docker exec, kubectl exec).".to_owned(),
@@ -239,11 +242,16 @@ fn debt(parent: &Party, (own, adopted): (usize, usize), all: usize) -> String {
     let of_them = |n: usize| if n == all { "them".to_owned() } else { format!("{n} of them") };
     match (own, adopted) {
         (0, adopted) => {
-            format!("{name} adopted {} when their parents died, and does not reap what it did not start", of_them(adopted))
+            format!(
+                "{name} adopted {} when their parents died, and does not reap what it did not start",
+                of_them(adopted)
+            )
         }
         (own, 0) => format!("{name} started {} and does not wait for them", of_them(own)),
         (own, adopted) => {
-            format!("{name} does not reap them: it started {own} of them, and adopted {adopted} when their parents died")
+            format!(
+                "{name} does not reap them: it started {own} of them, and adopted {adopted} when their parents died"
+            )
         }
     }
 }
@@ -252,7 +260,9 @@ fn debt(parent: &Party, (own, adopted): (usize, usize), all: usize) -> String {
 fn room(reaping: &Reaping) -> String {
     let (Some(current), Some(max)) = (reaping.pids_current, reaping.pids_max) else { return String::new() };
     let until = match reaping.full_in_ms {
-        _ if current >= max => ": nothing more can be started in it (fork: Resource temporarily unavailable)".to_owned(),
+        _ if current >= max => {
+            ": nothing more can be started in it (fork: Resource temporarily unavailable)".to_owned()
+        }
         Some(ms) => format!(
             ": at {}.{} more zombies a minute nothing can be started in it any more in {}",
             reaping.per_minute_tenths / 10,
@@ -266,9 +276,7 @@ fn room(reaping: &Reaping) -> String {
 
 fn nearly_full(figures: &CgroupFigures) -> bool {
     let figures = figures.pids_current.zip(figures.pids_max);
-    figures.is_some_and(|(current, max)| {
-        current.saturating_mul(100) >= max.saturating_mul(limits::PIDS_NEARLY_FULL)
-    })
+    figures.is_some_and(|(current, max)| current.saturating_mul(100) >= max.saturating_mul(limits::PIDS_NEARLY_FULL))
 }
 
 impl Process {

@@ -129,7 +129,11 @@ fn twice(story: &Story<'_>) -> Option<String> {
             let times = count(senders.len(), "time", "times");
             return Some(format!("{who} was told to stop {times} from outside, by {one}: {again}."));
         }
-        let from = if one == other { format!("from two processes called {one}") } else { format!("from {one} and from {other}") };
+        let from = if one == other {
+            format!("from two processes called {one}")
+        } else {
+            format!("from {one} and from {other}")
+        };
         Some(format!("{who} got {} {}, {from}: {again}.", signal.signal, count(senders.len(), "time", "times")))
     })
 }

@@ -255,7 +255,11 @@ fn come_and_go(number: u32, seed: u64, events: &mut Vec<Event>) -> usize {
         let app = made.task(1, "app");
         let life = dice.between(5_000, MINUTE);
         let took = dice.between(5, 8_000);
-        events.extend(made.found("job", Some("batch/job"), Some(10_000), "app").into_iter().map(|Event(_, what)| Event(at(now), what)));
+        events.extend(
+            made.found("job", Some("batch/job"), Some(10_000), "app")
+                .into_iter()
+                .map(|Event(_, what)| Event(at(now), what)),
+        );
         events.push(figures(now + 10, made, 5, Some(1_000)));
         let end = now + life + took;
         events.push(signal(now + life, Signal::TERM, app, Made::runc(), Handler::Function));
@@ -299,8 +303,11 @@ fn hour(seed: u64) -> (Vec<Event>, usize) {
 
 /// How much the model remembers of what is there, roughly. Of what has ended it remembers a fixed number.
 fn size(node: &Node) -> usize {
-    let there: usize =
-        node.containers().filter(|(_, container)| container.gone.is_none()).map(|entry| format!("{entry:?}").len()).sum();
+    let there: usize = node
+        .containers()
+        .filter(|(_, container)| container.gone.is_none())
+        .map(|entry| format!("{entry:?}").len())
+        .sum();
     there + format!("{:?}{:?}", node.processes(), node.timers).len()
 }
 
