@@ -59,6 +59,8 @@ pub enum Exit {
 const KILLED: Exit = Exit::Signal(Signal::KILL);
 const SOON: Duration = Duration::from_millis(300);
 const LONG: Duration = Duration::from_secs(3);
+/// Zombies are told when whoever should reap them has had the time to.
+const LONGER: Duration = Duration::from_secs(7);
 const TERM: Option<Stop> = Some(Stop { signal: Signal::TERM, grace: Duration::from_millis(1500) });
 /// For those that stop in order: they take 1.1 s.
 const TERM_PATIENTLY: Option<Stop> = Some(Stop { signal: Signal::TERM, grace: Duration::from_secs(5) });
@@ -92,6 +94,11 @@ impl Scenario {
 
     const fn patiently(mut self) -> Self {
         self.stop = TERM_PATIENTLY;
+        self
+    }
+
+    const fn for_long(mut self) -> Self {
+        self.watch = LONGER;
         self
     }
 
@@ -170,13 +177,15 @@ pub const SCENARIOS: &[Scenario] = &[
     .because(Cause::HandlerReraised),
     TRAP_DEFERRED,
     DEFAULT_ACTION,
-    Scenario::watched("zombies", "PID 1 never reaps the children it starts", "never-reaps", ConditionKind::Zombies),
+    Scenario::watched("zombies", "PID 1 never reaps the children it starts", "never-reaps", ConditionKind::Zombies)
+        .for_long(),
     Scenario::watched(
         "orphan-adoption",
         "PID 1 adopts orphans and does not reap them",
         "adopts",
         ConditionKind::Zombies,
-    ),
+    )
+    .for_long(),
     Scenario::watched(
         "respawn-loop",
         "workers die and are replaced while the container looks healthy",

@@ -6,12 +6,16 @@ use nix::unistd::Pid;
 use procfs::process::Process;
 
 use crate::event::{PendingSeen, StateSeen, TaskKey};
+use crate::model::EXITS;
 use crate::signal::SignalSet;
 
 /// Functions of a kernel stack that are told.
 const STACK: usize = 8;
 /// `USER_HZ`: what `/proc` counts starts in, on every architecture we support.
 const NS_PER_TICK: u64 = 10_000_000;
+
+/// `PF_EXITING` of `include/linux/sched.h`: a task in `do_exit()`.
+const PF_EXITING: u32 = 0x4;
 
 /// Which signals are pending for a process. `None` when it is gone.
 pub(super) fn pending(task: TaskKey) -> Option<PendingSeen> {
@@ -21,8 +25,8 @@ pub(super) fn pending(task: TaskKey) -> Option<PendingSeen> {
 
 /// In which state a process is, and where in the kernel. `None` when that cannot be seen.
 pub(super) fn state(task: TaskKey) -> Option<StateSeen> {
-    let seen = find(task).and_then(|process| Some((process.stat().ok()?.state, process)));
-    let Some((state, process)) = seen else {
+    let seen = find(task).and_then(|process| Some((process.stat().ok()?, process)));
+    let Some((stat, process)) = seen else {
         return is_gone(task).then(|| StateSeen { task, state: 'X', stack: Vec::new() });
     };
     // needs CAP_SYS_ADMIN, which live tracing gives up, and a kernel with CONFIG_STACKTRACE
@@ -32,7 +36,11 @@ pub(super) fn state(task: TaskKey) -> Option<StateSeen> {
         // the function in which it sleeps; CAP_SYS_PTRACE will do
         stack.extend(process.wchan().ok().filter(|function| !matches!(function.as_str(), "" | "0")));
     }
-    Some(StateSeen { task, state, stack })
+    // of one that is on its way out that much is known, whatever it does there
+    if stat.flags & PF_EXITING != 0 && !stack.iter().any(|function| function == EXITS) {
+        stack.push(EXITS.to_owned());
+    }
+    Some(StateSeen { task, state: stat.state, stack })
 }
 
 /// The executable of a process, as it sees it itself.

@@ -8,11 +8,13 @@ use crate::event::{BootNs, CgroupFigures, CgroupId, Described, Foresight, PidNam
 use crate::signal::SignalSet;
 
 use super::change::{ContainerName, ContainerNews, ContainerRef, Kill, Party, PreStop, Sender};
-use super::children::{Orphans, Respawn};
+use super::dropped::Dropped;
 use super::hook::Joined;
 use super::names::ContainerState;
+use super::orphans::Orphans;
 use super::pod::PodKey;
 use super::process::{Process, Receipt};
+use super::respawn::Respawn;
 
 /// A container.
 #[derive(Clone, Debug)]
@@ -69,8 +71,12 @@ pub struct Container {
     pub zombies: usize,
     /// How many there were when the condition was told.
     pub(super) zombies_reported: usize,
+    /// It was said, too, that nearly all its pids are used.
+    pub(super) told_nearly_full: bool,
     pub(super) respawn: Respawn,
     pub(super) orphans: Orphans,
+    /// Signals that its first process had no handler for, outside a stop.
+    pub(super) dropped: Vec<Dropped>,
 }
 
 /// What was told of a container's coming, by how much.
@@ -164,8 +170,10 @@ impl Container {
             signals: 0,
             zombies: 0,
             zombies_reported: 0,
+            told_nearly_full: false,
             respawn: Respawn::default(),
             orphans: Orphans::default(),
+            dropped: Vec::new(),
         }
     }
 

@@ -301,7 +301,7 @@ impl Node {
             parent.task.comm = exited.parent.comm;
         }
         self.settle_blocked(key, exited.pending);
-        self.give_away_children(key, container);
+        self.give_away_children(at, key, container);
         let name = container.and_then(|key| self.containers.get(&key)).map(|container| container.name.clone());
         if let Some(process) = self.processes.get(key) {
             let news = ExitNews { process: self.process_party(process), status, container: name };
@@ -350,7 +350,7 @@ impl Node {
 
     /// Children of a process that ends go to the container's init, if it has one; in a pod that shares its pid namespace to
     /// the sandbox's; else to somebody unknown.
-    fn give_away_children(&mut self, key: TaskKey, container: Option<ContainerKey>) {
+    fn give_away_children(&mut self, at: BootNs, key: TaskKey, container: Option<ContainerKey>) {
         let init_of = |container: &Container| {
             let first = container.first.and_then(|first| self.processes.get(first))?;
             (first.task.is_init() && first.is_live()).then_some(first.task)
@@ -364,6 +364,10 @@ impl Node {
         let nobody = Task { pid: 0, tid: 0, ns_pid: 0, start: 0, cgroup: CgroupId(0), comm: Comm::default(), flags: 0 };
         for child in self.processes.children_of(key) {
             self.processes.give(child, heir.unwrap_or(nobody));
+            if let Some(child) = self.processes.get_mut(child) {
+                child.adopted = Some(at);
+            }
+            self.adopted_zombie(at, child);
         }
     }
 
@@ -402,6 +406,8 @@ impl Node {
     /// Remembers a process that is gone for as long as a stop may want it.
     pub(super) fn depart(&mut self, process: Process) {
         let Some(container) = process.container.and_then(|key| self.containers.get_mut(&key)) else { return };
+        let now = process.exit.map_or(self.now, |(at, _)| at);
+        container.forget_old_candidate(now);
         if container.stop.is_none() && container.candidate.is_none() && container.first != Some(process.key()) {
             return;
         }

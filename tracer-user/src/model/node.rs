@@ -27,7 +27,7 @@ pub struct Node {
     pub(super) terminations: VecDeque<Arc<Termination>>,
     conditions: VecDeque<(BootNs, Arc<Condition>)>,
     pub(super) lost: Lost,
-    timers: BinaryHeap<Reverse<(BootNs, Timer)>>,
+    pub(super) timers: BinaryHeap<Reverse<(BootNs, Timer)>>,
     pub(super) changes: Vec<Change>,
     /// Containers, by id, that are not told yet, and what is held back with them.
     pub(super) undecided: HashMap<String, Undecided>,
@@ -105,7 +105,7 @@ impl Node {
             What::CgroupGone(gone) => self.on_cgroup_gone(*at, gone.cgroup),
             What::Dismissed(dismissed) => self.on_dismissed(&dismissed.container),
             What::Described(described) => self.on_described(*at, described),
-            What::CgroupFigures(figures) => self.on_figures(figures),
+            What::CgroupFigures(figures) => self.on_figures(*at, figures),
             What::Foreseen(foresight) => self.on_foreseen(*at, foresight),
             What::Counted(counted) => {
                 if let Some(container) = self.container_of_cgroup(counted.cgroup) {
@@ -285,10 +285,11 @@ impl Node {
         }
     }
 
-    fn on_figures(&mut self, figures: &CgroupFigures) {
-        if let Some(container) = self.container_of_cgroup(figures.cgroup) {
-            container.figures = *figures;
-        }
+    fn on_figures(&mut self, at: BootNs, figures: &CgroupFigures) {
+        let Some(&(key, _)) = self.cgroups.get(&figures.cgroup) else { return };
+        let Some(container) = self.containers.get_mut(&key) else { return };
+        container.figures = *figures;
+        self.judge_pids(at, key);
     }
 
     fn on_lost(&mut self, at: BootNs, lost: &Lost) {

@@ -37,6 +37,10 @@ pub struct Process {
     pub parent: Task,
     /// Who reaps it now.
     pub reaper: Task,
+    /// When it was given to another than its parent, if it was.
+    pub(super) adopted: Option<BootNs>,
+    /// When it started a child last.
+    pub(super) forked: BootNs,
     /// Where it stands in the container's tree.
     pub place: Place,
     /// It came into the container from outside.
@@ -95,6 +99,8 @@ impl Process {
             container,
             parent,
             reaper: parent,
+            adopted: None,
+            forked: BootNs(0),
             place: Place::Unknown,
             joined: None,
             started_program: false,

@@ -91,7 +91,7 @@ pub enum Program {
 }
 
 impl Program {
-    /// By the name of its executable where that is known, else by its `comm`.
+    /// By its `comm`, or the name of its executable, which of a script is its interpreter.
     #[must_use]
     pub fn of(comm: &str, exe: Option<&str>) -> Self {
         let file = file_of(exe);
@@ -99,8 +99,11 @@ impl Program {
         let many = matches!(file, "busybox" | "toybox" | "coreutils");
         match (Self::named(comm), comm) {
             (Self::Other, "init") if file == "busybox" => Self::BusyboxInit,
-            (Self::Other, _) if many => Self::Other,
-            (Self::Other, _) => Self::named(file),
+            (Self::Other, _) if many => Self::of_script(comm),
+            (Self::Other, _) => match Self::named(file) {
+                Self::Other => Self::of_script(if file.is_empty() { comm } else { file }),
+                program => program,
+            },
             (program, _) => program,
         }
     }
@@ -148,11 +151,11 @@ impl Program {
             "pause" => Self::Pause,
             "cron" | "crond" => Self::Cron,
             "sshd" => Self::Sshd,
-            _ => Self::of_script(first),
+            _ => Self::Other,
         }
     }
 
-    /// The kernel names a process by its script, not by what interprets it.
+    /// The kernel names a process by its script. Where its interpreter is not known, the extension tells.
     fn of_script(name: &str) -> Self {
         match name.rsplit_once('.').map(|(_, extension)| extension) {
             Some("sh" | "bash" | "ash" | "dash" | "ksh" | "zsh") => Self::Shell,
@@ -161,7 +164,6 @@ impl Program {
             Some("rb") => Self::Ruby,
             Some("pl") => Self::Perl,
             Some("php") => Self::Php,
-            _ if matches!(name, "entrypoint" | "docker-entrypoint") => Self::Shell,
             _ => Self::Other,
         }
     }
@@ -268,6 +270,10 @@ mod tests {
             ("docker-init", Some("/sbin/docker-init"), Program::Tini),
             ("entrypoint.sh", Some("/app/entrypoint.sh"), Program::Shell),
             ("docker-entrypoi", Some("/docker-entrypoint.sh"), Program::Shell),
+            ("entrypoint", Some("/bin/dash"), Program::Shell),
+            ("entrypoint", Some("/entrypoint"), Program::Other),
+            ("start.sh", Some("/bin/busybox"), Program::Shell),
+            ("app.js", Some("/usr/bin/deno"), Program::Deno),
             ("app.py", Some("/app/app.py"), Program::Python),
             ("server.bin", Some("/app/server.bin"), Program::Other),
             ("", None, Program::Other),

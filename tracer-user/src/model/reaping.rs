@@ -99,7 +99,7 @@ impl Node {
             age_ms: process.exit.map_or(0, |(at, _)| now.ms_since(at)),
             older: process.found_dead,
             parent: (process.reaper.pid != 0).then(|| self.party(&process.reaper)),
-            adopted: process.reaper.key() != process.parent.key(),
+            adopted: process.is_adopted(),
             from_exec: process.joined.is_some() || process.place == Place::Outside,
         }
     }
@@ -110,7 +110,7 @@ fn rate(zombies: &[Zombie]) -> u64 {
     // when those came that were there before is not known
     let ages: Vec<_> = zombies.iter().filter(|zombie| !zombie.older).map(|zombie| zombie.age_ms).collect();
     let oldest = ages.iter().copied().max().unwrap_or(0);
-    let window = oldest.clamp(limits::ZOMBIE_OLD_MS, limits::ZOMBIE_RATE_MS);
+    let window = oldest.clamp(limits::ZOMBIE_RATE_LEAST_MS, limits::ZOMBIE_RATE_MS);
     let recent = ages.iter().filter(|age| **age <= window).count() as u64;
     recent.saturating_mul(600_000) / window
 }

@@ -49,7 +49,14 @@ impl Node {
         }
         match &mut container.candidate {
             Some(candidate) if candidate.is_repeated_by(receipt) => candidate.followed_by(receipt),
-            candidate => *candidate = Some(Attempt::new(receipt.clone(), sender)),
+            candidate => {
+                *candidate = Some(Attempt::new(receipt.clone(), sender));
+                // who ended before it has nothing to do with what it may lead to
+                let first = container.first;
+                container.departed.retain(|process| {
+                    Some(process.key()) == first || process.exit.is_none_or(|(exited, _)| exited >= at)
+                });
+            }
         }
         if receipt.outcome == Outcome::Dropped && receipt.role != Role::Own {
             self.dropped_outside_a_stop(at, owner, receipt);
@@ -70,10 +77,10 @@ impl Node {
         let (configured, grace) = (container.stop_signal(), container.grace_ms());
         let reason = container.take_candidate(|Attempt { receipt: candidate, .. }| {
             let after = at.ms_since(candidate.at);
-            // a reload of an hour ago is no reason
-            // what is configured is no bound for a runtime: docker stop and kubectl delete take another one
-            let soon =
-                candidate.role == Role::Runtime || grace.is_none_or(|grace| after <= grace + limits::ABANDON_SLACK_MS);
+            // A reload of an hour ago is no reason. What is configured is no bound for a runtime: docker stop and kubectl
+            // delete take another one.
+            let bound = grace.map_or(limits::EXIT_AFTER_MS, |grace| grace + limits::ABANDON_SLACK_MS);
+            let soon = after <= if candidate.role == Role::Runtime { bound.max(limits::EXIT_AFTER_MS) } else { bound };
             // A runtime's signal that is not its stop signal as far as we know: the pod may have another one than the
             // image. Then it was given time; docker kill with one signal and then another is no stop.
             let patient = configured.is_none() || after + limits::BUDGET_TOLERANCE_MS >= limits::GRACE_LEAST_MS;
@@ -216,6 +223,17 @@ impl Container {
         });
         if old {
             self.stop = None;
+        }
+    }
+
+    /// A signal of long ago is no reason for an end any more: who has ended since need not be remembered for it.
+    pub(super) fn forget_old_candidate(&mut self, now: BootNs) {
+        let patience = limits::EXIT_AFTER_MS.max(self.grace_ms().unwrap_or(0) + limits::ABANDON_SLACK_MS);
+        if self.candidate.as_ref().is_some_and(|candidate| now.ms_since(candidate.receipt.at) > patience) {
+            self.candidate = None;
+            if self.stop.is_none() {
+                self.departed.retain(|process| Some(process.key()) == self.first);
+            }
         }
     }
 

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::event::{BootNs, TaskKey};
+use crate::event::{BootNs, CgroupFigures, TaskKey};
 
-use super::change::{Condition, Figure, News, ZombieNews};
+use super::change::{Condition, Figure, News, Party, ZombieNews};
 use super::limits;
 use super::names::ConditionKind;
 use super::node::{Node, Timer, Want};
 use super::process::{ContainerKey, Process};
+use super::reaping::Reaping;
 use super::words::{count, seconds};
 
 impl Node {
@@ -38,14 +39,13 @@ impl Node {
 
     pub(super) fn zombie_due(&mut self, due: BootNs, key: TaskKey) {
         let Some(process) = self.processes.get_mut(key) else { return };
-        let Some((exited, _)) = process.exit else { return };
-        let Some(owner) = process.container else { return };
+        let Some(owner) = process.container.filter(|_| process.exit.is_some()) else { return };
         process.zombie_told = true;
         if let Some(container) = self.containers.get_mut(&owner) {
             container.zombies += 1;
         }
         self.tell_zombie(due, key, false);
-        self.remind(exited.plus_ms(limits::ZOMBIE_OLD_MS), Timer::OldZombie(key));
+        self.remind_of_zombie(due, key);
         if let Some(container) = self.containers.get(&owner) {
             let cgroups = container.cgroups;
             cgroups.into_iter().filter(|cgroup| cgroup.0 != 0).for_each(|cgroup| self.want(Want::Figures(cgroup)));
@@ -53,9 +53,28 @@ impl Node {
         self.judge_zombies(due, owner);
     }
 
+    /// A zombie has reached an age at which it may count.
     pub(super) fn old_zombie_due(&mut self, due: BootNs, key: TaskKey) {
         if let Some(owner) = self.processes.get(key).and_then(|process| process.container) {
+            self.remind_of_zombie(due, key);
             self.judge_zombies(due, owner);
+        }
+    }
+
+    /// Another has to reap it now, and gets the time to.
+    pub(super) fn adopted_zombie(&mut self, at: BootNs, key: TaskKey) {
+        if self.processes.get(key).is_some_and(|process| process.is_zombie_now() && process.zombie_told) {
+            self.remind_of_zombie(at, key);
+        }
+    }
+
+    /// The next age at which it may count.
+    fn remind_of_zombie(&mut self, now: BootNs, key: TaskKey) {
+        const AGES: [u64; 3] = [limits::ZOMBIE_DUE_MS, limits::ZOMBIE_AWAITED_MS, limits::ZOMBIE_OLD_MS];
+        let Some(since) = self.processes.get(key).and_then(Process::owed_since) else { return };
+        let next = AGES.into_iter().map(|age| since.plus_ms(age)).find(|then| *then > now);
+        if let Some(next) = next {
+            self.remind(next, Timer::OldZombie(key));
         }
     }
 
@@ -73,6 +92,7 @@ impl Node {
             container.zombies = container.zombies.saturating_sub(1);
             if container.zombies == 0 {
                 container.zombies_reported = 0;
+                container.told_nearly_full = false;
             }
         }
     }
@@ -96,67 +116,100 @@ impl Node {
         self.processes.of(owner).filter(|process| process.zombie && process.zombie_told)
     }
 
-    /// Raises the condition when zombies are many or old, and again each time their number has doubled.
+    /// Raises the condition when zombies are due, many or old, and again each time their number has doubled.
     fn judge_zombies(&mut self, due: BootNs, owner: ContainerKey) {
         let Some(container) = self.containers.get(&owner) else { return };
         // looking at all of them for each of them would be quadratic
         if container.zombies < container.zombies_reported.saturating_mul(2) {
             return;
         }
-        let first = container.first;
-        let mut zombies: Vec<_> = self.told_zombies(owner).filter(|process| Some(process.key()) != first).collect();
+        let zombies = self.zombies_to_tell(owner);
         let now = zombies.len();
-        let oldest_ms =
-            zombies.iter().filter_map(|process| process.exit).map(|(at, _)| due.ms_since(at)).max().unwrap_or(0);
-        let worth_telling = now >= limits::ZOMBIES_MANY || oldest_ms >= limits::ZOMBIE_OLD_MS;
-        if !worth_telling || now < container.zombies_reported.saturating_mul(2).max(1) {
-            return;
+        let ages = || zombies.iter().filter_map(|process| process.owed_since()).map(|since| due.ms_since(since));
+        let overdue = zombies.iter().filter(|process| self.is_due(process, due)).count();
+        let worth_telling = overdue >= limits::ZOMBIES_MANY
+            || now >= limits::ZOMBIES_FLOOD
+            || ages().any(|age| age >= limits::ZOMBIE_OLD_MS);
+        if worth_telling && now >= container.zombies_reported.saturating_mul(2).max(1) {
+            self.tell_zombies(due, owner);
         }
-        zombies.sort_by_key(|process| process.key());
-        let condition = self.zombie_condition(owner, &zombies, oldest_ms);
-        if let Some(container) = self.containers.get_mut(&owner) {
-            container.zombies_reported = now;
-        }
-        self.tell_condition(due, condition);
     }
 
-    fn zombie_condition(&self, owner: ContainerKey, zombies: &[&Process], oldest_ms: u64) -> Condition {
-        let container = self.containers.get(&owner);
-        let mut parents: BTreeMap<(u32, String, bool), usize> = BTreeMap::new();
-        let mut names: BTreeMap<String, usize> = BTreeMap::new();
-        let mut adopted = 0;
-        for zombie in zombies {
-            let parent = self.party(&zombie.reaper);
-            *parents.entry((parent.pid, parent.comm.to_string(), parent.is_init)).or_default() += 1;
-            *names.entry(zombie.comm().to_string()).or_default() += 1;
-            adopted += usize::from(zombie.reaper.key() != zombie.parent.key());
+    /// Once they have been told, that they fill the container is worth telling, too.
+    pub(super) fn judge_pids(&mut self, at: BootNs, owner: ContainerKey) {
+        let Some(container) = self.containers.get(&owner) else { return };
+        if container.zombies_reported > 0 && !container.told_nearly_full && nearly_full(&container.figures) {
+            self.tell_zombies(at, owner);
         }
-        let worst = parents.iter().max_by_key(|(_, zombies)| **zombies).map(|(parent, _)| parent.clone());
-        let (pid, comm, is_init) = worst.unwrap_or_default();
-        let list = names.iter().map(|(name, n)| format!("{name} ×{n}")).collect::<Vec<_>>().join(", ");
-        let who = match (is_init, adopted > 0) {
-            (true, true) => {
-                format!("{comm} as PID 1 adopted {} and does not reap", count(adopted, "of them", "of them"))
-            }
-            (true, false) => format!("their parent is {comm}, PID 1, which does not reap its children"),
-            (false, _) if pid != 0 => format!("their parent {comm} (pid {pid}) does not reap its children"),
-            (false, _) => "their parent is unknown".to_owned(),
+    }
+
+    fn tell_zombies(&mut self, at: BootNs, owner: ContainerKey) {
+        let told = self.zombies_to_tell(owner).len();
+        let condition = self.zombie_condition(at, owner);
+        if let Some(container) = self.containers.get_mut(&owner) {
+            container.zombies_reported = told;
+            container.told_nearly_full = nearly_full(&container.figures);
+        }
+        self.tell_condition(at, condition);
+    }
+
+    fn zombies_to_tell(&self, owner: ContainerKey) -> Vec<&Process> {
+        let first = self.containers.get(&owner).and_then(|container| container.first);
+        let mut zombies: Vec<_> = self.told_zombies(owner).filter(|process| Some(process.key()) != first).collect();
+        zombies.sort_by_key(|process| process.key());
+        zombies
+    }
+
+    /// Whether whoever should reap it has had the time to: see [`limits::ZOMBIE_DUE_MS`].
+    fn is_due(&self, zombie: &Process, now: BootNs) -> bool {
+        let Some((exited, _)) = zombie.exit else { return false };
+        let age = zombie.owed_since().map_or(0, |since| now.ms_since(since));
+        let parent = self.processes.get(zombie.reaper.key());
+        let goes_on = || parent.is_some_and(|parent| parent.forked >= exited.plus_ms(limits::ZOMBIE_TOLD_MS));
+        age >= limits::ZOMBIE_AWAITED_MS || (age >= limits::ZOMBIE_DUE_MS && (zombie.is_adopted() || goes_on()))
+    }
+
+    fn zombie_condition(&self, at: BootNs, owner: ContainerKey) -> Condition {
+        let zombies = self.zombies_to_tell(owner);
+        let container = self.containers.get(&owner);
+        let mut names: BTreeMap<String, usize> = BTreeMap::new();
+        zombies.iter().for_each(|zombie| *names.entry(zombie.comm().to_string()).or_default() += 1);
+        let mut names: Vec<_> = names.into_iter().collect();
+        names.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+        let others: usize = names.iter().skip(NAMES_TOLD).map(|(_, n)| n).sum();
+        let mut list: Vec<_> = names.iter().take(NAMES_TOLD).map(|(name, n)| format!("{name} ×{n}")).collect();
+        list.extend((others > 0).then(|| format!("others ×{others}")));
+        let reaping = self.reaping(owner, at);
+        let worst = reaping.as_ref().and_then(|reaping| reaping.negligent.first());
+        let parent = worst.and_then(|worst| worst.parent.as_ref());
+        let (own, adopted) = worst.map_or((0, 0), |worst| (worst.own, worst.adopted));
+        let who = parent.map_or_else(
+            || "who should reap them is not known".to_owned(),
+            |parent| debt(parent, (own, adopted), zombies.len()),
+        );
+        let from_exec = match reaping.as_ref().map_or(0, Reaping::from_exec) {
+            0 => String::new(),
+            1 => " One of them came from an exec (a probe, docker exec, kubectl exec).".to_owned(),
+            n => format!(" {n} of them came from an exec (a probe, docker exec, kubectl exec)."),
         };
-        let figures = container.map(|container| container.figures).unwrap_or_default();
-        let room = match (figures.pids_current, figures.pids_max) {
-            (Some(current), Some(max)) => format!(" The container uses {current} of {max} pids."),
-            _ => String::new(),
-        };
+        let room = reaping.as_ref().map_or_else(String::new, room);
+        let oldest_ms = reaping.as_ref().map_or(0, Reaping::oldest_ms);
         let explanation = format!(
-            "{} ({list}), the oldest for {}: {who}.{room}",
+            "{} ({}), {} {}: {who}.{from_exec}{room}",
             count(zombies.len(), "zombie", "zombies"),
+            list.join(", "),
+            if zombies.len() == 1 { "for" } else { "the oldest for" },
             seconds(oldest_ms)
         );
-        let owed: Vec<_> = zombies.iter().filter(|zombie| zombie.reaper.pid == pid).collect();
-        let own = owed.iter().filter(|zombie| zombie.reaper.key() == zombie.parent.key()).count();
-        // of those that were dead already nobody knows whose children they were
-        let unsure = owed.iter().any(|zombie| zombie.found_dead);
-        let fix = advice(&comm, is_init, own > 0, own < owed.len() || unsure);
+        let comm = parent.map_or_else(|| "Their parent".to_owned(), |parent| parent.comm.to_string());
+        let fix = match (own, adopted) {
+            (0, 1..) => zombie_fix(&comm, true),
+            (_, 0) => zombie_fix(&comm, false),
+            _ => format!("{} For those it adopted: {}", zombie_fix(&comm, false), zombie_fix(&comm, true)),
+        };
+        let total = zombies.iter().filter(|zombie| zombie.is_adopted()).count();
+        let number = |n: Option<u64>| n.map_or(Figure::Unknown, Figure::Number);
+        let reaping = reaping.as_ref();
         Condition {
             kind: ConditionKind::Zombies,
             container: container.map(|container| container.name.clone()),
@@ -165,51 +218,90 @@ impl Node {
             figures: vec![
                 ("zombies", Figure::Number(zombies.len() as u64)),
                 ("oldest_ms", Figure::Number(oldest_ms)),
-                ("adopted", Figure::Number(adopted as u64)),
-                ("parent_pid", if pid == 0 { Figure::Unknown } else { Figure::Number(u64::from(pid)) }),
-                ("parent_comm", if comm.is_empty() { Figure::Unknown } else { Figure::Text(comm) }),
-                ("pids_current", figures.pids_current.map_or(Figure::Unknown, Figure::Number)),
-                ("pids_max", figures.pids_max.map_or(Figure::Unknown, Figure::Number)),
+                ("adopted", Figure::Number(total as u64)),
+                ("parent_pid", number(parent.map(|parent| u64::from(parent.pid)))),
+                ("parent_comm", parent.map_or(Figure::Unknown, |parent| Figure::Text(parent.comm.to_string()))),
+                ("pids_current", number(reaping.and_then(|reaping| reaping.pids_current))),
+                ("pids_max", number(reaping.and_then(|reaping| reaping.pids_max))),
+                ("full_in_ms", number(reaping.and_then(|reaping| reaping.full_in_ms))),
             ],
         }
     }
 }
 
-/// What to do about zombies of a process's own children, of orphans it adopted, or of both. Putting an init before it helps
-/// with orphans only: its own children stay its own.
-fn advice(parent: &str, is_init: bool, own: bool, adopted: bool) -> String {
-    match (is_init && adopted, own) {
-        (true, true) => {
-            format!("{} As to orphans that it adopted: {}", zombie_fix(parent, false), zombie_fix(parent, true))
+/// Names of zombies that are told, those with the most of them.
+const NAMES_TOLD: usize = 5;
+
+/// What a parent owes of all the zombies that there are.
+fn debt(parent: &Party, (own, adopted): (usize, usize), all: usize) -> String {
+    let name = match parent.ns_pid {
+        _ if parent.is_init => format!("{} (PID 1)", parent.comm),
+        Some(ns_pid) => format!("{} (pid {ns_pid} in the container)", parent.comm),
+        None => format!("{} (pid {})", parent.comm, parent.pid),
+    };
+    let of_them = |n: usize| if n == all { "them".to_owned() } else { format!("{n} of them") };
+    match (own, adopted) {
+        (0, adopted) => {
+            format!(
+                "{name} adopted {} when their parents died, and does not reap what it did not start",
+                of_them(adopted)
+            )
         }
-        (adopted, _) => zombie_fix(parent, adopted),
+        (own, 0) => format!("{name} started {} and does not wait for them", of_them(own)),
+        (own, adopted) => {
+            format!(
+                "{name} does not reap them: it started {own} of them, and adopted {adopted} when their parents died"
+            )
+        }
     }
 }
 
-/// What to do about zombies whose parent is `parent`, which is an init or not. From strangers: not safe for a terminal.
+/// How full the container is.
+fn room(reaping: &Reaping) -> String {
+    let (Some(current), Some(max)) = (reaping.pids_current, reaping.pids_max) else { return String::new() };
+    let until = match reaping.full_in_ms {
+        _ if current >= max => {
+            ": nothing more can be started in it (fork: Resource temporarily unavailable)".to_owned()
+        }
+        Some(ms) => format!(
+            ": at {}.{} more zombies a minute nothing can be started in it any more in {}",
+            reaping.per_minute_tenths / 10,
+            reaping.per_minute_tenths % 10,
+            seconds(ms / 1_000 * 1_000)
+        ),
+        None => String::new(),
+    };
+    format!(" The container uses {current} of {max} pids{until}.")
+}
+
+fn nearly_full(figures: &CgroupFigures) -> bool {
+    let figures = figures.pids_current.zip(figures.pids_max);
+    figures.is_some_and(|(current, max)| current.saturating_mul(100) >= max.saturating_mul(limits::PIDS_NEARLY_FULL))
+}
+
+impl Process {
+    /// Its parent died, and another one has to reap it.
+    pub(super) fn is_adopted(&self) -> bool {
+        self.reaper.key() != self.parent.key()
+    }
+
+    /// Since when whoever should reap it could have: its exit, or its adoption if that was later.
+    fn owed_since(&self) -> Option<BootNs> {
+        let (exited, _) = self.exit?;
+        Some(self.adopted.map_or(exited, |adopted| adopted.max(exited)))
+    }
+}
+
+/// What to do about zombies that `parent` started and does not wait for, or that it adopted. From strangers: not safe for
+/// a terminal.
 #[must_use]
-pub fn zombie_fix(parent: &str, is_init: bool) -> String {
-    if is_init {
+pub fn zombie_fix(parent: &str, adopted: bool) -> String {
+    if adopted {
         "Put an init that reaps before the program: docker run --init, or tini or dumb-init as entrypoint; in a pod, shareProcessNamespace: true lets the pause process reap."
             .to_owned()
     } else {
         format!(
-            "{parent} must wait for its children: call waitpid() on SIGCHLD, or set SIGCHLD to SIG_IGN if their exit codes do not matter."
+            "{parent} must wait for its children: call waitpid() on SIGCHLD, or set SIGCHLD to SIG_IGN if their exit codes do not matter. An init before it does not help: it reaps orphans only."
         )
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_init_helps_with_orphans_only() {
-        assert!(advice("python3", true, true, false).starts_with("python3 must wait for its children"));
-        assert!(!advice("python3", true, true, false).contains("--init"));
-        assert!(advice("node", true, false, true).starts_with("Put an init that reaps"));
-        assert!(advice("worker", false, true, true).starts_with("worker must wait"));
-        let both = advice("node", true, true, true);
-        assert!(both.contains("must wait") && both.contains("As to orphans that it adopted: Put an init"), "{both}");
     }
 }

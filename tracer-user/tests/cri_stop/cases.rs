@@ -79,6 +79,17 @@ for number in (signal.SIGTERM, signal.SIGUSR1): signal.signal(number, lambda *_:
 print('ready', flush=True)
 while True: time.sleep(1000)";
 
+/// Takes two seconds to end.
+const DRAINS: &[&str] = &["python3", "-c", PYTHON_DRAINS];
+const PYTHON_DRAINS: &str = "
+import signal, sys, time
+def term(*_):
+    time.sleep(2.2)
+    sys.exit(0)
+signal.signal(signal.SIGTERM, term)
+print('ready', flush=True)
+while True: time.sleep(1000)";
+
 /// Its handler takes no notice.
 const GOES_ON: &[&str] = &["python3", "-c", PYTHON_GOES_ON];
 const PYTHON_GOES_ON: &str = "
@@ -166,7 +177,7 @@ fn programs() -> Vec<Case> {
         Case::new(PodSpec::new("cri-tini", 10, &["tini", "--", "sleep", "1000"]), &[Runs("sleep"), Delete])
             .needs(&["tini"]),
         Case::new(
-            PodSpec::new("cri-exec-left-behind", 10, EXITS),
+            PodSpec::new("cri-exec-left-behind", 10, DRAINS),
             &[Ready, Exec(&["sleep", "1000"]), Runs("sleep"), Delete],
         ),
     ]

@@ -1,6 +1,6 @@
 //! Remarks beside a verdict: what deserves a look although it did not decide.
 
-use crate::event::Comm;
+use crate::event::{BootNs, Comm};
 use crate::signal::Signal;
 
 use super::super::change::Hint;
@@ -8,7 +8,7 @@ use super::super::container::Container;
 use super::super::lifecycle::is_setup;
 use super::super::limits;
 use super::super::names::{HintKind, Outcome, Role, Verdict};
-use super::super::process::{Place, Receipt};
+use super::super::process::{Place, Process, Receipt};
 use super::super::signals::ASKING;
 use super::super::words::{count, seconds};
 use super::{Story, ended, names};
@@ -31,28 +31,8 @@ pub(in crate::model) fn hints(story: &Story<'_>) -> Vec<Hint> {
             ),
         });
     }
-    let left: Vec<_> = story
-        .members
-        .iter()
-        .filter(|process| matches!(story.places.get(&process.key()), Some(Place::Outside)))
-        .filter(|process| process.started_program && process.exit.is_none_or(|(_, s)| s.signal() == Some(Signal::KILL)))
-        .filter(|process| {
-            termination
-                .pre_stop
-                .as_ref()
-                .is_none_or(|hook| hook.process.as_ref().map(|hook| hook.pid) != Some(process.task.pid))
-        })
-        .copied()
-        .collect();
-    if !left.is_empty() {
-        hints.push(Hint {
-            kind: HintKind::LeftBehind,
-            text: format!(
-                "{} {} not below the first process (started by an exec): no stop signal goes there.",
-                names(&left),
-                if left.len() == 1 { "is" } else { "are" }
-            ),
-        });
+    if let Some(text) = left_behind(story) {
+        hints.push(Hint { kind: HintKind::LeftBehind, text });
     }
     if let Some(text) = twice(story) {
         hints.push(Hint { kind: HintKind::Twice, text });
@@ -124,21 +104,62 @@ fn cut_off(story: &Story<'_>) -> Option<String> {
     })
 }
 
+/// Processes that an exec brought, and that nobody told to end.
+fn left_behind(story: &Story<'_>) -> Option<String> {
+    let termination = story.termination;
+    let hook = termination.pre_stop.as_ref().and_then(|hook| hook.process.as_ref()).map(|hook| hook.pid);
+    let over = termination.ended.or(termination.exited);
+    // while the stop goes on it may still end by itself
+    let life = |process: &Process| {
+        let end = process.exit.map(|(at, _)| at).or(over);
+        end.map_or(0, |end| end.ms_since(BootNs(process.task.start)))
+    };
+    let mut left: Vec<_> = story
+        .members
+        .iter()
+        .filter(|process| matches!(story.places.get(&process.key()), Some(Place::Outside)))
+        .filter(|process| process.started_program && process.exit.is_none_or(|(_, s)| s.signal() == Some(Signal::KILL)))
+        .filter(|process| hook != Some(process.task.pid) && life(process) >= limits::LEFT_BEHIND_MS)
+        .copied()
+        .collect();
+    left.sort_by_key(|process| std::cmp::Reverse(life(process)));
+    let oldest = seconds(life(left.first()?));
+    let (are, age) = if left.len() == 1 { ("is", oldest) } else { ("are", format!("up to {oldest}")) };
+    Some(format!(
+        "{} {are} not below the first process (started by an exec: docker exec, kubectl exec, a probe) and ran for {age}: no stop signal goes there, they are killed with the container.",
+        names(&left)
+    ))
+}
+
 /// A process that got the stop signal from two senders.
 fn twice(story: &Story<'_>) -> Option<String> {
     let signal = story.signal?;
     story.members.iter().find_map(|process| {
-        let mut senders: Vec<_> = process
+        let mut senders: Vec<(u32, Comm, Role)> = Vec::new();
+        let stops = process
             .received
             .iter()
-            .filter(|receipt| receipt.signal == signal.signal && receipt.at >= signal.at && receipt.role != Role::Own)
-            .map(|receipt| (receipt.sender.pid, receipt.sender.comm))
-            .collect();
-        senders.dedup();
-        let [(_, one), (_, other), ..] = senders.as_slice() else { return None };
+            .filter(|receipt| receipt.signal == signal.signal && receipt.at >= signal.at && receipt.role != Role::Own);
+        for receipt in stops {
+            if !senders.iter().any(|(pid, ..)| *pid == receipt.sender.pid) {
+                senders.push((receipt.sender.pid, receipt.sender.comm, receipt.role));
+            }
+        }
+        let [(_, one, _), (_, other, _), ..] = senders.as_slice() else { return None };
+        let again = "many programs take the second one as the order to quit at once";
+        let who = names(&[*process]);
+        if senders.iter().all(|(.., role)| *role == Role::Runtime) {
+            // each of them is a process of its own, whoever asks for it
+            let times = count(senders.len(), "time", "times");
+            return Some(format!("{who} was told to stop {times} from outside, by {one}: {again}."));
+        }
+        let from = if one == other {
+            format!("from two processes called {one}")
+        } else {
+            format!("from {one} and from {other}")
+        };
         Some(format!(
-            "{} got {} {}, from {one} and from {other}: many programs take the second one as the order to quit at once.{}",
-            names(&[*process]),
+            "{who} got {} {}, {from}: {again}.{}",
             signal.signal,
             count(senders.len(), "time", "times"),
             leave_it_to_one(&[*one, *other])

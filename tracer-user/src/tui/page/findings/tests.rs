@@ -27,7 +27,8 @@ fn zombies(number: u32, from: u64) -> Vec<Event> {
     let mut events = made.found("queue", None, None, "node");
     for n in 0..4 {
         let child = made.task(10 + n, "curl");
-        events.extend([fork(from, child, first), exit(from + 1, child, first, 0)]);
+        let at = from + u64::from(n) * 1_100;
+        events.extend([fork(at, child, first), exit(at + 1, child, first, 0)]);
     }
     events
 }
@@ -120,10 +121,9 @@ fn told_again_and_again_it_is_one() {
     let (first, inside) = (made.task(1, "sh"), made.task(7, "kill"));
     let mut events = made.found("app", None, None, "sh");
     events.push(fork(2_000, inside, first));
-    // the same twice, and another
-    for (at, which) in [(3_000, Signal::USR1), (4_000, Signal::USR1), (5_000, Signal::USR2)] {
-        events.push(signal(at, which, first, inside, Handler::Default));
-    }
+    // the same ten times, which is told twice, and another
+    events.extend((0..10).map(|n| signal(3_000 + n * 100, Signal::USR1, first, inside, Handler::Default)));
+    events.push(signal(5_000, Signal::USR2, first, inside, Handler::Default));
     let stage = Stage::made(&events);
     let findings = collect::all(&stage.scene(), Order::Newest);
     assert_eq!(findings.iter().map(|finding| finding.times).collect::<Vec<_>>(), [1, 2]);
