@@ -173,7 +173,9 @@ impl Node {
         let zombies = self.zombies_to_tell(owner);
         let container = self.containers.get(&owner);
         let mut names: BTreeMap<String, usize> = BTreeMap::new();
-        zombies.iter().for_each(|zombie| *names.entry(zombie.comm().to_string()).or_default() += 1);
+        for zombie in &zombies {
+            *names.entry(zombie.comm().to_string()).or_default() += 1;
+        }
         let mut names: Vec<_> = names.into_iter().collect();
         names.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
         let others: usize = names.iter().skip(NAMES_TOLD).map(|(_, n)| n).sum();

@@ -12,7 +12,9 @@ fn adopted(count: u32) -> Stage {
     let launcher = stage.start(1_000, first, "launcher");
     let helpers: Vec<_> = (0..count).map(|_| stage.start(1_500, launcher, "helper")).collect();
     stage.end(2_000, launcher, first, 0);
-    helpers.into_iter().for_each(|helper| stage.exit(10_000, helper, first, 0));
+    for helper in helpers {
+        stage.exit(10_000, helper, first, 0);
+    }
     stage
 }
 
@@ -21,7 +23,9 @@ fn own(count: u32) -> Stage {
     let mut stage = Stage::new("node");
     let first = stage.first;
     let jobs: Vec<_> = (0..count).map(|_| stage.start(1_500, first, "job")).collect();
-    jobs.into_iter().for_each(|job| stage.exit(10_000, job, first, 0));
+    for job in jobs {
+        stage.exit(10_000, job, first, 0);
+    }
     stage
 }
 
@@ -65,7 +69,9 @@ fn reaped_late_is_no_alarm() {
     let mut stage = adopted(3);
     let zombies: Vec<_> = stage.node.processes().iter().filter(|p| !p.is_live()).map(|p| p.task).collect();
     assert_eq!(zombies.len(), 3);
-    zombies.into_iter().for_each(|zombie| stage.node.apply(&reaped(14_999, zombie)));
+    for zombie in zombies {
+        stage.node.apply(&reaped(14_999, zombie));
+    }
     assert_eq!(stage.tick(600_000), 0);
 }
 
@@ -380,7 +386,9 @@ fn prefork(count: u64, start: u64, life: u64, status: u32) -> Stage {
     let mut stage = Stage::new("app");
     let first = stage.first;
     let workers: Vec<_> = (0..count).map(|_| stage.fork(start, first)).collect();
-    workers.into_iter().for_each(|worker| stage.end(start + life, worker, first, status));
+    for worker in workers {
+        stage.end(start + life, worker, first, status);
+    }
     stage
 }
 

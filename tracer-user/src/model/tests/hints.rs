@@ -10,7 +10,9 @@ fn stopped(took: u64, exec_at: Option<u64>) -> Vec<(HintKind, String)> {
     let (made, first) = (stage.made, stage.first);
     let exec = exec_at.map(|ms| (ms, Task { start: at(ms).0, ..made.task(50, "sleep") }));
     if let Some((ms, task)) = exec {
-        joins(ms, task).iter().for_each(|event| stage.node.apply(event));
+        for event in &joins(ms, task) {
+            stage.node.apply(event);
+        }
     }
     stage.node.apply(&signal(100_000, Signal::TERM, first, Made::runc(), Handler::Function));
     stage.exit(100_000 + took, first, Made::runc(), 0);
