@@ -58,6 +58,13 @@ fn a_replay_takes_the_terminal_and_gives_it_back() {
     let idle = written(tracer);
     std::thread::sleep(IDLE);
     assert_eq!(written(tracer), idle, "it draws though nothing changed");
+    // each step shows at once, with no other key after it
+    for (key, at) in [("{", "0:00.0 "), (".", "0:01.0 "), (",", "0:00.0 ")] {
+        screen.press(key);
+        screen.wait_for(at);
+    }
+    screen.press("}");
+    screen.wait_until("its end", |text| !text.contains("0:00.0 "));
     screen.press("1");
     screen.wait_for("sigterm-dropped");
     screen.press("{ Space");

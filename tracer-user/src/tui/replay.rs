@@ -247,7 +247,10 @@ impl Player {
             let (app, moment) = self.app_and_moment();
             match screen.step(woken, app, &moment, sink).await? {
                 Left::Nothing => {}
-                Left::Seek(seek) => self.seek(seek)?,
+                Left::Seek(seek) => {
+                    self.seek(seek)?;
+                    screen.schedule();
+                }
                 Left::Record(path, container) => {
                     let recording = self.recording(container.as_deref());
                     screen.record(&path, recording, &mut self.app);

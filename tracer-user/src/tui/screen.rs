@@ -53,6 +53,14 @@ pub enum Left {
     Quit,
 }
 
+impl Left {
+    /// Whether what is left to do changes what is to be drawn: a frame before it would show what was, and nobody would
+    /// draw another.
+    const fn comes_first(&self) -> bool {
+        matches!(self, Self::Seek(_) | Self::Record(..))
+    }
+}
+
 /// The terminal, drawn on through the output's thread.
 pub struct Screen {
     // restores the modes: to be dropped before anything is printed
@@ -114,7 +122,8 @@ impl Screen {
         }
     }
 
-    /// Does what came of a wait, and draws when a frame is due and the terminal has taken the one before.
+    /// Does what came of a wait, and draws when a frame is due and the terminal has taken the one before. What is left to
+    /// do comes before the frame: it is drawn on the next turn.
     ///
     /// # Errors
     /// Those of the terminal.
@@ -140,7 +149,9 @@ impl Screen {
             }
             Woken::Due => Left::Nothing,
         };
-        self.draw_if_due(app, moment, sink)?;
+        if !left.comes_first() {
+            self.draw_if_due(app, moment, sink)?;
+        }
         Ok(left)
     }
 
@@ -271,6 +282,14 @@ fn write_new(path: &Path, text: &[u8], mode: u32) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Until then what was scheduled stays scheduled.
+    #[test]
+    fn what_moves_in_a_recording_is_done_before_a_frame_is_drawn() {
+        assert!(Left::Seek(Seek::Start).comes_first());
+        assert!(Left::Record(PathBuf::from("a.rec"), None).comes_first());
+        assert!(!Left::Nothing.comes_first() && !Left::Quit.comes_first());
+    }
 
     #[test]
     fn nothing_that_is_there_is_written_over() {
