@@ -10,6 +10,7 @@ use crate::model::{Termination, Verdict};
 
 pub mod log;
 pub mod ready;
+pub mod screen;
 pub mod settle;
 pub mod subject;
 

@@ -1,9 +1,11 @@
 //! `tracer check`: the shutdown test. A program is started, waited for, stopped as kubelet would, and judged.
 
+use std::cell::Cell;
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -11,6 +13,7 @@ use clap::ValueEnum;
 use tokio::time::{Instant, sleep};
 
 use crate::check::ready::{Attempt, NotReady, RETRY};
+use crate::check::screen::{Nothing, Screen, Stage};
 use crate::check::settle::{self, Sample, Settling};
 use crate::check::subject::{Image, Program, Refused};
 use crate::check::{Log, ReadyBy, ReadyWhen, Report, Subject};
@@ -19,7 +22,7 @@ use crate::container::runtime::{Kind, Socket, State, usual_sockets, who_answers}
 use crate::event::BootNs;
 use crate::live::sink::{Buffer, CANNOT_WRITE};
 use crate::live::{End, Options, Pipeline, Request, Session, boot_now, wall_clock};
-use crate::model::{Change, Verdict};
+use crate::model::Verdict;
 use crate::output::{self, Clock, JsonLines, View};
 use crate::sandbox::{Stop, User};
 use crate::signal::Signal;
@@ -60,7 +63,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "SIGNAL")]
     stop_signal: Option<Signal>,
     /// Time that it has to stop, then comes SIGKILL
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
     grace: Duration,
     /// It is ready when this shell command, run in its container again and again, exits with 0; without --ready and
     /// --ready-log, when its processes and signal handlers have not changed and it was idle for a second, at most 10 s
@@ -70,7 +73,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "TEXT")]
     ready_log: Option<String>,
     /// Give up when it is not ready by then
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
     ready_timeout: Duration,
     /// Verdicts that are fine; the others fail
     #[arg(long, value_name = "VERDICT", value_delimiter = ',', default_value = "graceful")]
@@ -151,6 +154,11 @@ fn user(text: &str) -> Result<User, String> {
     // a number that nobody has is its own group's, too
     let uid = uid.ok_or_else(|| format!("there is no user {user}"))?;
     Ok(User { uid, gid: gid.unwrap_or(uid) })
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    let wrong = |_| "a time is a number with a unit: 30s, 500ms, 1m 30s".to_owned();
+    humantime::parse_duration(text).map_err(wrong)
 }
 
 fn variable(text: &str) -> Result<(String, String), String> {
@@ -247,20 +255,14 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(check(args));
     runtime.shutdown_background();
-    result
-}
-
-/// What shows what happens meanwhile.
-struct Nothing;
-
-impl View for Nothing {
-    fn show(&mut self, _: &Change) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+    // a check without a result is none that has passed, whatever broke off
+    result.or_else(|error| {
+        if !super::is_broken_pipe(&error) {
+            return Err(error);
+        }
+        complain(&format!("{error:#}"));
+        Ok(ExitCode::from(FOUND))
+    })
 }
 
 /// How far a check came.
@@ -286,7 +288,7 @@ async fn check(args: &Args) -> anyhow::Result<ExitCode> {
         // no such image, for example: a CI server wants to see that in its report, too
         Err(error) if error.is::<Refused>() => {
             let report = Report { error: Some(error.to_string()), ..args.report(begun) };
-            return tell(args, &report, clock);
+            return tell(args, &report, clock, false);
         }
         Err(error) => return Err(error),
     };
@@ -301,57 +303,92 @@ async fn check(args: &Args) -> anyhow::Result<ExitCode> {
         foresee: args.capture.record.is_some(),
         keep: false,
     };
+    let stage = Rc::new(Cell::new(Stage::Starting));
     let view = |out: Buffer, clock| -> Box<dyn View> {
+        let text = output::Text::new(out, clock, args.colors.style(), terminal_width());
         match args.output {
-            Format::Text => Box::new(output::Text::new(out, clock, args.colors.style(), terminal_width())),
+            Format::Text => Box::new(Screen::new(text, Rc::clone(&stage), args.capture.verbose > 0)),
             Format::Json | Format::Junit => Box::new(Nothing),
         }
     };
     let session = Session::start(&request, view).map_err(super::live::unsuitable)?;
-    let mut course = Course { args, when: args.ready_when(), subject, session, log, ready: None };
-    let progress = course.run().await;
+    let mut course = Course { args, when: args.ready_when(), subject, session, log, ready: None, stage: &stage };
+    // that it broke off is the result of the check
+    let mut progress = course.run().await.unwrap_or_else(|error| Progress::Failed(format!("{error:#}")));
     let Course { subject, mut session, log, ready, .. } = course;
     let id = subject.id().to_owned();
-    if progress.as_ref().is_ok_and(|progress| matches!(progress, Progress::Stopped | Progress::EndedBefore)) {
+    let shown = args.output == Format::Text && stage.get() != Stage::Starting;
+    if matches!(progress, Progress::Stopped | Progress::EndedBefore) {
         // its cgroup is gone with it, and its end complete
         let before = session.pipeline.ended();
         let over = |pipeline: &Pipeline| (pipeline.ended() > before || ended(pipeline, &id).is_some()).then_some(());
-        session.run_until(sleep(LAST_EVENTS), over).await?;
+        if let Err(error) = keep_on(&mut session, sleep(LAST_EVENTS), over).await {
+            progress = Progress::Failed(format!("{error:#}"));
+        }
+    } else {
+        // it is our own end of it that comes now
+        stage.set(Stage::Over);
     }
     // in any case, and before anything else can go wrong
     let removed = subject.remove().await;
     let output = log.end(LAST_LINES).await;
-    let progress = progress?;
-    removed?;
-    let warnings = ready.and_then(|(by, _)| by.warning()).into_iter().collect();
+    let mut warnings: Vec<String> = ready.and_then(|(by, _)| by.warning()).into_iter().collect();
+    // the verdict stands: what is left is somebody else's trouble
+    warnings.extend(removed.err().map(|error| format!("not everything of it could be removed: {error:#}")));
     let mut report = Report { ready, warnings, output, ..args.report(begun) };
     if progress == Progress::Interrupted {
-        session.finish().await?;
+        session.finish().await.or_else(unless_unread)?;
+        for warning in &report.warnings {
+            note(&format!("warning: {warning}"));
+        }
         return Ok(ExitCode::from(INTERRUPTED));
     }
-    session
+    let finished = session
         .finish_with(|pipeline, _| {
             judge(&mut report, progress, pipeline, &id);
             Ok(())
         })
-        .await?;
+        .await;
     report.time.1 = boot_now();
-    tell(args, &report, clock)
+    let code = tell(args, &report, clock, shown)?;
+    finished.or_else(unless_unread).map(|()| code)
 }
 
-/// Shows the result, and returns the exit code that fits it.
-fn tell(args: &Args, report: &Report, clock: Clock) -> anyhow::Result<ExitCode> {
-    let mut out = io::stdout().lock();
-    let told = match args.output {
-        Format::Text => writeln!(out, "\n{}", crate::printable::text(&report.to_string())),
-        Format::Json => JsonLines::new(&mut out, clock).checked(report),
-        Format::Junit => out.write_all(output::junit(report, clock).as_bytes()),
-    };
-    told.and_then(|()| out.flush()).context(CANNOT_WRITE)?;
+/// A reader who has seen enough, as `head` has, changes nothing in the result.
+fn unless_unread(error: anyhow::Error) -> anyhow::Result<()> {
+    if super::is_broken_pipe(&error) { Ok(()) } else { Err(error) }
+}
+
+/// As [`Session::run_until`]; that nobody reads any more, which it says once, does not end it.
+async fn keep_on<T>(
+    session: &mut Session,
+    end: impl Future<Output = T>,
+    mut over: impl FnMut(&Pipeline) -> Option<T>,
+) -> anyhow::Result<End<T>> {
+    tokio::pin!(end);
+    match session.run_until(end.as_mut(), &mut over).await {
+        Err(error) if super::is_broken_pipe(&error) => session.run_until(end, over).await,
+        ended => ended,
+    }
+}
+
+/// Shows the result, and returns the exit code that fits it. What has been shown before it is parted from it.
+fn tell(args: &Args, report: &Report, clock: Clock, shown: bool) -> anyhow::Result<ExitCode> {
+    // first: a file does not depend on who reads what is printed
     if let Some(path) = &args.junit {
         let written = std::fs::write(path, output::junit(report, clock));
         written.with_context(|| format!("cannot write {}", path.display()))?;
     }
+    let mut out = io::stdout().lock();
+    let told = match args.output {
+        Format::Text => {
+            let gap = if shown { "\n" } else { "" };
+            writeln!(out, "{gap}{}", crate::printable::text(&report.to_string()))
+        }
+        Format::Json => JsonLines::new(&mut out, clock).checked(report),
+        Format::Junit => out.write_all(output::junit(report, clock).as_bytes()),
+    };
+    told.and_then(|()| out.flush()).context(CANNOT_WRITE).or_else(unless_unread)?;
     for warning in &report.warnings {
         note(&format!("warning: {warning}"));
     }
@@ -422,6 +459,7 @@ struct Course<'a> {
     session: Session,
     log: Log,
     ready: Option<(ReadyBy, u64)>,
+    stage: &'a Cell<Stage>,
 }
 
 impl Course<'_> {
@@ -430,16 +468,17 @@ impl Course<'_> {
         if let Some(described) = self.subject.described(stop) {
             self.session.describe(described)?;
         }
-        match self.session.run_until(self.subject.start(), |_| None).await? {
+        match keep_on(&mut self.session, self.subject.start(), |_| None).await? {
             End::Interrupted => return Ok(Progress::Interrupted),
             // that it cannot be run is the result of the check
             End::Done(Err(error)) => return Ok(Progress::Failed(format!("{error:#}"))),
-            End::Done(Ok(())) => {}
+            End::Done(Ok(())) => self.stage.set(Stage::Running),
         }
         if let Some(other) = self.wait_until_ready().await? {
             return Ok(other);
         }
-        match self.session.run_until(self.subject.stop(stop), |_| None).await? {
+        self.stage.set(Stage::Stopping);
+        match keep_on(&mut self.session, self.subject.stop(stop), |_| None).await? {
             End::Interrupted => Ok(Progress::Interrupted),
             End::Done(stopped) => stopped.map(|()| Progress::Stopped),
         }
@@ -451,7 +490,7 @@ impl Course<'_> {
         let mut settling = Settling::default();
         let mut attempts = Attempts::default();
         loop {
-            match self.session.run_until(self.subject.watch(settle::INTERVAL), |_| None).await? {
+            match keep_on(&mut self.session, self.subject.watch(settle::INTERVAL), |_| None).await? {
                 End::Interrupted => return Ok(Some(Progress::Interrupted)),
                 End::Done(Ok(true)) => return Ok(Some(Progress::EndedBefore)),
                 End::Done(ended) => drop(ended?),
@@ -531,5 +570,19 @@ mod tests {
         assert_eq!(variable("PATH").map(|(name, _)| name), Ok("PATH".to_owned()));
         assert!(variable("=x").is_err());
         assert!(variable("TRACER_NOT_SET_ANYWHERE").is_err_and(|told| told.contains("is not set")));
+    }
+
+    #[test]
+    fn times() {
+        assert_eq!(time("1m 30s"), Ok(Duration::from_secs(90)));
+        assert!(time("bla").is_err_and(|told| told.contains("number with a unit")));
+    }
+
+    /// `tracer check … | head -1` must not pass because of `head`.
+    #[test]
+    fn who_has_seen_enough_changes_nothing_and_whatever_else_fails_does() {
+        let failed = |kind: io::ErrorKind| anyhow::Error::new(io::Error::from(kind)).context(CANNOT_WRITE);
+        assert!(unless_unread(failed(io::ErrorKind::BrokenPipe)).is_ok());
+        assert!(unless_unread(failed(io::ErrorKind::StorageFull)).is_err());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::{DirEntryExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
@@ -139,9 +139,6 @@ fn remove_leftovers(point: &Path, command: &str) {
         let Ok(lock) = File::open(&dir) else { continue };
         let same = |lock: &File| lock.metadata().is_ok_and(|found| found.ino() == entry.ino());
         if lock.try_lock().is_ok() && same(&lock) {
-            for child in fs::read_dir(&dir).into_iter().flatten().flatten().filter(|child| child.path().is_dir()) {
-                remove(&child.path()).unwrap_or_default();
-            }
             remove(&dir).unwrap_or_default();
         }
     }
@@ -161,28 +158,53 @@ pub fn processes(dir: &Path) -> io::Result<Vec<u32>> {
     Ok(text.lines().filter_map(|line| line.parse().ok()).collect())
 }
 
-/// Kills what runs in a cgroup and removes it. That it is gone already is fine.
+/// Kills what runs in a cgroup and those below it, and removes them all: a container may have made some of its own, as
+/// systemd does. That it is gone already is fine.
 pub(super) fn remove(dir: &Path) -> io::Result<()> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         kill_all(dir);
-        match fs::remove_dir(dir) {
+        match remove_tree(dir) {
             Ok(()) => return Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) if Instant::now() >= deadline => return Err(error),
+            // somebody in it is about to end, or has just made another one
             Err(error) if error.kind() == io::ErrorKind::ResourceBusy => sleep(PAUSE),
             Err(error) => return Err(error),
         }
     }
 }
 
+/// Removes a cgroup after those below it.
+fn remove_tree(dir: &Path) -> io::Result<()> {
+    for child in below(dir) {
+        remove_tree(&child)?;
+    }
+    match fs::remove_dir(dir) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// The cgroups directly below one.
+fn below(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path()).collect()
+}
+
 fn kill_all(dir: &Path) {
+    // Linux 5.14 and v2: with all below it at once, whatever they fork meanwhile
+    if File::options().write(true).open(dir.join("cgroup.kill")).and_then(|mut kill| kill.write_all(b"1")).is_ok() {
+        return;
+    }
     for pid in processes(dir).unwrap_or_default() {
         // 0 stands for a process of another pid namespace; as an argument of kill(2) it would mean ourselves. That a
         // process is gone by now is what we want.
         if let Some(pid) = i32::try_from(pid).ok().filter(|&pid| pid > 0) {
             kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap_or_default();
         }
+    }
+    for child in below(dir) {
+        kill_all(&child);
     }
 }
 
@@ -211,5 +233,16 @@ mod tests {
         assert!(is_ours("tracer-demo-12") && is_ours("tracer-demo-12-2"));
         assert!(!is_ours("tracer-demo-") && !is_ours("tracer-demo-ns"));
         assert!(!is_ours("system.slice") && !is_ours("tracer-check-12"));
+    }
+
+    #[test]
+    fn those_below_are_removed_first_and_one_that_is_gone_is_fine() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let dir = directory.path().join("container");
+        fs::create_dir_all(dir.join("init.scope/deeper")).expect("directories");
+        fs::create_dir(dir.join("system.slice")).expect("a directory");
+        remove(&dir).expect("it is removed");
+        assert!(!dir.exists());
+        remove(&dir).expect("it is gone");
     }
 }

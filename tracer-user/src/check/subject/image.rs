@@ -53,9 +53,10 @@ impl Image {
         // before there is something to guard
         let guard = Guard::start(engine.socket(), &name)?;
         let id = engine.create(&name, create).await.map_err(|error| match error {
-            Error::NotFound(_) => {
-                Refused(format!("there is no image {0} here: docker pull {0}, or docker build, first", create.image))
-            }
+            Error::NotFound(why) => Refused(format!(
+                "there is no image {0} here: docker pull {0}, or docker build, first ({why})",
+                create.image
+            )),
             other => Refused(format!("cannot make a container of {}: {other}", create.image)),
         })?;
         Ok(Self { engine, id, guard, output: Some(output), wait: None, log: None, attempt: None })
