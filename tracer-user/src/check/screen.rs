@@ -21,6 +21,21 @@ pub enum Stage {
     Over,
 }
 
+/// What a check and its screen tell each other.
+#[derive(Debug)]
+pub struct Shown {
+    /// How far it is.
+    pub stage: Cell<Stage>,
+    /// The last thing that was shown is a line: something of another kind is parted from it. A block parts itself.
+    pub line: Cell<bool>,
+}
+
+impl Default for Shown {
+    fn default() -> Self {
+        Self { stage: Cell::new(Stage::Starting), line: Cell::new(false) }
+    }
+}
+
 /// Shows nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct Nothing;
@@ -39,7 +54,7 @@ impl View for Nothing {
 #[derive(Debug)]
 pub struct Screen<V> {
     view: V,
-    stage: Rc<Cell<Stage>>,
+    state: Rc<Shown>,
     /// Every process, too.
     verbose: bool,
     /// What is shown once the program has come to run.
@@ -47,9 +62,9 @@ pub struct Screen<V> {
 }
 
 impl<V: View> Screen<V> {
-    /// Whoever runs the check moves `stage` on.
-    pub const fn new(view: V, stage: Rc<Cell<Stage>>, verbose: bool) -> Self {
-        Self { view, stage, verbose, held: Vec::new() }
+    /// Whoever runs the check moves its stage on.
+    pub const fn new(view: V, state: Rc<Shown>, verbose: bool) -> Self {
+        Self { view, state, verbose, held: Vec::new() }
     }
 
     fn is_wanted(&self, news: &News) -> bool {
@@ -57,18 +72,23 @@ impl<V: View> Screen<V> {
             _ if self.verbose => true,
             News::Fork(_) | News::Exec(_) | News::Container(_) => false,
             // those of helpers and of readiness commands come by the hundred
-            News::Exit(news) => self.stage.get() == Stage::Stopping || news.process.is_init,
+            News::Exit(news) => self.state.stage.get() == Stage::Stopping || news.process.is_init,
             _ => true,
         }
     }
 
+    fn pass(&mut self, change: &Change) -> io::Result<()> {
+        self.state.line.set(!matches!(change.news, News::Termination(_)));
+        self.view.show(change)
+    }
+
     /// Shows what was held back, if that is decided.
     fn let_go(&mut self) -> io::Result<()> {
-        match self.stage.get() {
+        match self.state.stage.get() {
             Stage::Starting => {}
             Stage::Running | Stage::Stopping => {
                 for change in std::mem::take(&mut self.held) {
-                    self.view.show(&change)?;
+                    self.pass(&change)?;
                 }
             }
             Stage::Over => self.held.clear(),
@@ -83,9 +103,9 @@ impl<V: View> View for Screen<V> {
         if !self.is_wanted(&change.news) {
             return Ok(());
         }
-        match self.stage.get() {
+        match self.state.stage.get() {
             Stage::Starting => self.held.push(change.clone()),
-            Stage::Running | Stage::Stopping => self.view.show(change)?,
+            Stage::Running | Stage::Stopping => self.pass(change)?,
             Stage::Over => {}
         }
         Ok(())
@@ -106,10 +126,10 @@ mod tests {
     use crate::live::sink::Buffer;
     use crate::output::{Clock, Style, Text, fixtures};
 
-    fn screen(verbose: bool) -> (Screen<Text<Buffer>>, Rc<Cell<Stage>>, Buffer) {
-        let (out, stage) = (Buffer::default(), Rc::new(Cell::new(Stage::Starting)));
+    fn screen(verbose: bool) -> (Screen<Text<Buffer>>, Rc<Shown>, Buffer) {
+        let (out, state) = (Buffer::default(), Rc::new(Shown::default()));
         let text = Text::new(out.clone(), Clock { boot_to_wall_ns: 0 }, Style::default(), 100);
-        (Screen::new(text, Rc::clone(&stage), verbose), stage, out)
+        (Screen::new(text, Rc::clone(&state), verbose), state, out)
     }
 
     fn ended() -> Change {
@@ -122,22 +142,22 @@ mod tests {
 
     #[test]
     fn what_happens_before_it_runs_is_shown_once_it_does() {
-        let (mut screen, stage, out) = screen(false);
+        let (mut screen, state, out) = screen(false);
         screen.show(&ended()).expect("memory");
         screen.flush().expect("memory");
         assert_eq!(shown(&out), "");
-        stage.set(Stage::Running);
+        state.stage.set(Stage::Running);
         screen.flush().expect("memory");
         assert!(shown(&out).contains("SIGTERM DROPPED"));
     }
 
     #[test]
     fn an_end_that_the_check_made_is_not_shown() {
-        let (mut screen, stage, out) = screen(true);
+        let (mut screen, state, out) = screen(true);
         screen.show(&ended()).expect("memory");
-        stage.set(Stage::Over);
+        state.stage.set(Stage::Over);
         screen.show(&ended()).expect("memory");
         screen.flush().expect("memory");
-        assert_eq!(shown(&out), "");
+        assert_eq!((shown(&out), state.line.get()), (String::new(), false));
     }
 }

@@ -13,7 +13,7 @@ use clap::ValueEnum;
 use tokio::time::{Instant, sleep};
 
 use crate::check::ready::{Attempt, NotReady, RETRY};
-use crate::check::screen::{Nothing, Screen, Stage};
+use crate::check::screen::{Nothing, Screen, Shown, Stage};
 use crate::check::settle::{self, Sample, Settling};
 use crate::check::subject::{Image, Program, Refused};
 use crate::check::{Log, ReadyBy, ReadyWhen, Report, Subject};
@@ -303,21 +303,20 @@ async fn check(args: &Args) -> anyhow::Result<ExitCode> {
         foresee: args.capture.record.is_some(),
         keep: false,
     };
-    let stage = Rc::new(Cell::new(Stage::Starting));
+    let state = Rc::new(Shown::default());
     let view = |out: Buffer, clock| -> Box<dyn View> {
         let text = output::Text::new(out, clock, args.colors.style(), terminal_width());
         match args.output {
-            Format::Text => Box::new(Screen::new(text, Rc::clone(&stage), args.capture.verbose > 0)),
+            Format::Text => Box::new(Screen::new(text, Rc::clone(&state), args.capture.verbose > 0)),
             Format::Json | Format::Junit => Box::new(Nothing),
         }
     };
     let session = Session::start(&request, view).map_err(super::live::unsuitable)?;
-    let mut course = Course { args, when: args.ready_when(), subject, session, log, ready: None, stage: &stage };
+    let mut course = Course { args, when: args.ready_when(), subject, session, log, ready: None, stage: &state.stage };
     // that it broke off is the result of the check
     let mut progress = course.run().await.unwrap_or_else(|error| Progress::Failed(format!("{error:#}")));
     let Course { subject, mut session, log, ready, .. } = course;
     let id = subject.id().to_owned();
-    let shown = args.output == Format::Text && stage.get() != Stage::Starting;
     if matches!(progress, Progress::Stopped | Progress::EndedBefore) {
         // its cgroup is gone with it, and its end complete
         let before = session.pipeline.ended();
@@ -327,7 +326,7 @@ async fn check(args: &Args) -> anyhow::Result<ExitCode> {
         }
     } else {
         // it is our own end of it that comes now
-        stage.set(Stage::Over);
+        state.stage.set(Stage::Over);
     }
     // in any case, and before anything else can go wrong
     let removed = subject.remove().await;
@@ -350,7 +349,7 @@ async fn check(args: &Args) -> anyhow::Result<ExitCode> {
         })
         .await;
     report.time.1 = boot_now();
-    let code = tell(args, &report, clock, shown)?;
+    let code = tell(args, &report, clock, state.line.get())?;
     finished.or_else(unless_unread).map(|()| code)
 }
 
@@ -372,8 +371,8 @@ async fn keep_on<T>(
     }
 }
 
-/// Shows the result, and returns the exit code that fits it. What has been shown before it is parted from it.
-fn tell(args: &Args, report: &Report, clock: Clock, shown: bool) -> anyhow::Result<ExitCode> {
+/// Shows the result, and returns the exit code that fits it. `gap`: it is parted from what was shown before.
+fn tell(args: &Args, report: &Report, clock: Clock, gap: bool) -> anyhow::Result<ExitCode> {
     // first: a file does not depend on who reads what is printed
     if let Some(path) = &args.junit {
         let written = std::fs::write(path, output::junit(report, clock));
@@ -382,7 +381,7 @@ fn tell(args: &Args, report: &Report, clock: Clock, shown: bool) -> anyhow::Resu
     let mut out = io::stdout().lock();
     let told = match args.output {
         Format::Text => {
-            let gap = if shown { "\n" } else { "" };
+            let gap = if gap { "\n" } else { "" };
             writeln!(out, "{gap}{}", crate::printable::text(&report.to_string()))
         }
         Format::Json => JsonLines::new(&mut out, clock).checked(report),

@@ -170,6 +170,50 @@ fn nothing_is_left(token: &str, cgroup: &Path) {
     until("the cgroup to be gone", PATIENCE, || (!cgroup.exists()).then_some(()));
 }
 
+/// As `tracer check … | head -1` does: what fails must fail, whoever reads.
+#[test]
+#[ignore = "needs root: cargo xtask test runs it"]
+fn a_reader_that_leaves_changes_nothing_in_the_result() {
+    if !can_run("a_reader_that_leaves_changes_nothing_in_the_result", &["dash"]) {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    for format in ["text", "json", "junit"] {
+        let file = directory.path().join(format);
+        let mut tracer = Command::new(BINARY);
+        tracer.args(["check", "--grace", "1s", "--output", format, "--junit"]).arg(&file);
+        tracer.args(["--", "dash", "-c", "sleep 1000; true"]);
+        tracer.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut tracer = tracer.spawn().expect("it starts");
+        drop(tracer.stdout.take());
+        assert_eq!(tracer.wait().expect("it ends").code(), Some(1), "{format}");
+        let written = std::fs::read_to_string(&file).expect("a report");
+        assert!(written.contains("type=\"sigterm-dropped\""), "{format}: {written}");
+    }
+}
+
+/// As systemd, dockerd and podman do.
+#[test]
+#[ignore = "needs root: cargo xtask test runs it"]
+fn cgroups_that_the_program_made_are_removed_too() {
+    if !can_run("cgroups_that_the_program_made_are_removed_too", &["dash"]) {
+        return;
+    }
+    let place = Hierarchy::find().expect("cgroups").point;
+    // v2 or v1, whichever is used: its path is the same
+    let own = r"$(sed -n 's,.*:\(/tracer-check.*\),\1,p' /proc/self/cgroup | head -n 1)";
+    let program = format!(
+        "kid={}{own}/kid; mkdir -p $kid/deeper; (echo 0 > $kid/deeper/cgroup.procs; exec sleep 1000) & \
+         until grep -q . $kid/deeper/cgroup.procs; do sleep 0.01; done; echo $kid; exec sleep 1000",
+        place.display()
+    );
+    let (report, code) = checked(&["--ready-log", "/kid"], &["dash", "-c", &program]);
+    assert_eq!((code, &report["verdict"], &report["warnings"]), (1, &json!("sigterm-dropped"), &json!([])), "{report}");
+    let kid = Path::new(report["output"][0].as_str().expect("its path"));
+    assert!(kid.starts_with(&place) && kid.ends_with("check/kid"), "{}", kid.display());
+    assert!(kid.ancestors().nth(2).is_some_and(|root| !root.exists()), "{}", kid.display());
+}
+
 #[test]
 #[ignore = "needs root: cargo xtask test runs it"]
 fn ctrl_c_leaves_nothing() {
