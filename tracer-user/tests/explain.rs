@@ -44,6 +44,14 @@ fn pages() -> Vec<(PathBuf, String)> {
     found
 }
 
+/// Those, and the README: whatever has pictures of recordings.
+fn pictured() -> Vec<(PathBuf, String)> {
+    let readme = here().parent().unwrap().join("README.md");
+    let text = std::fs::read_to_string(&readme).unwrap();
+    assert!(text.contains("<!-- picture: "), "the README has none");
+    [pages(), vec![(readme, text)]].concat()
+}
+
 /// The block that the text view writes for the first termination of a recording, or for its first condition.
 fn block(recording: &str, condition: bool) -> String {
     let path = here().join("tests/scenarios").join(format!("{recording}.rec"));
@@ -93,7 +101,7 @@ fn drawn(page: &str) -> String {
 #[test]
 fn pictures_are_what_the_recordings_replay_to() {
     let mut stale = Vec::new();
-    for (path, page) in pages() {
+    for (path, page) in pictured() {
         let now = drawn(&page);
         if now == page {
             continue;
@@ -109,7 +117,7 @@ fn pictures_are_what_the_recordings_replay_to() {
 
 #[test]
 fn pictures_fit_eighty_columns() {
-    for (path, page) in pages() {
+    for (path, page) in pictured() {
         for (_, after) in page.match_indices("<!-- picture: ").map(|(at, _)| page.split_at(at)) {
             let picture = after.split("```").nth(1).unwrap();
             let wide = picture.lines().find(|line| line.chars().count() > COLUMNS);
@@ -236,6 +244,26 @@ fn another_word_is_a_usage_error_that_names_the_nearest() {
     assert_eq!(output.status.code(), Some(2), "{said}");
     assert!(said.contains("a similar value exists: 'sigterm-dropped'"), "{said}");
     assert!(output.stdout.is_empty());
+}
+
+/// The questions are numbered in order, and one or several of them are followed by what to type.
+#[test]
+fn each_question_says_what_to_type() {
+    let page = std::fs::read_to_string(docs().join("questions.md")).unwrap();
+    let asked = |line: &str| line.strip_prefix("**")?.split_once(". ")?.0.parse::<usize>().ok();
+    let numbers: Vec<_> = page.lines().filter_map(asked).collect();
+    assert_eq!(numbers, (1..=30).collect::<Vec<_>>());
+    let mut open = Vec::new();
+    for line in page.lines() {
+        if line.contains("`tracer ") || line.contains("`sudo tracer ") {
+            open.clear();
+        } else if let Some(number) = asked(line) {
+            open.push(number);
+        } else if line.starts_with("<!--") || line.is_empty() {
+            assert!(open.is_empty(), "nothing to type for {open:?}");
+        }
+    }
+    assert!(open.is_empty(), "nothing to type for {open:?}");
 }
 
 #[test]

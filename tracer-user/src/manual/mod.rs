@@ -106,7 +106,7 @@ fn headings(page: &'static str) -> impl Iterator<Item = (usize, usize, &'static 
     page.split_inclusive('\n').filter_map(move |line| {
         let here = at;
         at += line.len();
-        code ^= line.starts_with("```");
+        code ^= line.trim_start().starts_with("```");
         let title = line.trim_start_matches('#');
         let level = line.len() - title.len();
         (!code && level > 0 && title.starts_with(' ')).then(|| (here, level, title.trim()))

@@ -15,18 +15,20 @@ const MARGIN: usize = 2;
 pub(crate) fn render(page: &str, columns: usize, glyphs: &Glyphs) -> Vec<Line> {
     let mut view = View { lines: Vec::new(), columns: columns.clamp(24, PROSE), glyphs };
     let mut paragraph = String::new();
-    let mut code = false;
+    // of the fence that began the code block, which is further in below an item of a list
+    let mut code: Option<usize> = None;
     for line in page.lines() {
-        if line.starts_with("```") {
+        let indent = line.len() - line.trim_start().len();
+        if line[indent..].starts_with("```") {
             view.paragraph(&mut paragraph);
-            code = !code;
+            code = if code.is_some() { None } else { Some(indent) };
             view.gap();
             continue;
         }
-        if code {
+        if let Some(fence) = code {
             let mut out = Line::default();
-            out.push(Paint::Plain, &" ".repeat(MARGIN + 2));
-            out.push(Paint::Note, &shown(line, glyphs));
+            out.push(Paint::Plain, &" ".repeat(MARGIN + 2 + fence));
+            out.push(Paint::Note, &shown(&line[indent.min(fence)..], glyphs));
             view.lines.push(out);
             continue;
         }
@@ -229,6 +231,39 @@ mod tests {
         assert!(page.starts_with("\x1b[1;30;42m TOO-SLOW \x1b[0m\n"), "{page}");
         assert!(page.contains("\x1b[36mcode\x1b[0m \x1b[36mwith\x1b[0m"), "{page}");
         assert!(page.contains("\x1b[1mMore\x1b[0m"), "{page}");
+    }
+
+    /// What is below an item stays below it, line by line, with its own indentation and without the language.
+    #[test]
+    fn a_code_block_below_an_item_is_left_alone() {
+        let page = "1. In a script:\n\n   ```sh\n   if a; then\n     # no heading\n     exec b\n   fi\n   ```\n\n   It ends.\n2. Or\n  ```js\n  c()\n  ```\n- d\n";
+        assert_eq!(
+            text(page, 40, false),
+            "  1. In a script:\n\n       if a; then\n         # no heading\n         exec b\n       fi\n\n     It ends.\n  2. Or\n\n      c()\n\n  - d\n"
+        );
+    }
+
+    /// A fence whose language is shown was taken for a paragraph.
+    #[test]
+    fn our_pages_show_no_fence() {
+        for (file, page) in super::super::PAGES {
+            let shown = text(page, 80, false);
+            assert!(!shown.contains("```"), "{file}");
+            for code in code_lines(page) {
+                assert!(shown.lines().any(|line| line.trim() == code), "{file}: {code}");
+            }
+        }
+    }
+
+    /// The lines within fences, without their indentation.
+    fn code_lines(page: &str) -> Vec<&str> {
+        let mut code = false;
+        let lines = page.lines().map(str::trim).filter(|line| {
+            let fence = line.starts_with("```");
+            code ^= fence;
+            code && !fence
+        });
+        lines.collect()
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::change::{Condition, Figure};
 use super::container::Container;
 use super::explain::{Fault, fix_for, what_runs};
 use super::limits;
-use super::names::{Cause, ConditionKind, Role, Verdict};
+use super::names::{Cause, ConditionKind, Outcome, Role, Verdict};
 use super::node::Node;
 use super::process::{ContainerKey, Process, Receipt};
 use super::program::Program;
@@ -76,7 +76,12 @@ impl Node {
         } else {
             (
                 format!(
-                    "{who} sent {signal} to {comm} (PID 1){so_far}, which has no handler for it, so the kernel dropped it.{prospect}"
+                    "{who} sent {signal} to {comm} (PID 1){so_far}, {}, so the kernel dropped it.{prospect}",
+                    if receipt.outcome == Outcome::Dropped {
+                        "which has no handler for it"
+                    } else {
+                        "whose handler only set the default action again and raised it at itself"
+                    }
                 ),
                 self.advice_on_drop(container, first, signal).unwrap_or_default(),
             )
@@ -97,8 +102,13 @@ impl Node {
         self.tell_condition(at, condition);
     }
 
-    /// The same advice as for a stop that ends like that.
+    /// The same advice as for a stop that ends like that, where somebody may have meant to stop it.
     fn advice_on_drop(&self, container: &Container, first: &Process, signal: Signal) -> Option<String> {
+        if !asks_to_stop(signal, container.stop_signal()) {
+            return Some(format!(
+                "Send {signal} to the process that handles it; or let that one be PID 1 (exec PROGRAM in the script, or the exec form in the Dockerfile)."
+            ));
+        }
         let comm = first.comm().to_string();
         let program = Program::of(&comm, first.exe.as_deref());
         let called = format!("{comm} (PID 1)");
@@ -112,6 +122,11 @@ impl Node {
             .with_pod(container.pod.is_some());
         fix_for(&fault)
     }
+}
+
+/// Whether one sends it to stop a container; others are orders to reload, to reopen logs, and the like.
+fn asks_to_stop(signal: Signal, configured: Option<Signal>) -> bool {
+    configured == Some(signal) || matches!(signal, Signal::TERM | Signal::INT | Signal::QUIT)
 }
 
 /// Who is behind a signal that the kernel made: whatever ran at that moment has nothing to do with it.
@@ -128,6 +143,19 @@ fn from_kernel(signal: Signal) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_order_to_reload_is_none_to_stop() {
+        for (signal, configured, stops) in [
+            (Signal::HUP, Some(Signal::TERM), false),
+            (Signal::USR1, None, false),
+            (Signal::HUP, Some(Signal::HUP), true),
+            (Signal::TERM, Some(Signal::QUIT), true),
+            (Signal::INT, None, true),
+        ] {
+            assert_eq!(asks_to_stop(signal, configured), stops, "{signal} {configured:?}");
+        }
+    }
 
     #[test]
     fn the_same_again_is_told_each_time_there_are_ten_times_as_many() {

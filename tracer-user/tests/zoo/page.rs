@@ -88,7 +88,9 @@ fn process(process: &Value) -> String {
     let received = process["received"].as_array().map(Vec::as_slice).unwrap_or_default();
     let mut signals: Vec<String> = Vec::new();
     for one in received {
-        let (signal, outcome) = (text(&one["signal"]), text(&one["outcome"]));
+        // of a blocked one that was taken both are told
+        let outcome = if one["taken"] == true { "taken".to_owned() } else { text(&one["outcome"]) };
+        let signal = text(&one["signal"]);
         // A default action is the plain case, and of SIGKILL there is no other.
         let became = if outcome == "default" { String::new() } else { format!(" {outcome}") };
         let sender = &one["sender"];

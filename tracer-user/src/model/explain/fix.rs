@@ -1,6 +1,8 @@
 //! What to change: for an end that happened, and for one that an audit foresees.
 
-use crate::event::PidNamespace;
+use std::collections::BTreeSet;
+
+use crate::event::{PidNamespace, TaskKey};
 use crate::signal::{Signal, SignalSet};
 
 use super::super::change::ExitStatus;
@@ -50,6 +52,8 @@ pub struct Fault<'a> {
     pub in_background: bool,
     /// It is a container of a pod: what `docker run` could do for it must be done otherwise.
     pub in_pod: bool,
+    /// Programs of different names run below the first process, a shell: in a pipe, it may be.
+    pub several: bool,
 }
 
 impl<'a> Fault<'a> {
@@ -80,6 +84,7 @@ impl<'a> Fault<'a> {
             swallowed: false,
             in_background: false,
             in_pod: false,
+            several: false,
         }
     }
 
@@ -140,7 +145,7 @@ impl<'a> Fault<'a> {
     fn set_stop_signal(&self, signal: Signal) -> String {
         if self.in_pod {
             format!(
-                "STOPSIGNAL {signal} in the Dockerfile, or lifecycle.stopSignal: {signal} in the pod (Kubernetes 1.33)"
+                "STOPSIGNAL {signal} in the Dockerfile, or lifecycle.stopSignal: {signal} in the pod (Kubernetes 1.33 or later with the feature gate ContainerStopSignals, and spec.os.name: linux)"
             )
         } else {
             format!("STOPSIGNAL {signal} in the Dockerfile, or docker run --stop-signal {signal}")
@@ -234,6 +239,9 @@ const PACKAGE_MANAGER: &str = "Start the program itself: CMD [\"node\", \"server
 /// child, and what the shell ran is killed without having been asked.
 fn shell_dropped(fault: &Fault<'_>) -> String {
     let (stop, runs) = (fault.stop(), fault.runs());
+    if fault.several {
+        return several(&stop);
+    }
     format!(
         "Let {what} replace the shell: exec {runs} … as the last line of the script, or the exec form in the Dockerfile (CMD [\"{runs}\", …], not CMD {runs} …). Or pass it on in the shell: {recipe}. {init} alone is not enough: the shell dies by {stop} then, and {what} is killed unasked.",
         what = fault.below.unwrap_or("the program"),
@@ -268,6 +276,7 @@ fn not_forwarded(fault: &Fault<'_>) -> String {
         return meaning.fix.to_owned();
     }
     match (fault.cause, fault.program) {
+        (_, program) if program.is_shell() && fault.several => several(&stop),
         (Some(Cause::NotWaitedFor), program) if program.is_shell() => format!(
             "Wait in the trap until {} has ended: {}. Or start it with exec.",
             fault.below.unwrap_or("the program"),
@@ -319,6 +328,7 @@ fn not_forwarded(fault: &Fault<'_>) -> String {
 
 fn too_slow(fault: &Fault<'_>) -> String {
     match fault.cause {
+        Some(Cause::TrapDeferred) if fault.several => several(&fault.stop()),
         Some(Cause::TrapDeferred) => format!(
             "Run {} in the background, so that the trap runs at once, and wait for it there: {}. Or start it with exec.",
             fault.below.unwrap_or("the program"),
@@ -392,8 +402,48 @@ fn default_action(fault: &Fault<'_>) -> String {
 /// How a shell passes a signal on and waits until the program has cleaned up. `wait` returns when the trap runs: without the
 /// one within the trap the shell would exit at once, and as PID 1 take the program along.
 fn shell_recipe(stop: &str, runs: &str) -> String {
+    let (name, passed, why) = passed_on(stop);
+    format!("{runs} … & pid=$!; trap 'kill -{passed} $pid; wait $pid' {name}; wait $pid{why}")
+}
+
+/// The name of the stop signal in a trap, the one that the trap passes on, and why that is another one.
+///
+/// "If job control is disabled […] when the shell executes an asynchronous list, the commands in the list shall inherit
+/// from the shell a signal action of ignored (SIG_IGN) for the SIGINT and SIGQUIT signals": a program without a handler of
+/// its own for them would never get them.
+/// <https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html#tag_19_12>
+fn passed_on(stop: &str) -> (&str, &str, &'static str) {
     let name = stop.trim_start_matches("SIG");
-    format!("{runs} … & pid=$!; trap 'kill -{name} $pid; wait $pid' {name}; wait $pid")
+    match name {
+        "INT" | "QUIT" => (
+            name,
+            "TERM",
+            " (SIGTERM, as a script starts what it puts in the background with SIGINT and SIGQUIT ignored)",
+        ),
+        _ => (name, name, ""),
+    }
+}
+
+/// In a pipe no `exec` makes a program PID 1, and `$!` is the last of the pipe: for programs of a shell that may be in one.
+fn several(stop: &str) -> String {
+    let (name, passed, why) = passed_on(stop);
+    format!(
+        "More than one program runs below the shell. If they are in a pipe (PROGRAM | OTHER), which no exec gets a program out of: drop the pipe, let the runtime collect the log, and exec PROGRAM; or exec PROGRAM > >(OTHER) in bash. If not: start each in the background, and pass it on to all: PROGRAM … & a=$!; OTHER … & b=$!; trap 'kill -{passed} $a $b; wait $a $b' {name}; wait $a $b{why}."
+    )
+}
+
+/// Below the first process, a shell, there were programs of different names when it was asked to stop.
+fn runs_several(story: &Story<'_>) -> bool {
+    let Some(first) = story.termination.processes.first() else { return false };
+    let shell = TaskKey { pid: first.process.pid, start: first.process.start };
+    let asked = story.signal.map_or(story.termination.started, |signal| signal.at);
+    let there = story.members.iter().filter(|process| {
+        process.parent.key() == shell
+            && process.task.start <= asked.0
+            && process.exit.is_none_or(|(exited, _)| exited >= asked)
+    });
+    let programs = there.filter(|process| !Program::of(&process.comm().to_string(), process.exe.as_deref()).is_shell());
+    programs.map(|process| process.comm()).collect::<BTreeSet<_>>().len() > 1
 }
 
 /// What to change after this end.
@@ -416,6 +466,7 @@ pub(in crate::model) fn fix(story: &Story<'_>) -> Option<String> {
         swallowed: chain::swallowed_by(story).is_some(),
         in_background: termination.verdict == Verdict::Exited && chain::went_to_background(story),
         in_pod: story.container.pod.is_some(),
+        several: story.facts.program.is_shell() && runs_several(story),
         ..Fault::new(
             termination.verdict,
             termination.cause,
@@ -445,7 +496,8 @@ mod tests {
     fn the_advice_is_for_the_program_and_its_signal() {
         let fault = |program| Fault::new(Verdict::SigtermDropped, None, program, Some(Signal::QUIT), "app (PID 1)");
         let advice = |program| fix_for(&fault(program)).expect("advice");
-        assert!(advice(Program::Shell).contains("kill -QUIT $pid"));
+        let shell = advice(Program::Shell);
+        assert!(shell.contains("trap 'kill -TERM $pid; wait $pid' QUIT") && !shell.contains("kill -QUIT"), "{shell}");
         assert!(advice(Program::Python).contains("signal.SIGQUIT"));
         assert!(advice(Program::Other).contains("dies by SIGQUIT at once"));
         assert!(advice(Program::Deno).contains("Deno.addSignalListener(\"SIGQUIT\""));
@@ -472,6 +524,48 @@ mod tests {
         assert!(said.contains("docker run --init alone is not enough"), "{said}");
         let in_pod = fix_for(&fault.with_pod(true)).expect("advice");
         assert!(in_pod.contains("exec PROGRAM …") && !in_pod.contains("docker run"), "{in_pod}");
+    }
+
+    /// POSIX shells start what runs in the background with both of them ignored.
+    #[test]
+    fn a_shell_passes_on_what_is_not_ignored() {
+        for (stop, passed, name) in [("SIGINT", "TERM", "INT"), ("SIGQUIT", "TERM", "QUIT"), ("SIGHUP", "HUP", "HUP")] {
+            let recipe = shell_recipe(stop, "app");
+            assert!(recipe.contains(&format!("trap 'kill -{passed} $pid; wait $pid' {name}; wait $pid")), "{recipe}");
+        }
+    }
+
+    #[test]
+    fn for_a_pipe_no_recipe_that_cannot_work() {
+        for (verdict, cause) in [
+            (Verdict::SigtermDropped, Some(Cause::NoHandler)),
+            (Verdict::NotForwarded, None),
+            (Verdict::NotForwarded, Some(Cause::NotWaitedFor)),
+            (Verdict::TooSlow, Some(Cause::TrapDeferred)),
+        ] {
+            let fault = Fault::new(verdict, cause, Program::Shell, Some(Signal::TERM), "sh (PID 1)");
+            let said = fix_for(&Fault { several: true, ..fault }).expect("advice");
+            assert!(said.contains("drop the pipe") && said.contains("exec PROGRAM > >(OTHER) in bash"), "{said}");
+            assert!(!said.contains("pid=$!"), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_pods_stop_signal_takes_a_feature_gate() {
+        let fault = Fault {
+            caught: Some(SignalSet::from_iter([Signal::INT])),
+            in_pod: true,
+            ..Fault::new(
+                Verdict::SigtermDropped,
+                Some(Cause::StopSignalMismatch),
+                Program::Other,
+                Some(Signal::TERM),
+                "app (PID 1)",
+            )
+        };
+        let said = fix_for(&fault).expect("advice");
+        assert!(said.contains("STOPSIGNAL SIGINT in the Dockerfile, or lifecycle.stopSignal: SIGINT"), "{said}");
+        assert!(said.contains("ContainerStopSignals, and spec.os.name: linux"), "{said}");
     }
 
     #[test]

@@ -51,22 +51,32 @@ impl Program {
             // https://www.freedesktop.org/software/systemd/man/latest/systemd.html#Signals
             (Self::Systemd, Signal::TERM) => (
                 "systemd as PID 1 takes SIGTERM for the order to execute itself anew, and stays",
-                "Make the stop signal the one by which systemd halts: STOPSIGNAL SIGRTMIN+3 in the Dockerfile (docker run --stop-signal SIGRTMIN+3; lifecycle.stopSignal: SIGRTMIN+3 in the pod).",
+                "Make the stop signal the one by which systemd halts: STOPSIGNAL SIGRTMIN+3 in the Dockerfile (docker run --stop-signal SIGRTMIN+3; or lifecycle.stopSignal: SIGRTMIN+3 in the pod, Kubernetes 1.33 or later with the feature gate ContainerStopSignals, and spec.os.name: linux).",
             ),
             // https://www.postgresql.org/docs/current/server-shutdown.html
             (Self::Postgres, Signal::TERM) => (
                 "PostgreSQL takes SIGTERM for a smart shutdown, which waits until every client has left",
-                "Make the stop signal that of a fast shutdown, which ends the sessions and is as safe: STOPSIGNAL SIGINT in the Dockerfile (docker run --stop-signal SIGINT; lifecycle.stopSignal: SIGINT in the pod).",
+                "Make the stop signal that of a fast shutdown, which ends the sessions and is as safe: STOPSIGNAL SIGINT in the Dockerfile (docker run --stop-signal SIGINT; or lifecycle.stopSignal: SIGINT in the pod, Kubernetes 1.33 or later with the feature gate ContainerStopSignals, and spec.os.name: linux).",
             ),
             // runsvdir(8): https://smarden.org/runit/runsvdir.8
             (Self::Runsvdir, Signal::TERM) => (
                 "runsvdir takes SIGTERM for the order to exit at once and to leave its services as they are",
-                "Stop the services first, from a script that is PID 1: runsvdir /etc/service & pid=$!; trap 'sv -w 20 force-shutdown /etc/service/*; kill $pid; wait $pid; exit 0' TERM; wait $pid. By SIGHUP runsvdir passes SIGTERM on to them, but does not wait for them.",
+                "Stop the services from a script that is PID 1, when runsvdir, which would start them again, is gone: runsvdir /etc/service & pid=$!; trap 'kill $pid; wait $pid; sv -w 20 force-shutdown /etc/service/*; exit 0' TERM; wait $pid. By SIGHUP runsvdir passes SIGTERM on to them, but does not wait for them.",
             ),
             // runsvdir(8), likewise
             (Self::Runsvdir, Signal::HUP) => (
                 "runsvdir passes SIGHUP on as SIGTERM to each runsv, and exits without waiting for them",
-                "Stop the services first, from a script that is PID 1: runsvdir /etc/service & pid=$!; trap 'sv -w 20 force-shutdown /etc/service/*; kill $pid; wait $pid; exit 0' TERM; wait $pid.",
+                "Stop the services from a script that is PID 1, when runsvdir, which would start them again, is gone: runsvdir /etc/service & pid=$!; trap 'kill $pid; wait $pid; sv -w 20 force-shutdown /etc/service/*; exit 0' HUP; wait $pid.",
+            ),
+            // https://docs.oracle.com/en/java/javase/21/troubleshoot/handle-signals-and-exceptions.html
+            (Self::Java, Signal::QUIT) => (
+                "the JVM takes SIGQUIT for the order to print a dump of its threads, and stays",
+                "Make the stop signal the one by which the JVM runs its shutdown hooks and ends: STOPSIGNAL SIGTERM in the Dockerfile; an image inherits SIGQUIT from the one it is built upon.",
+            ),
+            // https://docs.haproxy.org/2.8/management.html#4
+            (Self::Haproxy, Signal::QUIT) => (
+                "HAProxy takes SIGQUIT for the order to print its memory pools, and stays",
+                "Make the stop signal one by which HAProxy ends: STOPSIGNAL SIGUSR1 in the Dockerfile, which lets connections finish, or STOPSIGNAL SIGTERM, which does not.",
             ),
             // https://git.busybox.net/busybox/tree/init/init.c?h=1_36_stable and reboot(2), "Behavior inside PID namespaces"
             (Self::BusyboxInit, Signal::TERM) => (
@@ -98,7 +108,7 @@ impl Program {
                 "server.close() waits for connections that are in use: call server.closeAllConnections() (Node 18.2) when some seconds have passed"
             }
             // https://docs.spring.io/spring-boot/reference/web/graceful-shutdown.html
-            (Self::Java, _) => {
+            (Self::Java, Signal::TERM | Signal::INT | Signal::HUP) => {
                 "the JVM waits for all shutdown hooks; those of Spring Boot take spring.lifecycle.timeout-per-shutdown-phase, 30 s unless set, for each phase"
             }
             // https://learn.microsoft.com/en-us/dotnet/core/extensions/generic-host#host-shutdown
@@ -199,14 +209,20 @@ mod tests {
             (Program::Uwsgi, Signal::TERM, "die-on-term = true"),
             (Program::Systemd, Signal::TERM, "SIGRTMIN+3"),
             (Program::Postgres, Signal::TERM, "STOPSIGNAL SIGINT"),
-            (Program::Runsvdir, Signal::TERM, "sv -w 20 force-shutdown"),
+            (Program::Runsvdir, Signal::TERM, "kill $pid; wait $pid; sv -w 20 force-shutdown"),
+            (Program::Runsvdir, Signal::HUP, "kill $pid; wait $pid; sv -w 20 force-shutdown"),
             (Program::BusyboxInit, Signal::TERM, "tini"),
+            (Program::Java, Signal::QUIT, "STOPSIGNAL SIGTERM"),
+            (Program::Haproxy, Signal::QUIT, "STOPSIGNAL SIGUSR1"),
         ] {
             let meaning = program.meaning(signal).unwrap_or_else(|| panic!("{program:?} {signal}"));
             assert!(meaning.fix.contains(fix), "{program:?}: {}", meaning.fix);
             assert!(meaning.fix.ends_with('.') && !meaning.what.ends_with('.'), "{program:?}");
         }
         assert_eq!(Program::Postgres.meaning(Signal::INT), None);
+        assert_eq!(Program::Java.meaning(Signal::TERM), None);
+        assert_eq!(Program::Java.slow_advice(Signal::QUIT), None);
+        assert!(Program::Java.slow_advice(Signal::TERM).is_some());
         assert_eq!(Program::Nginx.meaning(Signal::TERM), None);
     }
 }
