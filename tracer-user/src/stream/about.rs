@@ -1,15 +1,22 @@
 //! What concerns one container, out of many events: a recording to give away holds nothing of its neighbours.
 
 use std::collections::HashSet;
+use std::io;
 
 use crate::event::{CgroupId, Event, Task, TaskKey, What};
 
 /// The events that concern a container, by its full id, and the other containers of its pod, which share its clock; in
 /// their order. Losses and the passage of time concern everybody.
-#[must_use]
-pub fn about<'a>(container: &str, events: impl Iterator<Item = &'a Event> + Clone) -> Vec<Event> {
+///
+/// # Errors
+/// When nothing says what the container is: a recording without that tells nothing.
+pub fn about<'a>(container: &str, events: impl Iterator<Item = &'a Event> + Clone) -> io::Result<Vec<Event>> {
+    let founds = |event: &Event| matches!(&event.1, What::Cgroup(found) if found.container == container);
+    if !events.clone().any(founds) {
+        return Err(io::Error::other("nothing of this container is kept any more"));
+    }
     let mut of = Of::new(container, &events);
-    events.filter(|event| of.concerns(&event.1)).cloned().collect()
+    Ok(events.filter(|event| of.concerns(&event.1)).cloned().collect())
 }
 
 /// What belongs to the container and its pod.

@@ -10,6 +10,13 @@ use super::{Recorder, Start, about};
 /// Events kept, at most. One takes some hundred bytes.
 const KEPT: usize = 60_000;
 
+/// What is done without when there is no room, in this order.
+const DISPENSABLE: [fn(&What) -> bool; 3] = [
+    |what| matches!(what, What::Exit(_)),
+    |what| matches!(what, What::Fork(_) | What::Exec(_)),
+    |what| !matches!(what, What::Cgroup(_) | What::Described(_)),
+];
+
 /// The last events, and of the older ones those that a replay needs to know who is who.
 #[derive(Clone, Debug)]
 pub struct Keeper {
@@ -36,16 +43,17 @@ impl Keeper {
     /// A recording of what concerns a container, by its full id, or (`None`) of everything.
     ///
     /// # Errors
-    /// When an event cannot be written as JSON.
+    /// When nothing of the container is kept, or an event cannot be written as JSON.
     pub fn recording(&self, container: Option<&str>) -> io::Result<Vec<u8>> {
         let events = match container {
-            Some(id) => about(id, self.events.iter()),
+            Some(id) => about(id, self.events.iter())?,
             None => self.events.iter().cloned().collect(),
         };
         record(&self.start, &events)
     }
 
-    /// Makes room: of the older half only what says who is there stays, and if that is too much, nothing.
+    /// Makes room: of the older half only what says who is there stays. If that is too much, processes go first, and what
+    /// the containers are stays.
     fn thin(&mut self) {
         let newer = self.events.split_off(self.events.len() / 2);
         let older = std::mem::replace(&mut self.events, newer);
@@ -56,9 +64,15 @@ impl Keeper {
             .filter(|(n, event)| gone.spares(*n, &event.1))
             .map(|(_, event)| event)
             .collect();
-        if founding.len() > self.limit / 3 {
-            founding.clear();
+        let most = self.limit / 3;
+        for dispensable in DISPENSABLE {
+            if founding.len() <= most {
+                break;
+            }
+            founding.retain(|event| !dispensable(&event.1));
         }
+        // the last resort, with more containers than any machine has
+        founding.drain(..founding.len().saturating_sub(most));
         founding.append(&mut self.events);
         self.events = founding;
     }
@@ -131,6 +145,7 @@ mod tests {
 
     use super::*;
     use crate::event::BootNs;
+    use crate::event::made::{Made, fork};
     use crate::model::{Node, Termination};
     use crate::stream::Reader;
 
@@ -202,6 +217,27 @@ mod tests {
         let (whole, part) = (ends(&events), ends(&keeper.events.iter().cloned().collect::<Vec<_>>()));
         assert_eq!(part.len(), 1);
         assert_eq!((part[0].verdict, &part[0].explanation), (whole[0].verdict, &whole[0].explanation));
+    }
+
+    /// A machine full of processes that stay: what the container is stays, too.
+    #[test]
+    fn processes_go_before_what_the_containers_are() {
+        let (start, _) = read(BufReader::new(File::open(&scenarios()[0]).expect("it is there")));
+        let made = Made { number: 2 };
+        let mut keeper = Keeper { limit: 100, ..Keeper::new(start) };
+        for event in made.found("app", None, None, "node") {
+            keeper.push(event);
+        }
+        for n in 0..1_000 {
+            keeper.push(fork(1_000 + u64::from(n), made.task(100 + n, "worker"), made.task(1, "node")));
+        }
+        assert!(keeper.events.len() <= 100);
+        let recording = keeper.recording(Some(&made.id())).expect("it is still known");
+        let kept = read(&recording[..]).1;
+        assert!(kept.iter().any(|event| matches!(event.1, What::Cgroup(_))));
+        assert!(kept.iter().any(|event| matches!(event.1, What::Described(_))));
+        let error = keeper.recording(Some("somebody else")).expect_err("there is nothing of it");
+        assert_eq!(error.to_string(), "nothing of this container is kept any more");
     }
 
     #[test]

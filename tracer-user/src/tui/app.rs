@@ -259,6 +259,13 @@ impl App {
         }
     }
 
+    /// Turns to the picture of an end, or, where what was wrong before is worse than it, to that.
+    pub fn turn_to_end(&mut self, ended: &Termination, moment: &Moment<'_>) {
+        let id = &ended.container.id;
+        let outweighed = page::findings::outweighs_its_end(id, ended, &scene(&self.shown, None, moment));
+        self.turn(if outweighed { PageKind::Findings } else { PageKind::Shutdown }, Some(id), moment);
+    }
+
     /// Whether an end was shown; those of sandboxes are not.
     #[must_use]
     pub fn has_shown(&self, ended: &Termination) -> bool {

@@ -200,6 +200,18 @@ pub(crate) fn recording(container: &ContainerName, scene: &Scene<'_>) -> Effect 
     Effect::Record(PathBuf::from(file), Some(container.id.clone()))
 }
 
+/// An event in plain words as Markdown: what each line is about, and the line.
+pub(crate) fn event(told: &[(&'static str, String)]) -> String {
+    let mut page = String::new();
+    told.iter().for_each(|(label, text)| paragraph(&mut page, label, text));
+    page
+}
+
+/// A name for a file of it.
+pub(crate) fn event_file(at: BootNs, scene: &Scene<'_>) -> PathBuf {
+    PathBuf::from(format!("tracer-event-{}.md", when(at, scene.clock)))
+}
+
 /// `20261121T140307Z`.
 fn when(at: BootNs, clock: Clock) -> String {
     let wall = clock.wall(at);

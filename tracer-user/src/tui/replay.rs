@@ -8,7 +8,6 @@ use super::app::{App, Moment, Playback};
 use super::inbox::Inbox;
 use super::input::Seek;
 use super::notices;
-use super::page::PageKind;
 use super::screen::{Left, Screen};
 use super::theme::Theme;
 use crate::container::filter::Filters;
@@ -45,7 +44,7 @@ pub struct Player {
 }
 
 impl Player {
-    /// Folds all of it, and turns to the last termination.
+    /// Folds all of it, and turns to the last termination, or to what was worse before it.
     ///
     /// # Errors
     /// Never: the pages take everything.
@@ -73,10 +72,10 @@ impl Player {
         player.marks.sort_unstable();
         player.marks.dedup();
         let (node, app) = (&player.pipeline.node, &player.app);
-        let ended = node.terminations().rev().find(|ended| app.has_shown(ended)).map(|ended| &ended.container.id);
-        if let Some(container) = ended.cloned() {
+        let ended = node.terminations().rev().find(|ended| app.has_shown(ended));
+        if let Some(ended) = ended.cloned() {
             let (app, moment) = player.app_and_moment();
-            app.turn(PageKind::Shutdown, Some(&container), &moment);
+            app.turn_to_end(&ended, &moment);
         }
         Ok(player)
     }
@@ -90,7 +89,7 @@ impl Player {
     fn recording(&self, container: Option<&str>) -> io::Result<Vec<u8>> {
         let start = self.start.as_ref().ok_or_else(|| io::Error::other("how this one began is not known"))?;
         match container {
-            Some(id) => stream::record(start, &stream::about(id, self.events.iter())),
+            Some(id) => stream::record(start, &stream::about(id, self.events.iter())?),
             None => stream::record(start, &self.events),
         }
     }

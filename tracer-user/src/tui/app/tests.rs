@@ -37,6 +37,38 @@ fn a_recording_opens_with_its_last_termination() {
     assert_eq!(Stand::of(&["bash-drops"]).player.app.page(), PageKind::Shutdown);
 }
 
+/// That they were removed in the end is not why anybody looks at them.
+#[test]
+fn a_recording_of_zombies_opens_with_them() {
+    for name in ["zombies", "zombies-adopted", "zombies-of-execs"] {
+        let mut stand = Stand::of(&[name]);
+        assert_eq!(stand.player.app.page(), PageKind::Findings, "{name}");
+        let screen = stand.screen((80, 24));
+        assert!(screen.contains("ZOMBIES") && screen.contains("Fix"), "{name}: {screen}");
+        // what to change is on their own page, too, and it can be taken away
+        stand.press("3");
+        let screen = stand.screen((80, 24));
+        assert!(screen.contains("Fix"), "{name}: {screen}");
+        assert!(matches!(stand.press("R"), Effect::Record(_, Some(_))), "{name}");
+        assert!(matches!(stand.press("y"), Effect::Copy(_)), "{name}");
+    }
+}
+
+/// What the README says of every page.
+#[test]
+fn what_is_looked_at_can_be_taken_away_from_every_page() {
+    let mut stand = Stand::of(&["bash-drops"]);
+    for page in ["1", "2", "4", "5"] {
+        stand.press(page);
+        assert!(matches!(stand.press("y"), Effect::Copy(_)), "{page}");
+        assert!(matches!(stand.press("w"), Effect::Save(..)), "{page}");
+        assert!(matches!(stand.press("R"), Effect::Record(_, Some(_))), "{page}");
+        // an event is part of no contract by itself
+        let json = stand.press("J");
+        assert!(matches!(json, Effect::Save(..)) || page == "4" && stand.player.app.notice().is_some(), "{page}");
+    }
+}
+
 #[test]
 fn quitting_and_stopping_work_everywhere() {
     let mut stand = Stand::of(&["bash-drops"]);

@@ -9,7 +9,7 @@ use ratatui::layout::Rect;
 use super::{Help, Page, PageKind};
 use crate::event::BootNs;
 use crate::model::{Change, News};
-use crate::tui::export;
+use crate::tui::export::{self, Export, Report};
 use crate::tui::input::{Effect, Input};
 use crate::tui::keys::{self, Binding, Key};
 use crate::tui::list::{Clicked, List, MOVES};
@@ -26,7 +26,7 @@ mod told;
 mod tests;
 
 use rates::Rates;
-use rows::{Id, Row, Sort, Wanted, rows};
+use rows::{Id, Row, Sort, State, Wanted, rows};
 
 /// What a key means here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,9 +40,10 @@ enum Action {
     Reverse,
     Record,
     Drop,
+    Export(Export),
 }
 
-const KEYS: [Binding<Action>; 9] = [
+const KEYS: [Binding<Action>; 11] = [
     Binding::new("Enter", "open, or fold", &[Key::Code(KeyCode::Enter)], &[Action::Open]),
     Binding::new("/", "filter", &[Key::Char('/')], &[Action::Filter]),
     Binding::new("s S", "sort, reverse", &[Key::Char('s'), Key::Char('S')], &[Action::Sort, Action::Reverse]),
@@ -55,13 +56,23 @@ const KEYS: [Binding<Action>; 9] = [
     Binding::new("z", "fold all pods, or none", &[Key::Char('z')], &[Action::FoldAll]),
     Binding::new("R", "save a recording", &[Key::Char('R')], &[Action::Record]),
     Binding::new("Esc", "no filter", &[Key::Code(KeyCode::Esc)], &[Action::Drop]),
+    Binding::new("y", "copy", &[Key::Char('y')], &[Action::Export(Export::Copy)]),
+    Binding::new(
+        "w J",
+        "save: Markdown, JSON",
+        &[Key::Char('w'), Key::Char('J')],
+        &[Action::Export(Export::Markdown), Action::Export(Export::Json)],
+    ),
     Binding::new("click", "choose, again: open", &[], &[]),
     Binding::new("~caught, ~dropped", "foreseen: no stop signal was sent yet", &[], &[]),
 ];
 
-const HELP: [Help; 12] = {
+const HELP: [Help; 14] = {
     let (own, moves) = (keys::help(&KEYS), keys::help(&MOVES));
-    [own[0], own[1], own[2], own[3], own[4], own[5], own[6], moves[0], moves[1], moves[2], own[7], own[8]]
+    [
+        own[0], own[1], own[2], own[3], own[4], own[5], own[6], moves[0], moves[1], moves[2], own[7], own[8], own[9],
+        own[10],
+    ]
 };
 
 /// The page.
@@ -140,6 +151,7 @@ impl Containers {
             Action::FoldAll => self.fold_all(scene),
             Action::Open => return self.open(scene),
             Action::Record => return self.record(scene),
+            Action::Export(export) => return self.export(export, scene),
             Action::Fold => self.fold(true, scene),
             Action::Unfold => self.fold(false, scene),
         }
@@ -170,6 +182,22 @@ impl Containers {
         match rows.get(self.list.selected).and_then(Row::entry) {
             Some(entry) => export::recording(&entry.container.name, scene),
             None => Effect::Say("no container is here yet".to_owned()),
+        }
+    }
+
+    /// What is wrong with the chosen one, or how it ended last.
+    fn export(&mut self, export: Export, scene: &Scene<'_>) -> Effect {
+        let rows = self.settled(scene);
+        let Some(entry) = rows.get(self.list.selected).and_then(Row::entry) else {
+            return Effect::Say("no container is here yet".to_owned());
+        };
+        match (entry.state, entry.last) {
+            (State::Stopping(_), _) => Effect::Say("it is being stopped: page 2 can write that down".to_owned()),
+            (State::Ill(at, condition), _) => export.make(&Report::condition(at, condition, scene)),
+            (_, Some(last)) => export.make(&Report::stop(last, scene)),
+            (_, None) => {
+                Effect::Say("nothing is known against it, and it did not end: nothing to write down".to_owned())
+            }
         }
     }
 

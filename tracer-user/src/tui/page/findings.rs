@@ -11,7 +11,7 @@ use ratatui::Frame;
 use ratatui::layout::{Position, Rect};
 
 use super::{Help, Page, PageKind};
-use crate::model::{Change, ConditionKind};
+use crate::model::{Cause, Change, ConditionKind, Termination, Verdict};
 use crate::tui::choice::{STEP_KEYS, Scroll, Step, TURN_KEYS, Turn};
 use crate::tui::export::{Export, Report};
 use crate::tui::input::{Effect, Input};
@@ -155,6 +155,18 @@ impl Findings {
     }
 }
 
+/// Whether what was wrong with a container is worse than how it ended: it was killed from outside, or exited by itself.
+pub(in crate::tui) fn outweighs_its_end(container: &str, ended: &Termination, scene: &Scene<'_>) -> bool {
+    let plain = match ended.verdict {
+        Verdict::Killed => ended.cause == Some(Cause::NeverSignalled),
+        Verdict::Exited => true,
+        _ => false,
+    };
+    let findings = collect::all(scene, Order::Worst);
+    let worst = collect::worst(&findings, container).map(|index| findings[index].what);
+    plain && matches!(worst, Some(What::Condition(..)))
+}
+
 /// The page that shows more of it.
 fn open(finding: &Finding<'_>) -> Effect {
     let page = match finding.what {
@@ -195,8 +207,7 @@ impl Page for Findings {
 
     fn select(&mut self, container: &str, scene: &Scene<'_>) {
         let findings = collect::all(scene, self.order);
-        let of = |finding: &Finding<'_>| finding.container().is_some_and(|of| of.id == container);
-        if let Some(index) = findings.iter().position(of) {
+        if let Some(index) = collect::worst(&findings, container) {
             self.choose(index, &findings);
         }
     }

@@ -10,7 +10,7 @@ use crate::event::BootNs;
 use crate::model::Change;
 
 pub mod containers;
-mod findings;
+pub(super) mod findings;
 mod shutdown;
 pub mod signals;
 mod zombies;

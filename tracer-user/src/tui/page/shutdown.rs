@@ -95,7 +95,7 @@ impl Geometry {
 
 impl Page for Shutdown {
     fn help(&self) -> &'static [Help] {
-        &keys::HELP
+        if self.mode == Mode::Words { &keys::HELP_WORDS } else { &keys::HELP }
     }
 
     fn take(&mut self, _change: &Change, _scene: &Scene<'_>) {}

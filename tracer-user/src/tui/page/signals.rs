@@ -8,7 +8,9 @@ use ratatui::layout::Rect;
 
 use super::{Help, Page};
 use crate::model::{Change, News};
+use crate::output::glyphs::UNICODE;
 use crate::output::is_silent;
+use crate::tui::export::{self, Export};
 use crate::tui::input::{Effect, Input};
 use crate::tui::keys::{self, Binding, Key};
 use crate::tui::list::{Clicked, List, MOVES, Move};
@@ -39,9 +41,10 @@ enum Action {
     Signal,
     Everything,
     Drop,
+    Export(Export),
 }
 
-const KEYS: [Binding<Action>; 8] = [
+const KEYS: [Binding<Action>; 10] = [
     Binding::new("Enter", "details", &[Key::Code(KeyCode::Enter)], &[Action::Details]),
     Binding::new("f", "follow", &[Key::Char('f')], &[Action::Follow]),
     Binding::new("/", "filter", &[Key::Char('/')], &[Action::Filter]),
@@ -50,11 +53,18 @@ const KEYS: [Binding<Action>; 8] = [
     Binding::new("s", "only this signal", &[Key::Char('s')], &[Action::Signal]),
     Binding::new("a", "programs and zombies, too", &[Key::Char('a')], &[Action::Everything]),
     Binding::new("Esc", "no details, no filter", &[Key::Code(KeyCode::Esc)], &[Action::Drop]),
+    Binding::new("y", "copy", &[Key::Char('y')], &[Action::Export(Export::Copy)]),
+    Binding::new(
+        "w R",
+        "save: Markdown, recording",
+        &[Key::Char('w'), Key::Char('R'), Key::Char('J')],
+        &[Action::Export(Export::Markdown), Action::Export(Export::Recording), Action::Export(Export::Json)],
+    ),
 ];
 
-const HELP: [Help; 11] = {
+const HELP: [Help; 13] = {
     let (own, moves) = (keys::help(&KEYS), keys::help(&MOVES));
-    [own[0], own[1], own[2], own[3], own[4], own[5], own[6], own[7], moves[0], moves[1], moves[2]]
+    [own[0], own[1], own[2], own[3], own[4], own[5], own[6], own[7], moves[0], moves[1], moves[2], own[8], own[9]]
 };
 
 /// The page.
@@ -112,10 +122,13 @@ impl Signals {
         listed.extend(history.iter().filter(|(_, change)| filter.passes(change)).map(|(number, _)| number));
     }
 
-    fn key(&mut self, key: KeyEvent) -> Effect {
+    fn key(&mut self, key: KeyEvent, scene: &Scene<'_>) -> Effect {
         match self.typing.key(key) {
             Typed::Nothing if self.typing.is_active() => {}
             Typed::Nothing => {
+                if let Some(Action::Export(export)) = keys::find(&KEYS, key) {
+                    return self.export(export, scene);
+                }
                 if let Some(action) = keys::find(&KEYS, key) {
                     self.act(action);
                     return Effect::Draw;
@@ -138,6 +151,25 @@ impl Signals {
         Effect::Draw
     }
 
+    /// The chosen event in plain words, or a recording of its container.
+    fn export(&mut self, export: Export, scene: &Scene<'_>) -> Effect {
+        let Some(change) = self.current() else {
+            return Effect::Say("there is no event to write down yet".to_owned());
+        };
+        match (export, change.news.container()) {
+            (Export::Recording, Some(container)) => export::recording(container, scene),
+            (Export::Recording, None) => Effect::Say("this event is of no container".to_owned()),
+            (Export::Json, _) => {
+                Effect::Say("one event is not saved as JSON: tracer -o json writes them all".to_owned())
+            }
+            (Export::Copy, _) => Effect::Copy(export::event(&details::details(change, scene, &UNICODE))),
+            (Export::Markdown, _) => {
+                let text = export::event(&details::details(change, scene, &UNICODE));
+                Effect::Save(export::event_file(change.at, scene), text)
+            }
+        }
+    }
+
     fn act(&mut self, action: Action) {
         match action {
             Action::Details => self.details = !self.details,
@@ -145,6 +177,8 @@ impl Signals {
                 self.settle();
                 self.choose(!self.is_following());
             }
+            // that leaves the page
+            Action::Export(_) => {}
             Action::Filter => self.typing.begin(),
             Action::Drop if self.details => self.details = false,
             Action::Drop => {
@@ -202,9 +236,9 @@ impl Page for Signals {
         self.paused = paused.then(|| self.history.next());
     }
 
-    fn input(&mut self, input: Input, _scene: &Scene<'_>) -> Effect {
+    fn input(&mut self, input: Input, scene: &Scene<'_>) -> Effect {
         match input {
-            Input::Key(key) => self.key(key),
+            Input::Key(key) => self.key(key, scene),
             Input::Mouse(mouse) => {
                 let seen = self.settle();
                 let clicked = self.list.mouse(mouse, seen);

@@ -11,9 +11,9 @@ use ratatui::layout::{Position, Rect};
 
 use super::{Help, Page, PageKind};
 use crate::event::BootNs;
-use crate::model::{Change, ConditionKind, Container, Reaping};
+use crate::model::{Change, Condition, ConditionKind, Container, Reaping};
 use crate::tui::choice::{STEP_KEYS, Scroll, Step, TURN_KEYS, Turn};
-use crate::tui::export::{Export, Report};
+use crate::tui::export::{self, Export, Report};
 use crate::tui::input::{Effect, Input};
 use crate::tui::keys::{self, Binding, Key};
 use crate::tui::scene::Scene;
@@ -142,6 +142,15 @@ impl Zombies {
         found.or_else(|| (!rows.is_empty()).then_some(0))
     }
 
+    /// What was told last, of the chosen container if anything was.
+    fn earlier<'a>(&self, scene: &Scene<'a>) -> Option<(BootNs, &'a Condition)> {
+        let told = || scene.conditions().rev().filter(|(_, condition)| condition.kind == ConditionKind::Zombies);
+        let chosen = |condition: &Condition| {
+            condition.container.as_ref().is_some_and(|of| self.chosen.as_ref().is_some_and(|id| of.id == *id))
+        };
+        told().find(|(_, condition)| chosen(condition)).or_else(|| told().next())
+    }
+
     fn choose(&mut self, index: usize, rows: &[Row<'_>]) -> Effect {
         if let Some(row) = rows.get(index)
             && self.chosen.as_ref() != Some(&row.container.name.id)
@@ -176,10 +185,11 @@ impl Zombies {
             Action::Open => index.map_or(Effect::Draw, |index| {
                 Effect::Show(PageKind::Shutdown, Some(rows[index].container.name.id.clone()))
             }),
-            Action::Export(export) => index.map_or_else(
-                || Effect::Say("there are no zombies".to_owned()),
-                |index| write_down(export, rows[index].container, scene),
-            ),
+            Action::Export(export) => match (index, self.earlier(scene)) {
+                (Some(index), _) => write_down(export, rows[index].container, scene),
+                (None, Some((at, condition))) => export.make(&Report::condition(at, condition, scene)),
+                (None, None) => Effect::Say("there are no zombies, and there were none".to_owned()),
+            },
         }
     }
 
@@ -214,6 +224,7 @@ fn write_down(export: Export, container: &Container, scene: &Scene<'_>) -> Effec
     });
     match told {
         Some((at, condition)) => export.make(&Report::condition(at, condition, scene)),
+        None if export == Export::Recording => export::recording(&container.name, scene),
         None => Effect::Say("these are too few and too young to be a finding".to_owned()),
     }
 }

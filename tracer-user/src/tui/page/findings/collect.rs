@@ -87,6 +87,8 @@ impl Finding<'_> {
                 ConditionKind::DroppedSignal => 1,
             },
             What::Ending(termination) => match termination.verdict {
+                // somebody wanted that: docker kill, docker rm -f
+                Verdict::Killed if termination.cause == Some(Cause::NeverSignalled) => 1,
                 Verdict::SigtermDropped
                 | Verdict::SigtermIgnored
                 | Verdict::SigtermBlocked
@@ -116,6 +118,14 @@ fn is_worth_telling(termination: &Termination) -> bool {
         Verdict::Exited => termination.exit.and_then(ExitStatus::code) != Some(0),
         _ => true,
     }
+}
+
+/// The worst that is known of a container, by its place; what is wrong comes before an end that is as bad.
+pub(super) fn worst(findings: &[Finding<'_>], container: &str) -> Option<usize> {
+    let of =
+        findings.iter().enumerate().filter(|(_, finding)| finding.container().is_some_and(|of| of.id == container));
+    let badness = |finding: &Finding<'_>| (finding.weight(), matches!(finding.what, What::Condition(..)));
+    of.max_by_key(|(index, finding)| (badness(finding), Reverse(*index))).map(|(index, _)| index)
 }
 
 /// All of them.

@@ -108,10 +108,26 @@ const KEYS: [Binding<Action>; 13] = [
 
 pub(super) const HELP: [Help; 13] = keys::help(&KEYS);
 
+/// While all is told in words.
+pub(super) const HELP_WORDS: [Help; 6] = [
+    Help { keys: "PgDn PgUp", does: "scroll" },
+    Help { keys: "e, Esc", does: "the picture" },
+    HELP[4],
+    HELP[0],
+    HELP[9],
+    HELP[11],
+];
+
 impl Shutdown {
     pub(super) fn key(&mut self, key: KeyEvent, scene: &Scene<'_>) -> Effect {
         let Some(action) = keys::find(&KEYS, key) else { return Effect::Pass };
         match action {
+            // with nothing to choose from they scroll
+            Action::Step(step @ (Step::Next | Step::Previous))
+                if self.mode == Mode::Words && stops::entries(scene).len() < 2 =>
+            {
+                self.turn(Turn::Lines(if matches!(step, Step::Next) { 1 } else { -1 }))
+            }
             Action::Step(step) => self.step(step, scene),
             Action::Turn(turn) => self.turn(turn),
             Action::Along(along) => self.along(along, scene),
@@ -220,6 +236,9 @@ impl Shutdown {
                 let (one, two) = in_order(*other, entry);
                 self.mode = Mode::Compare(one, two);
                 Effect::Draw
+            }
+            None if entries.iter().filter(|entry| entry.is_past()).count() < 2 => {
+                Effect::Say("this is the only one: there is none to compare it with".to_owned())
             }
             None => {
                 self.marked = Some(entry.id());

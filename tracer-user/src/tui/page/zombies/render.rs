@@ -4,7 +4,8 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::{Order, Row, Zombies};
-use crate::model::{ConditionKind, Negligent, Party, Reaping, Zombie, limits};
+use crate::event::BootNs;
+use crate::model::{Condition, ConditionKind, Negligent, Party, Reaping, Zombie, limits};
 use crate::output::glyphs::Glyphs;
 use crate::output::line::{Line, Paint, fit};
 use crate::output::{block, words};
@@ -22,7 +23,7 @@ impl Zombies {
         let rows = self.rows(scene);
         let Some(index) = self.index(&rows) else {
             self.drawn = Rect::default();
-            none(buffer, area, scene, theme);
+            none(buffer, area, self.earlier(scene), scene, theme);
             return;
         };
         let height = usize::from(area.height);
@@ -71,19 +72,21 @@ impl Zombies {
     }
 }
 
-fn none(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, theme: Theme) {
+fn none(buffer: &mut Buffer, area: Rect, earlier: Option<(BootNs, &Condition)>, scene: &Scene<'_>, theme: Theme) {
     let mut lines = vec![Line::default()];
     let mut say = |label, paint, text: &str| {
         block::prose(&mut lines, (label, paint), Paint::Plain, text, usize::from(area.width), theme.glyphs());
     };
     let told = words::duration(limits::ZOMBIE_TOLD_MS);
-    let earlier = scene.conditions().rev().find(|(_, condition)| condition.kind == ConditionKind::Zombies);
     match earlier {
         None => say("Good", Paint::Good, &format!("No zombies: every process that ended was reaped within {told}.")),
         Some((at, condition)) => {
             let time = scene.clock.time_of_day(at).to_string();
             say("Now", Paint::Good, "No zombies any more: they were reaped, or went with their containers.");
             say("Before", Paint::Warn, &format!("{}: {}", &time[..8], theme.safe(&condition.explanation)));
+            if let Some(fix) = &condition.fix {
+                say("Fix", Paint::Good, &theme.safe(fix));
+            }
             say("", Paint::Plain, "The Findings page (5) has all of them, and what to change.");
         }
     }
