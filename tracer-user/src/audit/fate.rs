@@ -226,12 +226,9 @@ impl Case<'_> {
             (_, None) if is_node(process) => unknown(format!(
                 "{name} has a handler for {signal}; whether it is the program's own or Node's, which only raises {signal} again, cannot be seen from /proc alone"
             )),
-            (Program::Shell, Some(_)) if self.is_shells_own_handler() => Fate {
-                cause: Some(Cause::HandlerReraised),
-                ..caught(
-                    ", the shell's own: it runs a trap on EXIT and raises the signal again, which the kernel drops; recent versions of bash exit then, older ones go on",
-                )
-            },
+            (Program::Shell, Some(_)) if self.is_shells_own_handler() => caught(
+                ", the shell's own: it runs a trap on EXIT and raises the signal again, which the kernel drops; recent versions of bash exit then, older ones go on",
+            ),
             (Program::Java, _) if [Signal::TERM, Signal::INT, Signal::HUP].contains(&signal) => {
                 caught(": the JVM runs the program's shutdown hooks")
             }

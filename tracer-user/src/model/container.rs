@@ -95,13 +95,19 @@ pub struct Attempt {
     pub receipt: Receipt,
     /// Who sent it.
     pub sender: Sender,
-    /// Its handler raised it again, and that was dropped.
-    pub reraised: bool,
+    /// Its handler raised it again, and that was dropped: when for the first time, and when for the last.
+    pub reraised: Option<(BootNs, BootNs)>,
 }
 
 impl Attempt {
+    /// It was raised again, and dropped.
+    pub(super) fn was_reraised(&mut self, at: BootNs) {
+        let (first, last) = self.reraised.unwrap_or((at, at));
+        self.reraised = Some((first.min(at), last.max(at)));
+    }
+
     pub(super) const fn new(receipt: Receipt, sender: Sender) -> Self {
-        Self { receipt, sender, reraised: false }
+        Self { receipt, sender, reraised: None }
     }
 }
 

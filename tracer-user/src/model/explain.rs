@@ -100,7 +100,7 @@ impl Story<'_> {
             .filter(|process| Some((process.task.pid, process.task.start)) != first)
             .filter(|process| matches!(self.places.get(&process.key()), Some(Place::Below(_))))
             .zip(&self.facts.below)
-            .filter(|(_, fact)| fact.killed && !(unasked_only && fact.asked))
+            .filter(|(_, fact)| fact.killed && !(unasked_only && (fact.asked || fact.later)))
             .map(|(process, _)| *process)
             .collect()
     }

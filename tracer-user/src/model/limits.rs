@@ -79,6 +79,13 @@ limits! {
     /// that happens to run at that moment was not.
     LEFT_BEHIND_MS: u64 = 2_000;
 
+    /// A handler that raises its signal again this soon did nothing before, and one that raised it this soon before the end
+    /// did so to die by it, ms.
+    RERAISE_MS: u64 = 1_000;
+    /// Node's own handler raises the signal again within this time, ms: what its user wrote takes longer.
+    RERAISE_AT_ONCE_MS: u64 = 20;
+    /// What a server leaves in the background is started this long before it ends itself at the most, ms.
+    BACKGROUND_MS: u64 = 2_000;
     /// Whoever kills a process of its own container sooner than this after it asked it to end had no patience to lose, ms.
     PATIENCE_MS: u64 = 100;
 

@@ -186,11 +186,15 @@ impl Program {
         matches!(self, Self::Tini | Self::DumbInit | Self::Catatonit)
     }
 
-    /// It has a handler for SIGINT that its user did not write: Python makes it a `KeyboardInterrupt`; dash with `-c` or a
-    /// script, and bash while it waits for a child, look whether the child died of it, and then raise it at themselves,
-    /// which an init drops.
-    pub(super) const fn handles_interrupt_itself(self) -> bool {
-        matches!(self, Self::Python | Self::Gunicorn | Self::Uvicorn | Self::Celery | Self::Shell)
+    /// It has a handler for this signal that its user did not write. Python makes SIGINT a `KeyboardInterrupt`; dash with `-c`
+    /// or a script, and bash while it waits for a child, look whether the child died of it. Node restores the terminal. All
+    /// of them then raise it at themselves, which an init drops.
+    pub(super) fn handles_itself(self, signal: Signal) -> bool {
+        match self {
+            Self::Python | Self::Gunicorn | Self::Uvicorn | Self::Celery | Self::Shell => signal == Signal::INT,
+            Self::Node => matches!(signal, Signal::INT | Signal::TERM),
+            _ => false,
+        }
     }
 
     /// Its workers learn of a shutdown through a pipe or a channel, not by a signal, or are left alone until their clients

@@ -167,20 +167,18 @@ impl Node {
         if container.first != Some(key) {
             return;
         }
-        // a re-raise that was queued and then dropped at delivery
-        let reraised = |since: BootNs, signal: Signal| {
-            process
-                .received
-                .iter()
-                .any(|r| r.signal == signal && r.at >= since && r.role == Role::Own && r.outcome == Outcome::Dropped)
-        };
         let Container { stop, candidate, .. } = container;
         if let Some(candidate) = candidate {
             candidate.refresh(process);
         }
         if let Some(request) = stop.as_mut().and_then(|stop| stop.request.as_mut()) {
             request.refresh(process);
-            request.reraised |= reraised(request.receipt.at, request.receipt.signal);
+            // a re-raise that was queued and then dropped at delivery
+            let (since, signal) = (request.receipt.at, request.receipt.signal);
+            let raised = |r: &&Receipt| r.signal == signal && r.at >= since && r.role == Role::Own;
+            for receipt in process.received.iter().filter(raised).filter(|r| r.outcome == Outcome::Dropped) {
+                request.was_reraised(receipt.at);
+            }
         }
     }
 }
@@ -200,7 +198,7 @@ pub(super) const ASKING: [Signal; 5] = [Signal::TERM, Signal::INT, Signal::QUIT,
 
 /// Whether one of the signals that ask a program to end has a handler.
 pub(crate) fn handles_another(caught: SignalSet, stop: Signal, program: Program) -> Option<Signal> {
-    let own = |other| other == Signal::INT && program.handles_interrupt_itself();
+    let own = |other| program.handles_itself(other);
     program.ends_by().iter().copied().find(|&other| other != stop && caught.has(other) && !own(other))
 }
 

@@ -102,7 +102,7 @@ impl Node {
                 let asked = [Signal::TERM, Signal::INT, Signal::QUIT, Signal::HUP].contains(&candidate.signal);
                 let soon = at.ms_since(candidate.at) <= limits::REASON_MS;
                 let reached = candidate.outcome != Outcome::Dropped && candidate.outcome != Outcome::Ignored;
-                died_of_it || (status.signal().is_none() && asked && soon && (reached || *reraised))
+                died_of_it || (status.signal().is_none() && asked && soon && (reached || reraised.is_some()))
             });
             self.open(owner, reason, None, at);
         }
@@ -187,7 +187,7 @@ impl Node {
         let Some(stop) = container.stop.take() else { return };
         container.candidate.clone_from(&stop.request);
         if let Some(Attempt { receipt, reraised, .. }) = stop.request
-            && (receipt.outcome == Outcome::Dropped || reraised)
+            && (receipt.outcome == Outcome::Dropped || reraised.is_some())
         {
             self.dropped_outside_a_stop(due, owner, &receipt);
         }
@@ -209,7 +209,9 @@ impl Attempt {
 
     /// Another signal came to the process.
     fn followed_by(&mut self, receipt: &Receipt) {
-        self.reraised |= self.is_repeated_by(receipt) && receipt.outcome == Outcome::Dropped;
+        if self.is_repeated_by(receipt) && receipt.outcome == Outcome::Dropped {
+            self.was_reraised(receipt.at);
+        }
     }
 }
 

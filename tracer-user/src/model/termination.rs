@@ -17,7 +17,7 @@ use super::pod::PodStop;
 use super::process::{ContainerKey, Place, Process, Receipt};
 use super::program::Program;
 use super::signals::ASKING;
-use super::verdict::{BelowFact, Facts, StopFact, fate, judge};
+use super::verdict::{BelowFact, Facts, Reraise, StopFact, fate, judge};
 
 impl Node {
     /// The grace period of a stop that goes on, and what of it is used by `now`: without the rest of a termination, which
@@ -231,8 +231,8 @@ fn facts(
         .filter(|process| Some(process.key()) != first && matches!(places.get(&process.key()), Some(Place::Below(_))))
         .filter(|process| !Program::is_helper(process.comm().as_str()))
         .map(|process| BelowFact {
-            // who came after the stop signal could not get it
-            asked: asked_to_end(process, stop) || started_after(process, stop),
+            asked: asked_to_end(process, stop),
+            later: started_after(process, stop),
             killed: was_killed(process),
             waited_for: stop.children.contains(&process.key())
                 && kill_at.is_some_and(|kill| process.exit.is_none_or(|(exited, _)| exited >= kill)),
@@ -255,12 +255,18 @@ fn facts(
             signal: signal.signal,
             fate: fate(signal.outcome, signal.taken),
             late: signal.dropped_late,
-            reraised: stop.request.as_ref().is_some_and(|request| request.reraised),
+            reraised: stop.request.as_ref().and_then(|request| request.reraised).map(|(first, last)| Reraise {
+                at_once: first.ms_since(signal.at) < limits::RERAISE_MS,
+                at_last: stop.exit.is_some_and(|(at, _)| at.ms_since(last) <= limits::RERAISE_MS),
+            }),
             // after a loss nobody knows
             kept: signal.outcome == Outcome::Caught && !signal.delivered && is_certain(container, stop),
-            raised_itself: members.iter().filter(|process| Some(process.key()) == first).any(|process| {
-                process.received.iter().any(|r| r.signal == signal.signal && r.role == Role::Own && r.at >= signal.at)
-            }),
+            raised_itself_ms: members
+                .iter()
+                .filter(|process| Some(process.key()) == first)
+                .flat_map(|process| &process.received)
+                .find(|r| r.signal == signal.signal && r.role == Role::Own && r.at >= signal.at)
+                .map(|r| r.at.ms_since(signal.at)),
         }),
         oom_victim: container.oom.as_ref().map(|(_, party)| party.clone()).filter(|_| gave_up),
         kill: stop.kill.as_ref().map(|kill| kill.sender.role),
@@ -269,6 +275,7 @@ fn facts(
         oom: (first_oom && (killed || stop.exit.is_none()))
             || (killed && oom_below && stop.request.is_none())
             || gave_up,
+        acted: acted(stop, members),
         below,
         program,
         caught: container.caught,
@@ -276,6 +283,16 @@ fn facts(
             .zip(configured)
             .is_some_and(|(used, budget)| used.saturating_mul(10) >= budget.saturating_mul(9)),
     }
+}
+
+/// Whether the first process did something since the stop signal: sent a signal to others, or started one. A shell that waits
+/// for its foreground child does neither.
+fn acted(stop: &Stop, members: &[&Process]) -> bool {
+    let (Some(first), Some(signal)) = (stop.first, stop.signal()) else { return false };
+    let sent = |r: &Receipt| r.sender.pid == first.pid && r.role == Role::Inside && r.at >= signal.at;
+    members.iter().filter(|process| process.key() != first).any(|process| {
+        process.received.iter().any(sent) || (process.parent.key() == first && started_after(process, stop))
+    })
 }
 
 fn started_after(process: &Process, stop: &Stop) -> bool {

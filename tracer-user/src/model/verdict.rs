@@ -3,6 +3,7 @@
 use crate::signal::Signal;
 
 use super::change::{ExitStatus, Party};
+use super::limits;
 use super::names::{Cause, Outcome, Role, Verdict};
 use super::program::Program;
 use super::signals::handles_another;
@@ -33,11 +34,20 @@ pub(super) struct StopFact {
     /// Dropped, but only when it was taken from the queue.
     pub(super) late: bool,
     /// The handler raised it again and the kernel dropped that.
-    pub(super) reraised: bool,
+    pub(super) reraised: Option<Reraise>,
     /// It was queued for a handler that never ran: the process was stopped or frozen.
     pub(super) kept: bool,
     /// The first process sent it to itself afterwards.
-    pub(super) raised_itself: bool,
+    pub(super) raised_itself_ms: Option<u64>,
+}
+
+/// When the handler raised its signal again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Reraise {
+    /// So soon that it had done nothing before.
+    pub(super) at_once: bool,
+    /// As the last thing before the process ended.
+    pub(super) at_last: bool,
 }
 
 /// A process below the first one, as the verdict sees it.
@@ -45,6 +55,8 @@ pub(super) struct StopFact {
 pub(super) struct BelowFact {
     /// It got the stop signal, or another that asks to end.
     pub(super) asked: bool,
+    /// It was started after the stop signal, and could not get it.
+    pub(super) later: bool,
     /// It died by SIGKILL.
     pub(super) killed: bool,
     /// A direct child that was there when the stop signal came and lived until the first process was killed.
@@ -62,6 +74,8 @@ pub(super) struct Facts {
     pub(super) oom: bool,
     /// The child it chose, when the first process only gave up because of that.
     pub(super) oom_victim: Option<Party>,
+    /// The first process sent a signal or started a process since the stop signal.
+    pub(super) acted: bool,
     pub(super) below: Vec<BelowFact>,
     pub(super) program: Program,
     /// Signals the first process has handlers for.
@@ -93,13 +107,19 @@ pub(super) fn judge(facts: &Facts) -> (Verdict, Option<Cause>) {
         };
     };
     // whoever handles it, or waits for it, may let the default action end it afterwards; that is in order
-    let in_order = stop.fate == Fate::Caught || (stop.fate == Fate::Taken && stop.raised_itself);
+    let in_order = match (stop.fate, stop.raised_itself_ms) {
+        (Fate::Caught, Some(after)) => facts.program != Program::Node || after > limits::RERAISE_AT_ONCE_MS,
+        (Fate::Caught, None) | (Fate::Taken, Some(_)) => true,
+        _ => false,
+    };
     if exit_signal == Some(stop.signal) && !in_order {
         return (Verdict::DefaultAction, None);
     }
     match stop.fate {
         Fate::Dropped => (Verdict::SigtermDropped, Some(drop_cause(facts, stop))),
-        _ if stop.reraised && !ends_by_reraising(facts) => (Verdict::SigtermDropped, Some(Cause::HandlerReraised)),
+        _ if stop.reraised.is_some_and(|reraise| only_reraised(facts, reraise)) => {
+            (Verdict::SigtermDropped, Some(Cause::HandlerReraised))
+        }
         Fate::Ignored => (Verdict::SigtermIgnored, None),
         Fate::Untaken => (Verdict::SigtermBlocked, None),
         // the default action was due and something else ended it: it was stopped or frozen
@@ -110,7 +130,7 @@ pub(super) fn judge(facts: &Facts) -> (Verdict, Option<Cause>) {
 }
 
 fn drop_cause(facts: &Facts, stop: &StopFact) -> Cause {
-    if stop.reraised {
+    if stop.reraised.is_some() {
         Cause::HandlerReraised
     } else if facts.caught.is_some_and(|caught| handles_another(caught, stop.signal, facts.program).is_some()) {
         Cause::StopSignalMismatch
@@ -121,20 +141,21 @@ fn drop_cause(facts: &Facts, stop: &StopFact) -> Cause {
     }
 }
 
-/// Whether the handler did what it is there for, and raised the signal once more as the last thing, to die by it, as one
-/// should: Ruby does so after `at_exit`, Python after `KeyboardInterrupt`, npm after its script. An init does not die of
-/// it and exits by a code of its own. Go's runtime does the same without anything before it: its code is 2.
+/// Whether all that the handler did was to raise the signal once more. Ruby does so after `at_exit`, Python after
+/// `KeyboardInterrupt`, npm after its script: as the last thing, to die by it, as one should; an init does not die of it and
+/// exits by a code of its own. Node does so at once and goes on; so does Go's runtime, whose code is 2 then.
 /// <https://github.com/golang/go/blob/go1.22.0/src/runtime/signal_unix.go#L958>
-fn ends_by_reraising(facts: &Facts) -> bool {
+fn only_reraised(facts: &Facts, reraise: Reraise) -> bool {
     const GO: u32 = 2;
-    let code = facts.exit.and_then(ExitStatus::code);
-    facts.kill.is_none() && code.is_some_and(|code| code != GO)
+    let code = facts.exit.and_then(ExitStatus::code).filter(|_| facts.kill.is_none());
+    let ended_by_it = reraise.at_last && code.is_some_and(|code| code != GO);
+    reraise.at_once && !ended_by_it
 }
 
 /// The first process got the stop signal.
 fn reached(facts: &Facts, stop: &StopFact) -> (Verdict, Option<Cause>) {
     let killed_below = facts.below.iter().any(|process| process.killed);
-    let unreached = facts.below.iter().any(|process| process.killed && !process.asked);
+    let unreached = facts.below.iter().any(|process| process.killed && !process.asked && !process.later);
     if facts.kill.is_some() {
         if stop.kept {
             return (Verdict::TooSlow, None);
@@ -144,7 +165,8 @@ fn reached(facts: &Facts, stop: &StopFact) -> (Verdict, Option<Cause>) {
         }
         let shell_waits = facts.program.is_shell()
             && stop.fate == Fate::Caught
-            && facts.below.iter().any(|process| process.waited_for && process.killed);
+            && !facts.acted
+            && facts.below.iter().any(|process| process.waited_for && process.killed && !process.asked);
         return match (shell_waits, unreached && !facts.program.tells_workers_by_pipe()) {
             (true, _) => (Verdict::TooSlow, Some(Cause::TrapDeferred)),
             (false, true) => (Verdict::NotForwarded, None),
@@ -176,6 +198,7 @@ mod tests {
     use crate::signal::SignalSet;
 
     const EXIT_0: ExitStatus = ExitStatus { raw: 0 };
+    const AT_LAST: Reraise = Reraise { at_once: true, at_last: true };
     const SIGKILLED: ExitStatus = ExitStatus { raw: 9 };
 
     fn facts(fate: Option<Fate>, kill: bool, exit: ExitStatus) -> Facts {
@@ -184,14 +207,15 @@ mod tests {
                 signal: Signal::TERM,
                 fate,
                 late: false,
-                reraised: false,
-                raised_itself: false,
+                reraised: None,
+                raised_itself_ms: None,
                 kept: false,
             }),
             kill: kill.then_some(Role::Runtime),
             exit: Some(exit),
             oom: false,
             oom_victim: None,
+            acted: false,
             below: vec![],
             program: Program::Other,
             caught: None,
@@ -227,8 +251,51 @@ mod tests {
         check(&facts(Some(Fate::Caught), false, ExitStatus { raw: 15 }), Verdict::Graceful, None);
         let mut taken = facts(Some(Fate::Taken), false, ExitStatus { raw: 15 });
         check(&taken, Verdict::DefaultAction, None);
-        taken.stop.as_mut().expect("a stop signal").raised_itself = true;
+        taken.stop.as_mut().expect("a stop signal").raised_itself_ms = Some(1);
         check(&taken, Verdict::Graceful, None);
+    }
+
+    /// Node without a handler: it raises the signal again at once, and goes on as if nothing had been.
+    #[test]
+    fn a_signal_raised_again_and_then_nothing_is_dropped_however_it_ends() {
+        let mut node = facts(Some(Fate::Caught), false, EXIT_0);
+        node.program = Program::Node;
+        let stop = node.stop.as_mut().expect("a stop signal");
+        stop.reraised = Some(Reraise { at_once: true, at_last: false });
+        stop.raised_itself_ms = Some(0);
+        check(&node, Verdict::SigtermDropped, Some(Cause::HandlerReraised));
+        // who shuts down for seconds, raises it then, and hangs, has a handler
+        node.stop.as_mut().expect("a stop signal").reraised = Some(Reraise { at_once: false, at_last: false });
+        node.kill = Some(Role::Runtime);
+        node.exit = Some(SIGKILLED);
+        check(&node, Verdict::TooSlow, None);
+    }
+
+    /// The same where it is no init: the second signal ends it.
+    #[test]
+    fn nodes_own_handler_is_no_handler() {
+        let mut node = facts(Some(Fate::Caught), false, ExitStatus { raw: 15 });
+        node.stop.as_mut().expect("a stop signal").raised_itself_ms = Some(0);
+        check(&node, Verdict::Graceful, None);
+        node.program = Program::Node;
+        check(&node, Verdict::DefaultAction, None);
+        node.stop.as_mut().expect("a stop signal").raised_itself_ms = Some(limits::RERAISE_AT_ONCE_MS + 1);
+        check(&node, Verdict::Graceful, None);
+    }
+
+    /// The trap ran: it passed the signal on, and what it waits for is too slow.
+    #[test]
+    fn a_trap_that_ran_is_not_deferred() {
+        let child = BelowFact { asked: false, later: false, killed: true, waited_for: true };
+        let mut shell = Facts { program: Program::Shell, ..facts(Some(Fate::Caught), true, SIGKILLED) };
+        shell.below = vec![child.clone()];
+        check(&shell, Verdict::TooSlow, Some(Cause::TrapDeferred));
+        shell.below = vec![BelowFact { asked: true, ..child.clone() }];
+        check(&shell, Verdict::TooSlow, None);
+        // it cleans up, and never tells its child
+        shell.below = vec![child, BelowFact { asked: false, later: true, killed: true, waited_for: false }];
+        shell.acted = true;
+        check(&shell, Verdict::NotForwarded, None);
     }
 
     #[test]
@@ -244,8 +311,8 @@ mod tests {
             signal: Signal::TERM,
             fate: Fate::Dropped,
             late: true,
-            reraised: false,
-            raised_itself: false,
+            reraised: None,
+            raised_itself_ms: None,
             kept: false,
         });
         check(&dropped, Verdict::SigtermDropped, Some(Cause::DroppedAtDelivery));
@@ -254,8 +321,8 @@ mod tests {
             signal: Signal::TERM,
             fate: Fate::Caught,
             late: false,
-            reraised: true,
-            raised_itself: false,
+            reraised: Some(AT_LAST),
+            raised_itself_ms: Some(1),
             kept: false,
         });
         check(&reraised, Verdict::SigtermDropped, Some(Cause::HandlerReraised));
@@ -268,13 +335,13 @@ mod tests {
             reraised.exit = exited(code);
             check(&reraised, Verdict::Graceful, None);
         }
-        reraised.below = vec![BelowFact { asked: false, killed: true, waited_for: false }];
+        reraised.below = vec![BelowFact { asked: false, later: false, killed: true, waited_for: false }];
         check(&reraised, Verdict::NotForwarded, None);
     }
 
     #[test]
     fn processes_below() {
-        let below = |asked, killed, waited_for| BelowFact { asked, killed, waited_for };
+        let below = |asked, killed, waited_for| BelowFact { asked, later: false, killed, waited_for };
         let mut exits_at_once = facts(Some(Fate::Caught), false, EXIT_0);
         exits_at_once.below = vec![below(false, true, false)];
         check(&exits_at_once, Verdict::NotForwarded, None);

@@ -255,8 +255,7 @@ fn assert_came(program: &Program, foreseen: &Value, came: &Value) {
     let (outcome, verdict, taken) = (text(came, "outcome"), text(came, "verdict"), came["taken"] == true);
     let fits = match text(foreseen, "outcome") {
         "dropped" => verdict == "sigterm-dropped" && came["cause"] == foreseen["cause"],
-        // what is ignored by default is not even streamed
-        "ignored" => verdict == "sigterm-ignored" || (verdict == "killed" && program.name == "winch"),
+        "ignored" => verdict == "sigterm-ignored",
         "caught" if foreseen["cause"].is_null() => outcome == "caught" && verdict != "sigterm-dropped",
         "caught" => outcome == "caught" && came["cause"] == foreseen["cause"],
         "taken" => outcome == "blocked" && taken,

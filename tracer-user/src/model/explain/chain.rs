@@ -1,10 +1,11 @@
 //! What one process's end did to another: whom a first process followed, whom it took along, and who stood between it and
 //! those that never got the stop signal.
 
-use crate::event::TaskKey;
+use crate::event::{BootNs, TaskKey};
 use crate::signal::Signal;
 
 use super::super::change::{ExitStatus, Sender};
+use super::super::limits;
 use super::super::names::Outcome;
 use super::super::process::Process;
 use super::super::signals::ASKING;
@@ -52,7 +53,14 @@ pub(super) fn went_to_background(story: &Story<'_>) -> bool {
     let exited_well = story.termination.exit.and_then(ExitStatus::code) == Some(0);
     let first = story.termination.processes.first().map(|first| first.process.comm);
     let alike = |process: &&Process| first == Some(process.comm()) && !process.execed;
-    exited_well && story.termination.kill.is_none() && story.killed(false).iter().any(alike)
+    // a server does so first of all; a shell that leaves a subshell behind has done its work
+    let just = |process: &&Process| {
+        let start = BootNs(process.task.start);
+        story.termination.exited.is_some_and(|end| end.ms_since(start) <= limits::BACKGROUND_MS)
+    };
+    let left = |process: &&Process| alike(process) && just(process);
+    let no_shell = !story.facts.program.is_shell();
+    exited_well && no_shell && story.termination.kill.is_none() && story.killed(false).iter().any(left)
 }
 
 /// The process between the first one and those that never got the stop signal: it got it, died of it, and passed nothing

@@ -4,7 +4,7 @@ use crate::event::PidNamespace;
 use crate::signal::Signal;
 
 use super::super::change::ExitStatus;
-use super::super::names::{Cause, Role, Verdict};
+use super::super::names::{Cause, Outcome, Role, Verdict};
 use super::super::signals::handles_another;
 use super::super::words::{period, seconds};
 use super::budget::budget;
@@ -127,7 +127,7 @@ fn graceful(story: &Story<'_>) -> String {
     let how = if termination.taken { "waits for signals, took" } else { "caught" };
     let of = termination.grace.budget_ms.map_or_else(String::new, |budget| format!(" of {}", period(budget)));
     let end = termination.exit.map_or_else(|| "exited".to_owned(), ended);
-    let reraised = if story.facts.stop.as_ref().is_some_and(|fact| fact.reraised) {
+    let reraised = if story.facts.stop.as_ref().and_then(|fact| fact.reraised).is_some_and(|reraise| reraise.at_last) {
         format!(" At last it raised {stop} at itself, to die by it, which the kernel dropped: an init does not.")
     } else {
         String::new()
@@ -156,6 +156,13 @@ fn not_forwarded(story: &Story<'_>, cause: Option<Cause>) -> String {
     let took = if story.termination.taken { "took" } else { "caught" };
     if cause == Some(Cause::NotWaitedFor) {
         let killed = story.killed(false);
+        if story.facts.below.iter().filter(|fact| fact.killed).all(|fact| fact.later) {
+            return format!(
+                "{first} {took} {stop} from {sender} and exited after {} without waiting for what it had started since: {} died by SIGKILL with its namespace.",
+                seconds(story.took()),
+                names(&killed)
+            );
+        }
         return format!(
             "{first} {took} {stop} from {sender} and passed it on, but exited after {} without waiting: {} had not finished and died by SIGKILL with its namespace.",
             seconds(story.took()),
@@ -234,8 +241,13 @@ fn default_action(story: &Story<'_>) -> String {
     };
     let killed = story.killed(false);
     let rest = if killed.is_empty() { String::new() } else { format!(" {} below it died by SIGKILL.", names(&killed)) };
+    let why = if signal.outcome == Outcome::Caught {
+        "its handler only set the default action again and raised it at itself; it is not init of its pid namespace"
+    } else {
+        "it has no handler and is not init of its pid namespace"
+    };
     format!(
-        "{first} died by {} from {sender} after {}: it has no handler and is not init of its pid namespace{}, so the default action ended it. Nothing was cleaned up.{rest}",
+        "{first} died by {} from {sender} after {}: {why}{}, so the default action ended it. Nothing was cleaned up.{rest}",
         signal.signal,
         seconds(story.took()),
         whose_namespace(story.container.pid_namespace())
