@@ -5,6 +5,7 @@ use crate::signal::Signal;
 
 use super::super::change::ExitStatus;
 use super::super::names::{Cause, Outcome, Role, Verdict};
+use super::super::process::{Process, Receipt};
 use super::super::signals::handles_another;
 use super::super::words::{period, seconds};
 use super::budget::budget;
@@ -226,10 +227,30 @@ fn too_slow(story: &Story<'_>, cause: Option<Cause>) -> String {
             seconds(after)
         ),
         _ => format!(
-            "{first} {took} {stop} from {sender} and was still running when {killer} sent SIGKILL {} later.",
-            seconds(after)
+            "{first} {took} {stop} from {sender} and was still running when {killer} sent SIGKILL {} later.{}",
+            seconds(after),
+            dropped_below(story)
         ),
     }
+}
+
+/// ` main (pid 7) below it was sent SIGTERM, too, and …`, where the first process passed it on to an init of a nested namespace.
+fn dropped_below(story: &Story<'_>) -> String {
+    let Some(signal) = story.signal else { return String::new() };
+    let first = story.termination.processes.first().map(|first| first.process.pid);
+    let dropped = |process: &&&Process| {
+        let of_it = |r: &Receipt| r.signal == signal.signal && r.at >= signal.at && r.outcome == Outcome::Dropped;
+        Some(process.task.pid) != first && process.received.iter().any(of_it)
+    };
+    let inits: Vec<_> = story.members.iter().filter(dropped).copied().collect();
+    if inits.is_empty() {
+        return String::new();
+    }
+    format!(
+        " {} below it got {}, too, and the kernel dropped it there: an init of a nested pid namespace never gets a signal it has no handler for.",
+        names(&inits),
+        signal.signal
+    )
 }
 
 fn default_action(story: &Story<'_>) -> String {
