@@ -27,7 +27,6 @@ pub(super) enum Fate {
 
 /// The stop signal, as the verdict sees it.
 #[derive(Clone, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "independent facts, each learned from another event")]
 pub(super) struct StopFact {
     pub(super) signal: Signal,
     pub(super) fate: Fate,
@@ -52,6 +51,7 @@ pub(super) struct Reraise {
 
 /// A process below the first one, as the verdict sees it.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each learned from another event")]
 pub(super) struct BelowFact {
     /// It got the stop signal, or another that asks to end.
     pub(super) asked: bool,

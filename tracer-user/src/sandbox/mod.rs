@@ -11,7 +11,7 @@
 //! - `tracer sandbox-init probe SPEC` and `probe-inside SPEC` run a command in a container that is there, as an exec
 //!   probe does.
 //!
-//! `main` calls [`hidden`] before it does anything else: what becomes a container must be a single thread with
+//! `main` calls `hidden` before it does anything else: what becomes a container must be a single thread with
 //! untouched signals.
 
 use std::process::ExitCode;

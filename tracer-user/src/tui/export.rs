@@ -203,7 +203,9 @@ pub(crate) fn recording(container: &ContainerName, scene: &Scene<'_>) -> Effect 
 /// An event in plain words as Markdown: what each line is about, and the line.
 pub(crate) fn event(told: &[(&'static str, String)]) -> String {
     let mut page = String::new();
-    told.iter().for_each(|(label, text)| paragraph(&mut page, label, text));
+    for (label, text) in told {
+        paragraph(&mut page, label, text);
+    }
     page
 }
 

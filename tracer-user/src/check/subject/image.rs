@@ -29,7 +29,7 @@ const LATE: Duration = Duration::from_secs(3);
 #[error("{0}")]
 pub struct Refused(pub String);
 
-/// A container of an image. Dropping it without [`Image::remove`] leaves that to the guard.
+/// A container of an image. Dropping it without `remove` leaves that to the guard.
 #[derive(Debug)]
 pub struct Image {
     engine: Engine,

@@ -409,7 +409,7 @@ fn shell_recipe(stop: &str, runs: &str) -> String {
 /// The name of the stop signal in a trap, the one that the trap passes on, and why that is another one.
 ///
 /// "If job control is disabled […] when the shell executes an asynchronous list, the commands in the list shall inherit
-/// from the shell a signal action of ignored (SIG_IGN) for the SIGINT and SIGQUIT signals": a program without a handler of
+/// from the shell a signal action of ignored (`SIG_IGN`) for the SIGINT and SIGQUIT signals": a program without a handler of
 /// its own for them would never get them.
 /// <https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html#tag_19_12>
 fn passed_on(stop: &str) -> (&str, &str, &'static str) {
