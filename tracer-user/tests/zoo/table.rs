@@ -8,6 +8,10 @@ use super::case::{Case, Place};
 use super::expect::Expect;
 use super::stops::observed::Judgement;
 
+/// So many cases may be wrong at the first attempt. Real servers do not do the same every time, the less so while seven others
+/// run: whoever is right when it is run with few others is right. More than these are no matter of luck.
+const FEW: usize = 5;
+
 /// Rows of it, a case each, and what is wrong.
 pub(crate) struct Table {
     place: Place,
@@ -55,13 +59,19 @@ impl Table {
         }
     }
 
-    /// Prints it, and panics with all that differs.
+    /// Prints it. Returns the cases that were wrong, if they may be run again and are few; panics with all that differs
+    /// otherwise.
     #[track_caller]
-    pub(crate) fn settle(mut self) {
+    pub(crate) fn settle(mut self, again: bool) -> Vec<String> {
         self.rows.sort_by(|one, other| one.case.cmp(&other.case));
         println!("\n{}", self.show());
-        let wrong = self.rows.iter().filter(|row| !row.right).count();
-        assert!(wrong == 0, "{wrong} of {} differ:\n\n{}", self.rows.len(), self.complaints.join("\n"));
+        let wrong: Vec<_> = self.rows.iter().filter(|row| !row.right).map(|row| row.case.clone()).collect();
+        let complaint = format!("{} of {} differ:\n\n{}", wrong.len(), self.rows.len(), self.complaints.join("\n"));
+        assert!(wrong.is_empty() || (again && wrong.len() <= FEW), "{complaint}");
+        if !wrong.is_empty() {
+            println!("{complaint}\n\nOnce more, by themselves: {}", wrong.join(", "));
+        }
+        wrong
     }
 
     fn show(&self) -> String {
