@@ -136,6 +136,7 @@ impl Moment<'_> {
             {
                 format!("with PID 1 gone the kernel killed {to}")
             }
+            Role::Own => format!("{to} sent {signal} to itself{became}"),
             _ => format!("{sender} sent {signal} to {to}{became}"),
         }
     }
