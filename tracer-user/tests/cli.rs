@@ -25,7 +25,7 @@ fn repository() -> &'static Path {
 #[test]
 fn help() {
     insta::assert_snapshot!("tracer", stdout(&["--help"]));
-    for command in ["audit", "check", "demo", "replay", "explain", "doctor", "completions", "man"] {
+    for command in ["agent", "audit", "check", "demo", "replay", "explain", "doctor", "completions", "man"] {
         insta::assert_snapshot!(command, stdout(&[command, "--help"]));
     }
 }
@@ -158,4 +158,40 @@ fn what_cannot_be_written_is_named() {
         assert_eq!(output.status.code(), Some(1), "{args:?}: {said}");
         assert!(said.contains("cannot write to standard output: No space left"), "{args:?}: {said}");
     }
+}
+
+#[test]
+fn what_the_agent_would_do_is_told_with_where_it_is_from() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("agent.toml");
+    std::fs::write(&file, "record-files = 3\nlog-level = \"warn\"\n").expect("it can be written");
+    let run = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tracer"));
+        command.args(["agent", "--print-config", "--history-size", "1MiB", "--config"]).arg(&file);
+        command.env("TRACER_LOG_LEVEL", "debug").stdin(Stdio::null()).output().expect("it starts")
+    };
+    let output = run();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let printed = String::from_utf8(output.stdout).expect("UTF-8");
+    for line in ["history-size = \"1MiB\"  # the command line", "log-level = \"debug\"  # TRACER_LOG_LEVEL"] {
+        assert!(printed.contains(line), "{line} is not in\n{printed}");
+    }
+    assert!(printed.contains("record-files = \"3\"  # ") && printed.contains("agent.toml:1"), "{printed}");
+    std::fs::write(&file, "record_file = 3\n").expect("it can be written");
+    let output = run();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(told.contains("agent.toml:1: there is no setting record_file; did you mean record-files?"), "{told}");
+}
+
+#[test]
+fn what_an_agent_cannot_do_is_told() {
+    let output = tracer(&["--attach", "/nowhere/agent.sock", "--pid", "1"]);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(told.contains("an agent cannot do --pid for us"), "{told}");
+    let output = tracer(&["--attach=/nowhere/agent.sock"]);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("no agent answers on /nowhere/agent.sock"), "{told}");
 }

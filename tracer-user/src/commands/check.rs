@@ -301,7 +301,7 @@ async fn check(args: &Args) -> anyhow::Result<ExitCode> {
         // the container is made while it goes on
         keep_privileges: true,
         foresee: args.capture.record.is_some(),
-        keep: false,
+        ..Request::default()
     };
     let state = Rc::new(Shown::default());
     let view = |out: Buffer, clock| -> Box<dyn View> {

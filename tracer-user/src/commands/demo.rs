@@ -12,7 +12,7 @@ use crate::container::filter::Filters;
 use crate::demo::scenarios::Exit;
 use crate::demo::{SCENARIOS, Scenario, Stage};
 use crate::event::Described;
-use crate::live::{End, Options, Pipeline, Request, Session};
+use crate::live::{End, Options, Pipeline, Request, Session, Tracing as _};
 use crate::model::{Condition, ExitStatus};
 
 use super::driver::Driver;
@@ -84,6 +84,7 @@ async fn show(args: &Args, scenarios: &[&'static Scenario]) -> anyhow::Result<Ex
         keep_privileges: true,
         foresee: format == Format::Tui || args.capture.record.is_some(),
         keep: format == Format::Tui,
+        outlives_hangup: false,
     };
     let (mut session, mut driver) = Driver::start(&request, &args.view, format)?;
     let played = play_all(&stage, scenarios, &mut session, &mut driver, format).await;

@@ -1,10 +1,13 @@
 //! `tracer doctor`: what this machine allows, and how to mend what is missing.
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use serde::Serialize;
 
+use crate::agent::client::{AttachError, Connection};
+use crate::agent::protocol::USUAL_SOCKET;
 use crate::doctor::{Check, EXIT_UNSUITABLE, Facts, State, checks, overall};
 use crate::event::BootNs;
 use crate::live::{boot_now, wall_clock};
@@ -28,13 +31,32 @@ pub(super) struct Args {
 /// When `out` cannot be written to.
 pub(super) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let facts = Facts::gather(args.sockets.all(), |socket| args.sockets.names(socket));
-    let checks = checks(&facts);
+    let mut checks = checks(&facts);
+    checks.push(agent());
     match args.view.output {
         PlainFormat::Text => text(&checks, args.view.style().color, terminal_width().min(WIDTH), out)?,
         PlainFormat::Json => json(facts.release.as_deref(), &checks, boot_now(), wall_clock(), out)?,
     }
     let code = if overall(&checks) == State::Fail { EXIT_UNSUITABLE } else { 0 };
     Ok(ExitCode::from(code))
+}
+
+/// Whether an agent does the tracing.
+fn agent() -> Check {
+    let found = match Connection::open(Path::new(USUAL_SOCKET)) {
+        Ok(Connection { welcome, .. }) => Ok(format!(
+            "agent {} (tracer {}) answers on {USUAL_SOCKET}: tracer shows what it tells",
+            welcome.pid, welcome.tool
+        )),
+        Err(AttachError::Nobody(_)) => Ok(format!("none on {USUAL_SOCKET}: tracer attaches probes of its own")),
+        Err(error) => Err(format!("{:#}", anyhow::Error::new(error))),
+    };
+    let (state, mend) = match &found {
+        Ok(_) => (State::Ok, None),
+        Err(_) => (State::Warn, Some("see its log; --no-attach traces without it".to_owned())),
+    };
+    let why = "where an agent runs, tracer needs no probes of its own and knows what happened before";
+    Check { name: "agent", state, found: found.unwrap_or_else(|error| error), why, mend }
 }
 
 /// Column in which a sentence is broken at the latest, however wide the terminal is.

@@ -1,6 +1,10 @@
 //! What runs a session: the loop that writes lines, or the terminal UI.
 
-use crate::live::{End, Pipeline, Request, Session};
+use std::path::Path;
+
+use crate::agent::client::{Attached, Connection};
+use crate::container::filter::Filters;
+use crate::live::{End, Pipeline, Request, Session, Tracing};
 use crate::tui::app::App;
 use crate::tui::run::{Live, Prepared};
 
@@ -29,6 +33,25 @@ impl Driver {
         Ok((session, Self::Screen(Box::new(live))))
     }
 
+    /// As [`Self::start`], of what an agent tells.
+    pub(super) fn attach(
+        connection: Connection,
+        filters: Filters,
+        record: Option<&Path>,
+        view: &View,
+        format: Format,
+    ) -> anyhow::Result<(Attached, Self)> {
+        if format != Format::Tui {
+            let attached = connection.follow(filters, record, false, |out, clock| view.open(format, out, clock))?;
+            return Ok((attached, Self::Lines));
+        }
+        let mut prepared = Prepared::default();
+        let attached = connection.follow(filters, record, true, |out, clock| prepared.view(out, clock))?;
+        let mut live = Live::open(prepared, view.colors.style().into(), note)?;
+        live.app.set_attached();
+        Ok((attached, Self::Screen(Box::new(live))))
+    }
+
     /// The terminal UI, if that is what it is.
     pub(super) fn app(&mut self) -> Option<&mut App> {
         match self {
@@ -45,10 +68,10 @@ impl Driver {
         }
     }
 
-    /// As [`Session::run_until`].
+    /// As [`Tracing::run_until`].
     pub(super) async fn run_until<T>(
         &mut self,
-        session: &mut Session,
+        session: &mut impl Tracing,
         end: impl Future<Output = T>,
         over: impl FnMut(&Pipeline) -> Option<T>,
     ) -> anyhow::Result<End<T>> {
@@ -59,7 +82,7 @@ impl Driver {
     }
 
     /// Gives the terminal back, where it was taken. What is said from now on is printed. Returns what was on the screen.
-    pub(super) async fn close(self, session: &mut Session) -> anyhow::Result<Option<App>> {
+    pub(super) async fn close(self, session: &mut impl Tracing) -> anyhow::Result<Option<App>> {
         match self {
             Self::Lines => Ok(None),
             Self::Screen(live) => Ok(live.close(session).await.map(Some)?),

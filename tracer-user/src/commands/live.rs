@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
+use crate::agent::client::Connection;
 use crate::container::filter::Resolved;
 use crate::container::runtime;
 use crate::event::BootNs;
 use crate::live::sink::Buffer;
-use crate::live::{End, Gate, InNoContainer, NoSuchProcess, Options, Pipeline, Request, Session, boot_now, wall_clock};
+use crate::live::{End, Gate, InNoContainer, NoSuchProcess, Options, Pipeline, Request, Tracing, boot_now, wall_clock};
 use crate::model::{Change, News};
 use crate::output::glyphs::Glyphs;
 use crate::output::{Style, Text, View as _};
@@ -44,6 +45,8 @@ pub(super) struct Args {
     /// End when what is shown has ended; without a filter, when the first container has
     #[arg(long)]
     until_exit: bool,
+    #[command(flatten)]
+    attach: super::attach::Attach,
 }
 
 /// Options of everything that attaches to the kernel.
@@ -65,6 +68,12 @@ pub(super) struct Capture {
 }
 
 impl Capture {
+    /// The option that an agent cannot do for us, if one is given.
+    fn own_probes(&self) -> Option<&'static str> {
+        let set = [(self.all_signals, "--all-signals"), (self.ring_size.is_some(), "--ring-size")];
+        set.into_iter().find(|(set, _)| *set).map(|(_, option)| option)
+    }
+
     /// Options for the kernel programs.
     pub(super) fn options(&self) -> Options {
         Options {
@@ -76,34 +85,61 @@ impl Capture {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    logging::init(args.capture.verbose);
+    let own = args.filters.own_probes().or_else(|| args.capture.own_probes()).or_else(|| args.sockets.own_probes());
+    if let Some(connection) = args.attach.connect(own)? {
+        return run_on(|| attached(args, connection));
+    }
     crate::doctor::preflight().map_err(|unsuitable| Failure::new(UNSUITABLE, unsuitable.to_string()))?;
+    run_on(|| trace(args))
+}
+
+fn run_on<F: Future<Output = anyhow::Result<ExitCode>>>(what: impl FnOnce() -> F) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let result = runtime.block_on(trace(args));
+    let result = runtime.block_on(what());
     // a thread that is stuck in a write must not keep us
     runtime.shutdown_background();
     result
 }
 
+/// As [`trace`], of what an agent tells.
+async fn attached(args: &Args, connection: Connection) -> anyhow::Result<ExitCode> {
+    let source = super::attach::told(&connection);
+    let (filters, format) = (args.filters.build(), args.view.format());
+    let record = args.capture.record.as_deref();
+    let (session, driver) = Driver::attach(connection, filters, record, &args.view, format)?;
+    Box::pin(drive(args, session, driver, Some(&source))).await
+}
+
 async fn trace(args: &Args) -> anyhow::Result<ExitCode> {
-    logging::init(args.capture.verbose);
     let request = Request {
         filters: args.filters.build(),
         options: args.capture.options(),
         record: args.capture.record.clone(),
         command: std::env::args().skip(1).collect(),
         sockets: args.sockets.all(),
-        keep_privileges: false,
         // a recording may be looked at on the terminal UI
         foresee: args.view.format() == Format::Tui || args.capture.record.is_some(),
         keep: args.view.format() == Format::Tui,
+        ..Request::default()
     };
-    let (mut session, mut driver) = Driver::start(&request, &args.view, args.view.format())?;
-    let filters = &request.filters;
+    let (session, driver) = Driver::start(&request, &args.view, args.view.format())?;
+    Box::pin(drive(args, session, driver, None)).await
+}
+
+/// Traces to the end, with the kernel's events or with those of an agent, `source`.
+async fn drive<S: Tracing>(
+    args: &Args,
+    mut session: S,
+    mut driver: Driver,
+    source: Option<&str>,
+) -> anyhow::Result<ExitCode> {
+    let filters = args.filters.build();
     let one = !filters.containers.is_empty() || !filters.pods.is_empty() || !filters.pids.is_empty();
     driver.app().filter(|_| one).into_iter().for_each(App::open_the_first);
-    let followed = follow(&mut session, &mut driver, args).await;
-    let missing = unmatched(&session.pipeline).map(|missing| {
-        if nobody_tells_names(&session) { no_names(&session.pipeline.gate.filters().asked()) } else { missing }
+    let followed = follow(&mut session, &mut driver, args, source).await;
+    let missing = unmatched(session.pipeline()).map(|missing| {
+        if nobody_tells_names(&session) { no_names(&session.pipeline().gate.filters().asked()) } else { missing }
     });
     // whatever ends the tracing, a reader who has seen enough among others: the recording is to be whole
     let closed = driver.close(&mut session).await;
@@ -137,7 +173,12 @@ async fn trace(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 /// Traces until the end that was asked for, or until Ctrl-C.
-async fn follow(session: &mut Session, driver: &mut Driver, args: &Args) -> anyhow::Result<()> {
+async fn follow<S: Tracing>(
+    session: &mut S,
+    driver: &mut Driver,
+    args: &Args,
+    source: Option<&str>,
+) -> anyhow::Result<()> {
     let over = |pipeline: &Pipeline| (args.until_exit && pipeline.is_over()).then_some(());
     let end = async {
         match args.duration {
@@ -157,7 +198,7 @@ async fn follow(session: &mut Session, driver: &mut Driver, args: &Args) -> anyh
         )
         .await?;
     if driver.app().is_none() {
-        note(&begun(session, args));
+        note(&begun(session.pipeline(), args, source));
     }
     let mut done = opening != End::Done(false);
     if !done {
@@ -183,8 +224,7 @@ fn print_endings(pipeline: &Pipeline, app: &App, mut text: Text<Buffer>) -> io::
 }
 
 /// The line that says that tracing goes on, of what, and how to end it.
-fn begun(session: &Session, args: &Args) -> String {
-    let pipeline = &session.pipeline;
+fn begun(pipeline: &Pipeline, args: &Args, source: Option<&str>) -> String {
     let there = pipeline.node.containers().filter(|(_, one)| one.gone.is_none() && !one.is_sandbox()).count();
     // of those that a name turned away already the model knows nothing any more
     let there = there + pipeline.gate.others().filter(|one| pipeline.node.container_by_id(&one.id).is_none()).count();
@@ -198,6 +238,7 @@ fn begun(session: &Session, args: &Args) -> String {
         (n, true) => format!("tracing {n} containers and those to come"),
         (n, false) => format!("tracing {n} containers"),
     };
+    let what = source.map_or_else(|| what.clone(), |source| format!("{what}; {source}"));
     match (args.duration, args.until_exit) {
         (None, false) => format!("{what}; Ctrl-C ends"),
         _ => what,
@@ -217,8 +258,8 @@ fn so_far(there: usize, matching: usize) -> String {
     }
 }
 
-fn say_what_is_missing(session: &Session, named: &Sockets) {
-    for (socket, state) in session.runtimes() {
+fn say_what_is_missing<S: Tracing>(session: &S, named: &Sockets) {
+    for (socket, state) in session.runtimes().unwrap_or_default() {
         // a usual place where nobody listens is nothing to tell; one that was named is
         let asked_for = named.names(socket);
         let told = format!("{} {state}", socket.path.display());
@@ -228,11 +269,12 @@ fn say_what_is_missing(session: &Session, named: &Sockets) {
             _ => note(&told),
         }
     }
+    let pipeline = session.pipeline();
     if nobody_tells_names(session) {
-        note(&format!("{}; waiting for it", no_names(&session.pipeline.gate.filters().asked())));
+        note(&format!("{}; waiting for it", no_names(&pipeline.gate.filters().asked())));
         return;
     }
-    let resolved = session.pipeline.resolve();
+    let resolved = pipeline.resolve();
     for resolved in &resolved {
         if resolved.is_nothing() {
             note(&format!("{resolved}; waiting for it"));
@@ -240,22 +282,23 @@ fn say_what_is_missing(session: &Session, named: &Sockets) {
             note(&format!("{resolved}; tracing all of them"));
         }
     }
-    let gate = &session.pipeline.gate;
+    let gate = &pipeline.gate;
     if gate.matched() == 0 && resolved.len() > 1 && !resolved.iter().any(Resolved::is_nothing) {
         note(&format!("{}; waiting for one", none_of_all(gate)));
     }
 }
 
 /// What is asked for by name may be among the containers that are here, but no runtime answers.
-fn nobody_tells_names(session: &Session) -> bool {
-    let Pipeline { gate, node, .. } = &session.pipeline;
+fn nobody_tells_names<S: Tracing>(session: &S) -> bool {
+    let Pipeline { gate, node, .. } = session.pipeline();
     let answers = |state| matches!(state, runtime::State::Connected { .. } | runtime::State::Connecting);
     gate.filters().asks_by_name()
         && gate.matched() == 0
-        && !session.runtimes().any(|(_, state)| answers(state))
+        // where an agent asks them, it knows what they say
+        && session.runtimes().is_some_and(|sockets| !sockets.into_iter().any(|(_, state)| answers(state)))
         && node.containers().next().is_some()
         // who is one letter off an id that is here wants to know that
-        && !session.pipeline.resolve().iter().any(Resolved::is_near_miss)
+        && !session.pipeline().resolve().iter().any(Resolved::is_near_miss)
 }
 
 /// Each filter means something, and together they mean nothing.

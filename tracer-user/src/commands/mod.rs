@@ -1,5 +1,7 @@
 //! The command line: one file per subcommand. `main` only calls [`run`].
 
+mod agent;
+mod attach;
 mod audit;
 mod check;
 mod completions;
@@ -66,7 +68,8 @@ Examples:
   sudo tracer audit                           what would stop badly, and why
   sudo tracer check -- ./server               whether it stops well, for CI
   sudo tracer demo                            small containers that stop badly
-  tracer explain sigterm-dropped              what that is, and what to change";
+  tracer explain sigterm-dropped              what that is, and what to change
+  sudo tracer agent                           for days; tracer attaches to it";
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -78,6 +81,11 @@ Exit codes:
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Trace for days without a terminal, remember what ended and why, and serve it to whoever attaches
+    ///
+    /// While it runs, sudo tracer (and tracer --pod, -o json and all the rest) shows what it tells, its history first, and
+    /// attaches no probes of its own.
+    Agent(agent::Args),
     /// Tell what would become of the stop signal of every container that runs, without sending anything
     Audit(audit::Args),
     /// Run a program as PID 1, stop it as kubelet would, and say how it took it: the shutdown test for CI
@@ -135,6 +143,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let result = match &cli.command {
         None => live::run(&cli.live),
+        Some(Command::Agent(args)) => agent::run(args),
         Some(Command::Audit(args)) => audit::run(args),
         Some(Command::Check(args)) => check::run(args),
         Some(Command::Demo(args)) => demo::run(args),

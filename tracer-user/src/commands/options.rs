@@ -64,6 +64,12 @@ pub(super) struct Filters {
 }
 
 impl Filters {
+    /// The filter that an agent cannot do for us, if one is given: it traces containers.
+    pub(super) fn own_probes(&self) -> Option<&'static str> {
+        let set = [(!self.cgroups.is_empty(), "--cgroup"), (!self.pids.is_empty(), "--pid")];
+        set.into_iter().find(|(set, _)| *set).map(|(_, option)| option)
+    }
+
     /// As the library wants them.
     pub(super) fn build(&self) -> filter::Filters {
         filter::Filters { cgroups: self.cgroups.clone(), pids: self.pids.clone(), ..self.shown.build() }
@@ -87,6 +93,12 @@ pub(super) fn socket() -> impl TypedValueParser<Value = PathBuf> {
 }
 
 impl Sockets {
+    /// The option that an agent cannot do for us, if one is given: it asks its own sockets.
+    pub(super) fn own_probes(&self) -> Option<&'static str> {
+        let set = [(!self.cri.is_empty(), "--cri"), (!self.docker.is_empty(), "--docker")];
+        set.into_iter().find(|(set, _)| *set).map(|(_, option)| option)
+    }
+
     /// Those that are named, and the usual ones of each kind of which none is.
     pub(super) fn all(&self) -> Vec<Socket> {
         let named = |kind| self.of(kind).iter().map(move |path| Socket { path: path.clone(), kind });
@@ -284,7 +296,7 @@ pub(super) fn complain(text: &str) {
 }
 
 /// Writes to standard error unless its reader stalls: that must not keep us from tracing, or from ending.
-fn say(text: &str) {
+pub(super) fn say(text: &str) {
     let mut stderr = std::io::stderr().lock();
     let nobody_reads = poll(&mut [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)], PATIENCE_MS) == Ok(0);
     if !nobody_reads {

@@ -19,7 +19,12 @@ pub(crate) struct Interrupt {
 impl Interrupt {
     /// Listens from now on. To be made once: what we inherited is not to be seen afterwards.
     pub(crate) fn new() -> io::Result<Self> {
-        let hup = if ignored().has(Signal::HUP) { None } else { Some(signal(SignalKind::hangup())?) };
+        Self::with_hangup(true)
+    }
+
+    /// As [`Self::new`]; SIGHUP may mean something else.
+    pub(crate) fn with_hangup(ends: bool) -> io::Result<Self> {
+        let hup = if !ends || ignored().has(Signal::HUP) { None } else { Some(signal(SignalKind::hangup())?) };
         Ok(Self { int: signal(SignalKind::interrupt())?, term: signal(SignalKind::terminate())?, hup })
     }
 

@@ -37,7 +37,7 @@ pub use crate::clock::{boot_now, wall_clock};
 pub use crate::container::{InNoContainer, NoSuchProcess};
 pub use gate::Gate;
 pub use loss::Present;
-pub use pipeline::Pipeline;
+pub use pipeline::{Pipeline, Tap};
 pub use tracker::{Options, Tracker};
 
 use foresight::Foresights;
@@ -76,6 +76,8 @@ pub struct Request {
     pub foresee: bool,
     /// Keep the last events in memory: somebody may want a recording of them.
     pub keep: bool,
+    /// SIGHUP does not end it: the caller has another use for it.
+    pub outlives_hangup: bool,
 }
 
 /// Why [`Session::run_until`] came back.
@@ -85,6 +87,57 @@ pub enum End<T> {
     Done(T),
     /// SIGINT, SIGTERM or SIGHUP.
     Interrupted,
+}
+
+/// Something that brings events: the kernel, or an agent that has them from it.
+pub trait Tracing {
+    /// From events to what is shown.
+    fn pipeline(&self) -> &Pipeline;
+
+    /// And the way to the terminal: for a view that draws by itself.
+    fn pipeline_and_sink(&mut self) -> (&Pipeline, &mut Sink);
+
+    /// How it stands with the sockets that are asked for names. `None` when somebody else asks.
+    fn runtimes(&self) -> Option<Vec<(&Socket, runtime::State)>>;
+
+    /// As [`Session::run_until`].
+    fn run_until<T>(
+        &mut self,
+        end: impl Future<Output = T>,
+        over: impl FnMut(&Pipeline) -> Option<T>,
+    ) -> impl Future<Output = anyhow::Result<End<T>>>;
+
+    /// As [`Session::finish_with`].
+    fn finish_with(
+        self,
+        last_words: impl FnOnce(&Pipeline, Buffer) -> io::Result<()>,
+    ) -> impl Future<Output = anyhow::Result<()>>;
+}
+
+impl Tracing for Session {
+    fn pipeline(&self) -> &Pipeline {
+        &self.pipeline
+    }
+
+    fn pipeline_and_sink(&mut self) -> (&Pipeline, &mut Sink) {
+        (&self.pipeline, &mut self.sink)
+    }
+
+    fn runtimes(&self) -> Option<Vec<(&Socket, runtime::State)>> {
+        Some(self.names.states().collect())
+    }
+
+    async fn run_until<T>(
+        &mut self,
+        end: impl Future<Output = T>,
+        over: impl FnMut(&Pipeline) -> Option<T>,
+    ) -> anyhow::Result<End<T>> {
+        Session::run_until(self, end, over).await
+    }
+
+    async fn finish_with(self, last_words: impl FnOnce(&Pipeline, Buffer) -> io::Result<()>) -> anyhow::Result<()> {
+        Session::finish_with(self, last_words).await
+    }
 }
 
 /// Tracing that goes on.
@@ -104,6 +157,7 @@ pub struct Session {
     /// Who is there, as a snapshot after a loss shows it: whoever else is known is gone.
     present: Option<Present>,
     lost_recording: bool,
+    start: Start,
 }
 
 impl Session {
@@ -113,7 +167,7 @@ impl Session {
     /// When the kernel does not let us, a filter names what cannot be, or the recording cannot be made.
     pub fn start(request: &Request, view: impl FnOnce(Buffer, Clock) -> Box<dyn View>) -> anyhow::Result<Self> {
         // from the first moment on, Ctrl-C ends in order
-        let interrupt = Interrupt::new().context("cannot listen for signals")?;
+        let interrupt = Interrupt::with_hangup(!request.outlives_hangup).context("cannot listen for signals")?;
         let clock = wall_clock();
         let mut events = Vec::new();
         let drain = crate::probe::DRAIN_INTERVAL_LIVE;
@@ -138,7 +192,7 @@ impl Session {
         let foresights = Foresights::start(seer).context("cannot start the thread that looks ahead")?;
         let mut pipeline = Pipeline::new(request.filters.clone(), view, recorder);
         if request.keep {
-            pipeline.keep(start);
+            pipeline.keep(start.clone());
         }
         Ok(Self {
             tracker,
@@ -152,23 +206,26 @@ impl Session {
             snapshot: (None, None),
             present: None,
             lost_recording: false,
+            start,
         })
+    }
+
+    /// What a recording of it begins with.
+    #[must_use]
+    pub const fn start_record(&self) -> &Start {
+        &self.start
+    }
+
+    /// Nobody knows what happened to the containers that are there before this began: one that is being stopped already
+    /// must not be judged as if its stop signal had never been sent.
+    pub fn doubt_the_past(&mut self) {
+        self.events.push(Event(boot_now(), What::Lost(Lost::default())));
     }
 
     /// The kernel's side.
     #[must_use]
     pub const fn tracker(&self) -> &Tracker {
         &self.tracker
-    }
-
-    /// How it stands with the sockets that are asked for names.
-    pub fn runtimes(&self) -> impl Iterator<Item = (&Socket, runtime::State)> {
-        self.names.states()
-    }
-
-    /// What is shown, and the way to the terminal: for a view that draws by itself.
-    pub fn pipeline_and_sink(&mut self) -> (&Pipeline, &mut Sink) {
-        (&self.pipeline, &mut self.sink)
     }
 
     /// Says of a container what a runtime would say.
@@ -372,6 +429,13 @@ impl Session {
         let unread = closed.context(CANNOT_WRITE)?;
         anyhow::ensure!(unread == 0, "the output is not complete: its reader is too slow and left {unread} bytes");
         Ok(())
+    }
+}
+
+/// Gives up what whoever only reads from an agent never needs. To be called while there is one thread.
+pub(crate) fn drop_privileges() {
+    if let Err(error) = privileges::give_up(&[]) {
+        log::info!("privileges that are not needed could not be given up: {error:#}");
     }
 }
 

@@ -13,6 +13,18 @@ use crate::stream::{Keeper, Recorder, Start};
 use super::Present;
 use super::gate::Gate;
 
+/// Something that stands beside the fold and sees each event: what an agent remembers and passes on.
+pub trait Tap {
+    /// This event is folded next.
+    fn before(&mut self, event: &Event, node: &Node);
+
+    /// It was folded.
+    fn after(&mut self, node: &Node);
+
+    /// No event is waiting.
+    fn settled(&mut self);
+}
+
 /// Takes events in, lets news out.
 pub struct Pipeline {
     /// The model.
@@ -23,6 +35,7 @@ pub struct Pipeline {
     recorder: Option<Recorder<File>>,
     /// The last events, where somebody may want a recording of them.
     keeper: Option<Keeper>,
+    tap: Option<Box<dyn Tap>>,
     /// Why the recording ended early.
     trouble: Option<io::Error>,
     /// Containers that are shown and have not ended.
@@ -41,6 +54,7 @@ impl Pipeline {
             view,
             recorder,
             keeper: None,
+            tap: None,
             trouble: None,
             running: HashSet::new(),
             ended: 0,
@@ -66,10 +80,26 @@ impl Pipeline {
     pub fn take(&mut self, events: &[Event]) -> io::Result<()> {
         for event in events {
             self.record(event);
+            if let Some(tap) = &mut self.tap {
+                tap.before(event, &self.node);
+            }
             self.node.apply(event);
+            if let Some(tap) = &mut self.tap {
+                tap.after(&self.node);
+            }
             self.show()?;
         }
         Ok(())
+    }
+
+    /// Lets something see each event from now on.
+    pub fn set_tap(&mut self, tap: Box<dyn Tap>) {
+        self.tap = Some(tap);
+    }
+
+    /// What has ended so far was before anybody looked: only what ends from now on counts for [`Self::is_over`].
+    pub const fn forget_the_past(&mut self) {
+        self.ended = 0;
     }
 
     fn record(&mut self, event: &Event) {
@@ -186,6 +216,9 @@ impl Pipeline {
         if let Some(Err(error)) = self.recorder.as_mut().map(Recorder::flush) {
             self.recorder = None;
             self.trouble = Some(error);
+        }
+        if let Some(tap) = &mut self.tap {
+            tap.settled();
         }
         self.view.flush()
     }

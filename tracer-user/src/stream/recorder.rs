@@ -52,6 +52,17 @@ pub struct Recorder<W: Write> {
     broken: bool,
 }
 
+impl Recorder<Vec<u8>> {
+    /// Takes what was recorded since the last call: for who sends it on by other ways than [`Write`].
+    ///
+    /// # Errors
+    /// Never: it is memory.
+    pub fn take(&mut self) -> io::Result<Vec<u8>> {
+        self.flush()?;
+        Ok(std::mem::take(&mut self.out))
+    }
+}
+
 impl<W: Write> Recorder<W> {
     /// Begins a recording with its start record.
     ///

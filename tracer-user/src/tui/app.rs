@@ -123,6 +123,7 @@ const HELP_ALWAYS: [Help; 2] = keys::help(&ALWAYS);
 const HELP_SEEKS: [Help; 5] = keys::help(&SEEKS);
 
 /// The state of the terminal UI. Pure: see the module above.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub struct App {
     theme: Theme,
     pages: [Box<dyn Page>; 5],
@@ -135,6 +136,8 @@ pub struct App {
     notice: Option<String>,
     title: Option<String>,
     playback: Option<Playback>,
+    /// An agent tells what is shown.
+    attached: bool,
     /// The first container that comes is opened.
     opens: bool,
     /// The person has done something: from then on pages are theirs to turn.
@@ -162,6 +165,7 @@ impl App {
             help: None,
             notice: None,
             title: None,
+            attached: false,
             playback: None,
             opens: false,
             touched: false,
@@ -179,6 +183,11 @@ impl App {
     /// What the header says of all that is shown: the demo's scenario.
     pub fn set_title(&mut self, title: Option<String>) {
         self.title = title;
+    }
+
+    /// What is shown comes from an agent: the header says so.
+    pub const fn set_attached(&mut self) {
+        self.attached = true;
     }
 
     /// Where in a recording this is.

@@ -8,7 +8,7 @@ use super::notices::{self, Held};
 use super::screen::{Left, Screen, Woken};
 use super::theme::Theme;
 use crate::live::sink::Buffer;
-use crate::live::{End, Pipeline, Session, boot_now};
+use crate::live::{End, Pipeline, Tracing, boot_now};
 use crate::output::{Clock, View};
 
 /// The view that a session is started with while the terminal UI is to come.
@@ -20,7 +20,7 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// The view for [`Session::start`].
+    /// The view for [`crate::live::Session::start`].
     pub fn view(&mut self, out: Buffer, clock: Clock) -> Box<dyn View> {
         (self.out, self.clock) = (out, clock);
         Box::new(self.inbox.clone())
@@ -56,13 +56,13 @@ impl Live {
         self.quit
     }
 
-    /// As [`Session::run_until`], with the screen. Whoever quits interrupts.
+    /// As [`Tracing::run_until`], with the screen. Whoever quits interrupts.
     ///
     /// # Errors
     /// Those of the session and of the terminal.
     pub async fn run_until<T>(
         &mut self,
-        session: &mut Session,
+        session: &mut impl Tracing,
         end: impl Future<Output = T>,
         mut over: impl FnMut(&Pipeline) -> Option<T>,
     ) -> anyhow::Result<End<T>> {
@@ -115,7 +115,7 @@ impl Live {
     ///
     /// # Errors
     /// Those of the terminal.
-    pub async fn close(self, session: &mut Session) -> io::Result<App> {
+    pub async fn close(self, session: &mut impl Tracing) -> io::Result<App> {
         let Self { app, screen, held, .. } = self;
         let (_, sink) = session.pipeline_and_sink();
         let closed = screen.close(sink).await;

@@ -39,7 +39,7 @@ impl App {
     fn render_tabs(&mut self, frame: &mut Frame<'_>, area: Rect, moment: &Moment<'_>) {
         let scene = scene(&self.shown, self.frozen.as_deref(), moment);
         let lost = moment.node.lost().total();
-        let state = state(self.frozen.is_some(), self.playback, &scene);
+        let state = state(self.frozen.is_some(), self.playback, self.attached, &scene);
         let mut right = Vec::new();
         if lost > 0 {
             let events = if area.width < 100 { "" } else { " EVENTS" };
@@ -182,12 +182,13 @@ impl Tabs {
 }
 
 /// One word on what is looked at.
-fn state(paused: bool, playback: Option<Playback>, scene: &Scene<'_>) -> String {
+fn state(paused: bool, playback: Option<Playback>, attached: bool, scene: &Scene<'_>) -> String {
     let time = || scene.clock.time_of_day(scene.now).to_string().chars().take(8).collect::<String>();
     match playback {
         _ if paused => format!("PAUSED {}", time()),
         Some(playback) if playback.playing => format!("PLAYING {}", time()),
         Some(_) => format!("REPLAY {}", time()),
+        None if attached => "LIVE, AGENT".to_owned(),
         None => "LIVE".to_owned(),
     }
 }

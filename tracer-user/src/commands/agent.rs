@@ -1,0 +1,297 @@
+//! `tracer agent`: traces for days, remembers, and serves those who attach.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::agent::config::{self, Config, ConfigError, Layer, Origin, SETTINGS, USUAL_FILE};
+use crate::agent::server::{Request as Wanted, Server};
+use crate::agent::{BindError, Hub, Rotator, Sinks, listen};
+use crate::live::{End, Request, Session};
+
+use super::options::{Failure, print};
+use super::{DONE, UNSUITABLE, USAGE, logging};
+
+/// Requests of clients that may wait.
+const REQUESTS: usize = 32;
+
+/// Options of `tracer agent`. Each may stand in the environment (`TRACER_RECORD_DIR`) or in the file (`record-dir = …`).
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Each option but --config and --print-config may also stand in the environment (TRACER_RECORD_DIR=/var/lib/tracer) or in
+the file (record-dir = \"/var/lib/tracer\"). Flags come first, then the environment, then the file. SIGHUP reads the file
+again; SIGTERM ends it.")]
+pub(super) struct Args {
+    /// Where clients find it; the directory is made for root alone if it is not there [default: /run/tracer/agent.sock]
+    #[arg(long, value_name = "PATH")]
+    socket: Option<String>,
+    /// Configuration; /etc/tracer/agent.toml if that is there
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Tell every setting and where it is from, and end
+    #[arg(long)]
+    print_config: bool,
+    #[command(flatten)]
+    filters: Filters,
+    #[command(flatten)]
+    sockets: Sockets,
+    #[command(flatten)]
+    memory: Memory,
+    #[command(flatten)]
+    logs: Logs,
+}
+
+/// What is traced.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Filters (as for live tracing; without any, every container)")]
+struct Filters {
+    /// Only this container
+    #[arg(short, long, value_name = "ID|NAME")]
+    container: Vec<String>,
+    /// Only this pod
+    #[arg(long, value_name = "[NAMESPACE/]NAME")]
+    pod: Vec<String>,
+    /// Only the pods of this namespace
+    #[arg(short, long, value_name = "NAMESPACE")]
+    namespace: Vec<String>,
+    /// Only what has this label
+    #[arg(short, long, value_name = "KEY[=VALUE]", value_delimiter = ',')]
+    label: Vec<String>,
+    /// Only this cgroup and what is below
+    #[arg(long, value_name = "PATH")]
+    cgroup: Vec<String>,
+}
+
+/// Who is asked for names.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Container runtimes")]
+struct Sockets {
+    /// Socket of a runtime that Kubernetes uses, instead of those in the usual places
+    #[arg(long, value_name = "SOCKET")]
+    cri: Vec<String>,
+    /// Socket of Docker or Podman, instead of those in the usual places
+    #[arg(long, value_name = "SOCKET")]
+    docker: Vec<String>,
+}
+
+/// What is kept.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Memory and recordings")]
+struct Memory {
+    /// Terminations that are remembered [default: 512]
+    #[arg(long, value_name = "NUMBER")]
+    history_terminations: Option<String>,
+    /// Memory for all that is remembered [default: 64MiB]
+    #[arg(long, value_name = "SIZE")]
+    history_size: Option<String>,
+    /// Keep recordings in this directory, for tracer replay
+    #[arg(long, value_name = "DIR")]
+    record_dir: Option<String>,
+    /// Begin a new one at this size [default: 64MiB]
+    #[arg(long, value_name = "SIZE")]
+    record_size: Option<String>,
+    /// Delete the oldest when there are more than this [default: 8]
+    #[arg(long, value_name = "NUMBER")]
+    record_files: Option<String>,
+}
+
+/// What it says on standard error.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Logs")]
+struct Logs {
+    /// error, warn, info or debug [default: info]
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<String>,
+    /// text (key=value) or json [default: text]
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<String>,
+}
+
+impl Args {
+    /// What the command line says of each setting.
+    fn flags(&self) -> Layer {
+        let Self { socket, config: _, print_config: _, filters, sockets, memory, logs } = self;
+        let one = |value: &Option<String>| value.iter().cloned().collect::<Vec<_>>();
+        let values = SETTINGS.iter().map(|setting| {
+            let values = match setting.name {
+                "socket" => one(socket),
+                "container" => filters.container.clone(),
+                "pod" => filters.pod.clone(),
+                "namespace" => filters.namespace.clone(),
+                "label" => filters.label.clone(),
+                "cgroup" => filters.cgroup.clone(),
+                "cri" => sockets.cri.clone(),
+                "docker" => sockets.docker.clone(),
+                "history-terminations" => one(&memory.history_terminations),
+                "history-size" => one(&memory.history_size),
+                "record-dir" => one(&memory.record_dir),
+                "record-size" => one(&memory.record_size),
+                "record-files" => one(&memory.record_files),
+                "log-level" => one(&logs.log_level),
+                "log-format" => one(&logs.log_format),
+                _ => Vec::new(),
+            };
+            (setting.name, values)
+        });
+        let said = values.filter(|(_, values)| !values.is_empty());
+        said.map(|(name, values)| (name, (values, Origin::Flag))).collect()
+    }
+
+    /// Everything together.
+    fn load(&self) -> Result<Config, ConfigError> {
+        let path = self.config.as_deref().unwrap_or(Path::new(USUAL_FILE));
+        let file = match std::fs::read_to_string(path) {
+            Ok(text) => config::file(path, &text)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.config.is_none() => Layer::new(),
+            Err(error) => {
+                let at = path.display().to_string();
+                return Err(ConfigError { at, what: format!("cannot be read: {error}") });
+            }
+        };
+        let environment = config::environment(|name| std::env::var(name).ok());
+        Config::new(self.flags(), environment, file)
+    }
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let config = args.load().map_err(|error| Failure::new(USAGE, error.to_string()))?;
+    if args.print_config {
+        print(config.print().as_bytes())?;
+        return Ok(ExitCode::from(DONE));
+    }
+    logging::init_agent(config.level, config.format);
+    crate::doctor::preflight().map_err(|unsuitable| Failure::new(UNSUITABLE, unsuitable.to_string()))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let result = runtime.block_on(serve(args, config));
+    runtime.shutdown_background();
+    result
+}
+
+/// What the loop came back for.
+enum Woken {
+    /// Somebody wants events.
+    Wanted(Wanted),
+    /// SIGHUP.
+    Hangup,
+}
+
+async fn serve(args: &Args, config: Config) -> anyhow::Result<ExitCode> {
+    // before anything is attached: where an agent runs already, this one is not wanted
+    let bound = listen(&config.socket).map_err(|error| match error {
+        BindError::Io { .. } => anyhow::Error::new(error),
+        other => Failure::new(1, other.to_string()).into(),
+    })?;
+    let mut hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
+    let request = Request {
+        filters: config.filters.clone(),
+        command: std::env::args().skip(1).collect(),
+        sockets: config.sockets.clone(),
+        outlives_hangup: true,
+        // somebody may look at it on the terminal UI
+        foresee: true,
+        ..Request::default()
+    };
+    let hub = Hub::new(config.bounds, config.typed_filters());
+    // whoever wants changes (metrics, events) has its place here
+    let view = Box::new(Sinks::new(Vec::new()));
+    let mut session = Session::start(&request, |_, _| view).map_err(super::live::unsuitable)?;
+    // the one before it may have been killed in the middle of a stop
+    session.doubt_the_past();
+    session.pipeline.set_tap(Box::new(hub.clone()));
+    // threads of ours are made now that no privilege is left that is not needed
+    let (requests, mut wanted) = mpsc::channel(REQUESTS);
+    let server = Server::start(bound, requests.clone()).context("cannot serve clients")?;
+    log::info!("tracing; clients attach on {}", config.socket.display());
+    let mut running = Running { config, rotator: None, requests };
+    running.record()?;
+    loop {
+        let woken = async {
+            tokio::select! {
+                Some(request) = wanted.recv() => Woken::Wanted(request),
+                Some(()) = hangup.recv() => Woken::Hangup,
+            }
+        };
+        match session.run_until(woken, |_| None).await? {
+            End::Interrupted => break,
+            End::Done(Woken::Wanted(request)) => {
+                let start = session.start_record().clone();
+                hub.subscribe(request, &session.pipeline, &start);
+            }
+            End::Done(Woken::Hangup) => running.reload(args, &hub),
+        }
+    }
+    log::info!("asked to end");
+    // who waits for an answer gets none; what is attached gets what there is
+    drop(wanted);
+    hub.close();
+    server.stop();
+    running.stop();
+    tokio::time::timeout(Duration::from_secs(1), session.finish()).await.context("could not end in time")??;
+    Ok(ExitCode::from(DONE))
+}
+
+/// What can change while it runs.
+struct Running {
+    config: Config,
+    rotator: Option<Rotator>,
+    requests: mpsc::Sender<Wanted>,
+}
+
+impl Running {
+    /// Begins to record if that is wanted.
+    fn record(&mut self) -> anyhow::Result<()> {
+        if let Some(rotation) = &self.config.record {
+            let started = Rotator::start(rotation.clone(), self.requests.clone());
+            self.rotator = Some(started.with_context(|| format!("cannot record in {}", rotation.dir.display()))?);
+            log::info!("recordings go to {}", rotation.dir.display());
+        }
+        Ok(())
+    }
+
+    fn stop(&mut self) {
+        if let Some(rotator) = self.rotator.take() {
+            rotator.stop();
+        }
+    }
+
+    /// Reads the configuration again. What is wrong changes nothing.
+    fn reload(&mut self, args: &Args, hub: &Hub) {
+        let new = match args.load() {
+            Ok(new) => new,
+            Err(error) => return log::error!("the configuration is not taken over, the old one stays: {error}"),
+        };
+        let (changed, fixed) = self.config.changes(&new);
+        if !fixed.is_empty() {
+            log::warn!("only a restart takes over: {}", fixed.join(", "));
+        }
+        let (bounds, level, format, record) = (new.bounds, new.level, new.format, new.record.clone());
+        let other_record = record != self.config.record;
+        // what is not taken over is not what is used
+        let Config { socket, filters, sockets, .. } = self.config.clone();
+        let mut values = new.values;
+        for name in &fixed {
+            match self.config.values.get(name) {
+                Some(value) => drop(values.insert(name, value.clone())),
+                None => drop(values.remove(name)),
+            }
+        }
+        self.config = Config { socket, filters, sockets, bounds, record, level, format, values };
+        hub.set_bounds(bounds);
+        logging::set_agent(level, format);
+        if other_record {
+            self.stop();
+            if let Err(error) = self.record() {
+                log::error!("{error:#}");
+            }
+        }
+        match changed.as_slice() {
+            [] => log::info!("the configuration was read again, and nothing changed that can be taken over"),
+            changed => log::info!("the configuration was read again; new: {}", changed.join(", ")),
+        }
+    }
+}

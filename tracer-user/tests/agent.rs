@@ -1,0 +1,466 @@
+//! A real agent and real clients: what they are told, and what neither can do to the other.
+
+mod lab;
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use lab::cgroup::Cgroup;
+use lab::screen::Screen;
+use lab::tracer::{BINARY, Said, Tracer};
+use lab::{PATIENCE, output, send, until};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use serde_json::Value;
+
+/// A PID 1 that does not think of signals.
+const DROPS: &str = "echo ready; sleep 1000; true";
+/// A PID 1 that stops in order.
+const HANDLES: &str = "trap 'exit 0' TERM; echo ready; while :; do sleep 0.02; done";
+/// Processes that come and go, as fast as they can.
+const STORM: &str = "echo ready; while :; do /bin/true; done";
+
+/// A running agent, with its log. Dropping it kills it.
+struct Agent {
+    child: Child,
+    log: Arc<Mutex<Vec<String>>>,
+    socket: PathBuf,
+}
+
+impl Agent {
+    /// Starts one that listens in `dir` and traces some cgroups; returns when it does.
+    #[track_caller]
+    fn start(dir: &Path, cgroups: &[&Cgroup], more: &[&str]) -> Self {
+        let agent = Self::spawn(dir, cgroups, more);
+        agent.wait_for_log("clients attach on");
+        agent
+    }
+
+    #[track_caller]
+    fn spawn(dir: &Path, cgroups: &[&Cgroup], more: &[&str]) -> Self {
+        let socket = dir.join("agent.sock");
+        let mut command = Command::new(BINARY);
+        command.args(["agent", "--socket", socket.to_str().expect("text")]).args(more);
+        for cgroup in cgroups {
+            command.args(["--cgroup", cgroup.arg()]);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the agent starts");
+        let log: Arc<Mutex<Vec<String>>> = Arc::default();
+        let (stderr, lines) = (child.stderr.take().expect("it is piped"), Arc::clone(&log));
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                lines.lock().expect("no panic").push(line);
+            }
+        });
+        Self { child, log, socket }
+    }
+
+    fn log(&self) -> String {
+        self.log.lock().expect("no panic").join("\n")
+    }
+
+    #[track_caller]
+    fn wait_for_log(&self, wanted: &str) {
+        let started = Instant::now();
+        until("a line of the agent's log", PATIENCE + PATIENCE, || {
+            assert!(started.elapsed() < PATIENCE, "waited for {wanted:?} in the agent's log:\n{}", self.log());
+            self.log().contains(wanted).then_some(())
+        });
+    }
+
+    fn attach(&self) -> String {
+        format!("--attach={}", self.socket.display())
+    }
+
+    /// A client that writes JSON lines.
+    #[track_caller]
+    fn client(&self, more: &[&str]) -> Tracer {
+        let attach = self.attach();
+        let args: Vec<&str> = [attach.as_str()].into_iter().chain(more.iter().copied()).collect();
+        Tracer::spawn(&args, |said| matches!(said, Said::Note(note) if note.contains("attached to agent")))
+    }
+
+    /// Resident memory, KiB.
+    fn memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the kernel tells");
+        line.trim_matches(|c: char| !c.is_ascii_digit()).parse().expect("a number")
+    }
+
+    /// Ends it in order, which takes no more than a second, give or take a busy machine.
+    #[track_caller]
+    fn end(mut self) -> String {
+        let begun = Instant::now();
+        send("TERM", self.child.id());
+        let status = until("the agent to end", PATIENCE, || self.child.try_wait().expect("it can be waited for"));
+        assert!(begun.elapsed() < Duration::from_secs(5), "it took {:?}", begun.elapsed());
+        assert!(status.success(), "{status}:\n{}", self.log());
+        assert!(!self.socket.exists(), "it takes its socket along");
+        self.log()
+    }
+
+    /// As the OOM killer would.
+    fn kill(mut self) {
+        self.child.kill().expect("it is ours");
+        self.child.wait().expect("it is ours");
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// What runs in a cgroup as PID 1 of its own namespace. Dropping it kills it.
+struct Workload {
+    child: Child,
+    pid: u32,
+}
+
+impl Workload {
+    #[track_caller]
+    fn init(cgroup: &Cgroup, script: &str) -> Self {
+        let mut child = cgroup.init(script).stdout(Stdio::piped()).spawn().expect("the workload starts");
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().expect("it is piped")).read_line(&mut line).expect("it speaks");
+        assert_eq!(line.trim(), "ready");
+        let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", child.id())).expect("unshare runs");
+        let pid = children.trim().parse().expect("unshare has one child");
+        Self { child, pid }
+    }
+
+    /// Is told to stop, does not, and is killed.
+    #[track_caller]
+    fn drops_and_dies(mut self) {
+        send("TERM", self.pid);
+        send("KILL", self.pid);
+        until("the workload to end", PATIENCE, || self.child.try_wait().expect("it can be waited for"));
+    }
+
+    #[track_caller]
+    fn stops(mut self) {
+        send("TERM", self.pid);
+        until("the workload to end", PATIENCE, || self.child.try_wait().expect("it can be waited for"));
+    }
+}
+
+impl Drop for Workload {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn verdict_is(verdict: &str) -> impl Fn(&Value) -> bool {
+    move |line| line["kind"] == "termination" && line["verdict"] == verdict
+}
+
+fn directory() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a directory can be made")
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test runs it"]
+fn who_attaches_is_told_what_was_and_what_happens_on_lines_and_on_the_screen() {
+    if !lab::can_run("who_attaches_is_told_what_was_and_what_happens_on_lines_and_on_the_screen", &["unshare", "tmux"])
+    {
+        return;
+    }
+    let (dir, cgroup) = (directory(), Cgroup::any("agent"));
+    let agent = Agent::start(dir.path(), &[&cgroup], &[]);
+    Workload::init(&cgroup, DROPS).drops_and_dies();
+    // what ended before is there for all of them
+    let mut first = agent.client(&[]);
+    let past = first.wait_for("what was", PATIENCE, verdict_is("sigterm-dropped"));
+    let client = agent.client(&[]);
+    drop(first.interrupt());
+    first = client;
+    assert_eq!(first.wait_for("what was", PATIENCE, verdict_is("sigterm-dropped")), past);
+    let mut second = agent.client(&["--signal", "TERM"]);
+    assert_eq!(second.wait_for("what was", PATIENCE, verdict_is("sigterm-dropped")), past);
+    let screen = Screen::open(100, 30);
+    screen.type_line(&format!("{BINARY} {}; echo ended-$?", agent.attach()));
+    screen.wait_for("LIVE, AGENT");
+    screen.press("2");
+    screen.wait_for("SIGTERM DROPPED");
+    // and what happens now
+    Workload::init(&cgroup, HANDLES).stops();
+    let now = first.wait_for("what happens", PATIENCE, verdict_is("graceful"));
+    assert_eq!(second.wait_for("what happens", PATIENCE, verdict_is("graceful")), now);
+    screen.wait_until("the second end", |text| text.contains("graceful") || text.contains("GRACEFUL"));
+    screen.press("q");
+    screen.wait_for("ended-0");
+    assert!(first.interrupt().status.success());
+    // who stays is told that the agent ends
+    let log = agent.end();
+    let left = second.wait();
+    assert_eq!(left.status.code(), Some(1), "{}", left.stderr);
+    assert!(left.stderr.contains("has ended"), "{}", left.stderr);
+    assert!(log.contains("attached") && log.contains("left"), "{log}");
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test runs it"]
+fn until_exit_means_an_end_from_now_on() {
+    if !lab::can_run("until_exit_means_an_end_from_now_on", &["unshare"]) {
+        return;
+    }
+    let (dir, cgroup) = (directory(), Cgroup::any("agent-until"));
+    let agent = Agent::start(dir.path(), &[&cgroup], &[]);
+    Workload::init(&cgroup, DROPS).drops_and_dies();
+    let mut client = agent.client(&[]);
+    client.wait_for("an end", PATIENCE, verdict_is("sigterm-dropped"));
+    let mut client = agent.client(&["--until-exit"]);
+    client.wait_for("what was", PATIENCE, verdict_is("sigterm-dropped"));
+    Workload::init(&cgroup, HANDLES).stops();
+    let ended = client.wait();
+    assert!(ended.status.success(), "{}", ended.stderr);
+    assert_eq!(ended.lines.iter().filter(|line| line["kind"] == "termination").count(), 2);
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test runs it"]
+fn a_client_that_does_not_read_harms_nobody_and_is_cut_off() {
+    if !lab::can_run("a_client_that_does_not_read_harms_nobody_and_is_cut_off", &["unshare"]) {
+        return;
+    }
+    let (dir, cgroup) = (directory(), Cgroup::any("agent-stalls"));
+    let (storm, quiet) = (cgroup.below("storm"), cgroup.below("quiet"));
+    let agent = Agent::start(dir.path(), &[&storm, &quiet], &[]);
+    let stalled = agent.client(&[]);
+    let mut other = agent.client(&[]);
+    send("STOP", stalled.pid());
+    let storms: Vec<_> = (0..2).map(|_| Workload::init(&storm, STORM)).collect();
+    Workload::init(&quiet, HANDLES).stops();
+    other.wait_for("an end, beside one who does not read", PATIENCE, |line| line["kind"] == "termination");
+    agent.wait_for_log("was cut off: it has read nothing for");
+    let memory = agent.memory();
+    assert!(memory < 250 << 10, "{memory} KiB");
+    send("CONT", stalled.pid());
+    drop(storms);
+    assert!(other.interrupt().status.success());
+    agent.end();
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test runs it"]
+fn strangers_are_refused_and_nobody_else_notices() {
+    if !lab::can_run("strangers_are_refused_and_nobody_else_notices", &["unshare", "setpriv"]) {
+        return;
+    }
+    let (dir, cgroup) = (directory(), Cgroup::any("agent-strangers"));
+    let agent = Agent::start(dir.path(), &[&cgroup], &[]);
+    let connect = || UnixStream::connect(&agent.socket).expect("it listens");
+    let answer = |mut stream: UnixStream| {
+        let mut text = String::new();
+        stream.set_read_timeout(Some(PATIENCE)).expect("a socket has one");
+        // it may be cut off while we write
+        drop(stream.read_to_string(&mut text));
+        text
+    };
+    // garbage
+    let mut stream = connect();
+    stream.write_all(b"GET / HTTP/1.1\r\n\r\n").expect("it is read");
+    assert!(answer(stream).contains("no greeting of a tracer"));
+    // megabytes
+    let mut stream = connect();
+    drop(stream.write_all(&vec![b'x'; 8 << 20]));
+    answer(stream);
+    // another version
+    let mut stream = connect();
+    stream.write_all(b"{\"tracer-attach\":99,\"tool\":\"99.0.0\"}\n").expect("it is read");
+    let told = answer(stream);
+    assert!(told.contains("99.0.0") && told.contains("same version"), "{told}");
+    // one that talks on
+    let mut stream = connect();
+    stream.write_all(b"{\"tracer-attach\":1}\n").expect("it is read");
+    let mut byte = [0];
+    stream.read_exact(&mut byte).expect("it is served");
+    stream.write_all(b"more").expect("it is read");
+    answer(stream);
+    agent.wait_for_log("it sent what nobody asked for");
+    // one that vanishes, one that says nothing
+    drop(connect());
+    let silent = connect();
+    agent.wait_for_log("it did not say who it is");
+    drop(silent);
+    // another user, in whose way the socket's mode stands, and if that is changed, who it is
+    let as_nobody = || {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups", BINARY, &agent.attach()]);
+        output(command.args(["--output", "json"]).stdin(Stdio::null()))
+    };
+    let readable = |path: &Path, mode| {
+        fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).expect("it is ours");
+    };
+    if Path::new(BINARY).ancestors().all(|dir| !dir.starts_with("/root")) {
+        readable(dir.path(), 0o755);
+        let refused = as_nobody();
+        assert_eq!(refused.status.code(), Some(3), "{}", String::from_utf8_lossy(&refused.stderr));
+        readable(&agent.socket, 0o666);
+        let refused = as_nobody();
+        let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(told.contains("only root and user 0 may attach, you are user 65534"), "{told}");
+    }
+    // and it serves as before
+    Workload::init(&cgroup, DROPS).drops_and_dies();
+    let mut client = agent.client(&[]);
+    client.wait_for("an end", PATIENCE, verdict_is("sigterm-dropped"));
+    // there is one agent
+    let mut twin = Agent::spawn(dir.path(), &[&cgroup], &[]);
+    let ended = until("the second agent to give up", PATIENCE, || twin.child.try_wait().expect("it can be waited for"));
+    assert_eq!(ended.code(), Some(1));
+    twin.wait_for_log(&format!("process {} listens on", agent.child.id()));
+    agent.end();
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test runs it"]
+fn killed_and_started_again_in_the_middle_of_a_stop_it_tells_nothing_wrong() {
+    if !lab::can_run("killed_and_started_again_in_the_middle_of_a_stop_it_tells_nothing_wrong", &["unshare"]) {
+        return;
+    }
+    let (dir, cgroup) = (directory(), Cgroup::any("agent-killed"));
+    let agent = Agent::start(dir.path(), &[&cgroup], &[]);
+    let mut workload = Workload::init(&cgroup, DROPS);
+    let mut client = agent.client(&[]);
+    send("TERM", workload.pid);
+    client.wait_for("the stop signal", PATIENCE, |line| line["kind"] == "signal" && line["signal"] == "SIGTERM");
+    agent.kill();
+    let left = client.wait();
+    assert!(left.stderr.contains("is gone"), "{}", left.stderr);
+    // its socket is still there, and in nobody's way
+    let agent = Agent::start(dir.path(), &[&cgroup], &[]);
+    let mut client = agent.client(&[]);
+    send("KILL", workload.pid);
+    until("the workload to end", PATIENCE, || workload.child.try_wait().expect("it can be waited for"));
+    let told = client.wait_for("its end", PATIENCE, |line| line["kind"] == "termination");
+    assert!(told["verdict"] == "sigterm-dropped" || told["certain"] == false, "{told}");
+    agent.end();
+}
+
+/// A file system of its own, in memory, with so many bytes.
+struct Small(tempfile::TempDir);
+
+impl Small {
+    fn mount(size: &str) -> Self {
+        let dir = directory();
+        let options = format!("size={size}");
+        mount(Some("tmpfs"), dir.path(), Some("tmpfs"), MsFlags::empty(), Some(options.as_str())).expect("as root");
+        Self(dir)
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        umount2(self.0.path(), MntFlags::MNT_DETACH).unwrap_or_default();
+    }
+}
+
+fn recordings(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).expect("it is there").map(|entry| entry.expect("it can be read").path());
+    let mut found: Vec<_> = entries.filter(|path| path.extension().is_some_and(|ext| ext == "rec")).collect();
+    found.sort();
+    found
+}
+
+fn replayed(file: &Path) -> (std::process::Output, Vec<Value>) {
+    let output = output(Command::new(BINARY).arg("replay").arg(file).args(["--output", "json"]));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let lines = text.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect();
+    (output, lines)
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test runs it"]
+fn recordings_are_rotated_and_each_can_be_replayed() {
+    if !lab::can_run("recordings_are_rotated_and_each_can_be_replayed", &["unshare"]) {
+        return;
+    }
+    let (dir, records, cgroup) = (directory(), directory(), Cgroup::any("agent-rotates"));
+    let (storm, quiet) = (cgroup.below("storm"), cgroup.below("quiet"));
+    let record = records.path().to_str().expect("text");
+    let more = ["--record-dir", record, "--record-size", "128KiB", "--record-files", "3"];
+    let agent = Agent::start(dir.path(), &[&storm, &quiet], &more);
+    let stays = Workload::init(&quiet, DROPS);
+    let storming = Workload::init(&storm, STORM);
+    let mut seen = std::collections::BTreeSet::new();
+    until("some recordings to be full", PATIENCE, || {
+        seen.extend(recordings(records.path()));
+        (seen.len() > 5).then_some(())
+    });
+    drop(storming);
+    // in the last one, which began long after the container did
+    stays.drops_and_dies();
+    let mut client = agent.client(&[]);
+    client.wait_for("its end", PATIENCE, verdict_is("sigterm-dropped"));
+    agent.end();
+    let files = recordings(records.path());
+    assert_eq!(files.len(), 3, "{files:?}");
+    for file in &files {
+        let (output, lines) = replayed(file);
+        assert!(output.status.success(), "{}: {}", file.display(), String::from_utf8_lossy(&output.stderr));
+        let quiet = lines.iter().any(|line| line["kind"] == "container" && line["state"] == "found");
+        assert!(quiet, "{} begins with what is there", file.display());
+    }
+    let (_, lines) = replayed(files.last().expect("there are three"));
+    let end = lines.iter().find(|line| verdict_is("sigterm-dropped")(line)).expect("it ended at the end");
+    assert_eq!(end["certain"], true, "{end}");
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test runs it"]
+fn a_full_disk_is_told_once_and_recording_goes_on_when_there_is_room() {
+    if !lab::can_run("a_full_disk_is_told_once_and_recording_goes_on_when_there_is_room", &["unshare"]) {
+        return;
+    }
+    let (dir, cgroup) = (directory(), Cgroup::any("agent-full"));
+    let (storm, quiet) = (cgroup.below("storm"), cgroup.below("quiet"));
+    let disk = Small::mount("512k");
+    let record = disk.0.path().to_str().expect("text");
+    fs::write(disk.0.path().join("filler"), vec![0; 256 << 10]).expect("there is room");
+    let more = ["--record-dir", record, "--record-size", "1MiB", "--record-files", "2"];
+    let agent = Agent::start(dir.path(), &[&storm, &quiet], &more);
+    let storming = Workload::init(&storm, STORM);
+    agent.wait_for_log("cannot record in");
+    // tracing goes on
+    let mut client = agent.client(&[]);
+    Workload::init(&quiet, HANDLES).stops();
+    client.wait_for("an end", PATIENCE, |line| line["kind"] == "termination");
+    drop(storming);
+    fs::remove_file(disk.0.path().join("filler")).expect("it is ours");
+    for file in recordings(disk.0.path()) {
+        fs::remove_file(file).expect("it is ours");
+    }
+    agent.wait_for_log("recordings go on with");
+    let log = agent.end();
+    assert_eq!(log.matches("cannot record in").count(), 1, "{log}");
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test runs it"]
+fn a_hangup_takes_over_what_is_good_and_keeps_what_was_if_it_is_not() {
+    if !lab::can_run("a_hangup_takes_over_what_is_good_and_keeps_what_was_if_it_is_not", &["unshare"]) {
+        return;
+    }
+    let (dir, cgroup) = (directory(), Cgroup::any("agent-hangup"));
+    let file = dir.path().join("agent.toml");
+    fs::write(&file, "log-level = \"info\"\n").expect("it can be written");
+    let agent = Agent::start(dir.path(), &[&cgroup], &["--config", file.to_str().expect("text")]);
+    fs::write(&file, "log-levle = \"warn\"\n").expect("it can be written");
+    send("HUP", agent.child.id());
+    agent.wait_for_log("did you mean log-level?");
+    agent.wait_for_log("the old one stays");
+    fs::write(&file, "log-format = \"json\"\ncri = [\"/run/none.sock\"]\n").expect("it can be written");
+    send("HUP", agent.child.id());
+    agent.wait_for_log("only a restart takes over: cri");
+    agent.wait_for_log("\"message\":\"the configuration was read again; new: log-format\"");
+    agent.end();
+}
