@@ -8,6 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use lab::cgroup::Cgroup;
@@ -28,6 +29,8 @@ const STORM: &str = "echo ready; while :; do /bin/true; done";
 struct Agent {
     child: Child,
     log: Arc<Mutex<Vec<String>>>,
+    /// Reads the log until it is closed.
+    listener: Option<JoinHandle<()>>,
     socket: PathBuf,
 }
 
@@ -52,12 +55,12 @@ impl Agent {
         let mut child = command.spawn().expect("the agent starts");
         let log: Arc<Mutex<Vec<String>>> = Arc::default();
         let (stderr, lines) = (child.stderr.take().expect("it is piped"), Arc::clone(&log));
-        std::thread::spawn(move || {
+        let listener = thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 lines.lock().expect("no panic").push(line);
             }
         });
-        Self { child, log, socket }
+        Self { child, log, listener: Some(listener), socket }
     }
 
     fn log(&self) -> String {
@@ -67,8 +70,10 @@ impl Agent {
     #[track_caller]
     fn wait_for_log(&self, wanted: &str) {
         let started = Instant::now();
-        until("a line of the agent's log", PATIENCE + PATIENCE, || {
-            assert!(started.elapsed() < PATIENCE, "waited for {wanted:?} in the agent's log:\n{}", self.log());
+        // longer than the longest that the agent itself waits for somebody, which is 20 s
+        let deadline = PATIENCE * 2;
+        until("a line of the agent's log", deadline * 2, || {
+            assert!(started.elapsed() < deadline, "waited for {wanted:?} in the agent's log:\n{}", self.log());
             self.log().contains(wanted).then_some(())
         });
     }
@@ -92,13 +97,16 @@ impl Agent {
         line.trim_matches(|c: char| !c.is_ascii_digit()).parse().expect("a number")
     }
 
-    /// Ends it in order, which takes no more than a second, give or take a busy machine.
+    /// Ends it in order, which takes no more than a second, give or take a busy machine. Returns its whole log.
     #[track_caller]
     fn end(mut self) -> String {
         let begun = Instant::now();
         send("TERM", self.child.id());
         let status = until("the agent to end", PATIENCE, || self.child.try_wait().expect("it can be waited for"));
-        assert!(begun.elapsed() < Duration::from_secs(5), "it took {:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(10), "it took {:?}", begun.elapsed());
+        if let Some(listener) = self.listener.take() {
+            listener.join().expect("reading the log does not panic");
+        }
         assert!(status.success(), "{status}:\n{}", self.log());
         assert!(!self.socket.exists(), "it takes its socket along");
         self.log()
@@ -133,6 +141,9 @@ impl Workload {
         assert_eq!(line.trim(), "ready");
         let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", child.id())).expect("unshare runs");
         let pid = children.trim().parse().expect("unshare has one child");
+        if script == DROPS {
+            until("the shell to wait for its child", PATIENCE, || waits_for_sleep(pid).then_some(()));
+        }
         Self { child, pid }
     }
 
@@ -158,6 +169,14 @@ impl Drop for Workload {
     }
 }
 
+/// Whether a shell has started `sleep` and blocks no signals any more, as it does while it starts something.
+fn waits_for_sleep(shell: u32) -> bool {
+    let proc = |file: String| fs::read_to_string(format!("/proc/{file}")).unwrap_or_default();
+    let child = proc(format!("{shell}/task/{shell}/children"));
+    let blocks_nothing = |line: &str| line.strip_prefix("SigBlk:").is_some_and(|set| set.trim() == "0000000000000000");
+    proc(format!("{}/comm", child.trim())) == "sleep\n" && proc(format!("{shell}/status")).lines().any(blocks_nothing)
+}
+
 fn verdict_is(verdict: &str) -> impl Fn(&Value) -> bool {
     move |line| line["kind"] == "termination" && line["verdict"] == verdict
 }
@@ -174,8 +193,10 @@ fn who_attaches_is_told_what_was_and_what_happens_on_lines_and_on_the_screen() {
         return;
     }
     let (dir, cgroup) = (directory(), Cgroup::any("agent"));
-    let agent = Agent::start(dir.path(), &[&cgroup], &[]);
-    Workload::init(&cgroup, DROPS).drops_and_dies();
+    // as every container has: one of its own
+    let (before, then) = (cgroup.below("before"), cgroup.below("then"));
+    let agent = Agent::start(dir.path(), &[&before, &then], &[]);
+    Workload::init(&before, DROPS).drops_and_dies();
     // what ended before is there for all of them
     let mut first = agent.client(&[]);
     let past = first.wait_for("what was", PATIENCE, verdict_is("sigterm-dropped"));
@@ -191,7 +212,7 @@ fn who_attaches_is_told_what_was_and_what_happens_on_lines_and_on_the_screen() {
     screen.press("2");
     screen.wait_for("SIGTERM DROPPED");
     // and what happens now
-    Workload::init(&cgroup, HANDLES).stops();
+    Workload::init(&then, HANDLES).stops();
     let now = first.wait_for("what happens", PATIENCE, verdict_is("graceful"));
     assert_eq!(second.wait_for("what happens", PATIENCE, verdict_is("graceful")), now);
     screen.wait_until("the second end", |text| text.contains("graceful") || text.contains("GRACEFUL"));
@@ -213,13 +234,15 @@ fn until_exit_means_an_end_from_now_on() {
         return;
     }
     let (dir, cgroup) = (directory(), Cgroup::any("agent-until"));
-    let agent = Agent::start(dir.path(), &[&cgroup], &[]);
-    Workload::init(&cgroup, DROPS).drops_and_dies();
+    // as every container has: one of its own
+    let (before, then) = (cgroup.below("before"), cgroup.below("then"));
+    let agent = Agent::start(dir.path(), &[&before, &then], &[]);
+    Workload::init(&before, DROPS).drops_and_dies();
     let mut client = agent.client(&[]);
     client.wait_for("an end", PATIENCE, verdict_is("sigterm-dropped"));
     let mut client = agent.client(&["--until-exit"]);
     client.wait_for("what was", PATIENCE, verdict_is("sigterm-dropped"));
-    Workload::init(&cgroup, HANDLES).stops();
+    Workload::init(&then, HANDLES).stops();
     let ended = client.wait();
     assert!(ended.status.success(), "{}", ended.stderr);
     assert_eq!(ended.lines.iter().filter(|line| line["kind"] == "termination").count(), 2);
@@ -292,23 +315,24 @@ fn strangers_are_refused_and_nobody_else_notices() {
     agent.wait_for_log("it did not say who it is");
     drop(silent);
     // another user, in whose way the socket's mode stands, and if that is changed, who it is
+    let theirs = dir.path().join("tracer");
+    // ours may be where nobody else gets
+    fs::copy(BINARY, &theirs).expect("there is room");
     let as_nobody = || {
         let mut command = Command::new("setpriv");
-        command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups", BINARY, &agent.attach()]);
-        output(command.args(["--output", "json"]).stdin(Stdio::null()))
+        command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]).arg(&theirs);
+        output(command.args([&agent.attach(), "--output", "json"]).stdin(Stdio::null()))
     };
     let readable = |path: &Path, mode| {
         fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).expect("it is ours");
     };
-    if Path::new(BINARY).ancestors().all(|dir| !dir.starts_with("/root")) {
-        readable(dir.path(), 0o755);
-        let refused = as_nobody();
-        assert_eq!(refused.status.code(), Some(3), "{}", String::from_utf8_lossy(&refused.stderr));
-        readable(&agent.socket, 0o666);
-        let refused = as_nobody();
-        let told = String::from_utf8_lossy(&refused.stderr).into_owned();
-        assert!(told.contains("only root and user 0 may attach, you are user 65534"), "{told}");
-    }
+    readable(dir.path(), 0o755);
+    let refused = as_nobody();
+    assert_eq!(refused.status.code(), Some(3), "{}", String::from_utf8_lossy(&refused.stderr));
+    readable(&agent.socket, 0o666);
+    let refused = as_nobody();
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(told.contains("only root and user 0 may attach, you are user 65534"), "{told}");
     // and it serves as before
     Workload::init(&cgroup, DROPS).drops_and_dies();
     let mut client = agent.client(&[]);
@@ -392,27 +416,31 @@ fn recordings_are_rotated_and_each_can_be_replayed() {
     let stays = Workload::init(&quiet, DROPS);
     let storming = Workload::init(&storm, STORM);
     let mut seen = std::collections::BTreeSet::new();
-    until("some recordings to be full", PATIENCE, || {
+    until("more recordings than are kept", PATIENCE * 2, || {
         seen.extend(recordings(records.path()));
-        (seen.len() > 5).then_some(())
+        (seen.len() > 3).then_some(())
     });
     drop(storming);
-    // in the last one, which began long after the container did
+    // in one of the last, which began long after the container did
     stays.drops_and_dies();
     let mut client = agent.client(&[]);
     client.wait_for("its end", PATIENCE, verdict_is("sigterm-dropped"));
     agent.end();
     let files = recordings(records.path());
     assert_eq!(files.len(), 3, "{files:?}");
+    let mut end = None;
     for file in &files {
         let (output, lines) = replayed(file);
         assert!(output.status.success(), "{}: {}", file.display(), String::from_utf8_lossy(&output.stderr));
         let quiet = lines.iter().any(|line| line["kind"] == "container" && line["state"] == "found");
-        assert!(quiet, "{} begins with what is there", file.display());
+        assert!(quiet || end.is_some(), "{} begins with what is there", file.display());
+        if let Some(told) = lines.iter().find(|line| verdict_is("sigterm-dropped")(line)) {
+            // a machine that is too busy may lose events of the storm, and then it is said
+            assert!(told["certain"] == true || lines.iter().any(|line| line["kind"] == "lost"), "{told}");
+            end = Some(told.clone());
+        }
     }
-    let (_, lines) = replayed(files.last().expect("there are three"));
-    let end = lines.iter().find(|line| verdict_is("sigterm-dropped")(line)).expect("it ended at the end");
-    assert_eq!(end["certain"], true, "{end}");
+    assert!(end.is_some(), "its end is in none of {files:?}");
 }
 
 #[test]
@@ -423,10 +451,10 @@ fn a_full_disk_is_told_once_and_recording_goes_on_when_there_is_room() {
     }
     let (dir, cgroup) = (directory(), Cgroup::any("agent-full"));
     let (storm, quiet) = (cgroup.below("storm"), cgroup.below("quiet"));
-    let disk = Small::mount("512k");
+    let disk = Small::mount("4m");
     let record = disk.0.path().to_str().expect("text");
-    fs::write(disk.0.path().join("filler"), vec![0; 256 << 10]).expect("there is room");
-    let more = ["--record-dir", record, "--record-size", "1MiB", "--record-files", "2"];
+    fs::write(disk.0.path().join("filler"), vec![0; (4 << 20) - (256 << 10)]).expect("there is room");
+    let more = ["--record-dir", record, "--record-size", "8MiB", "--record-files", "2"];
     let agent = Agent::start(dir.path(), &[&storm, &quiet], &more);
     let storming = Workload::init(&storm, STORM);
     agent.wait_for_log("cannot record in");
@@ -435,10 +463,11 @@ fn a_full_disk_is_told_once_and_recording_goes_on_when_there_is_room() {
     Workload::init(&quiet, HANDLES).stops();
     client.wait_for("an end", PATIENCE, |line| line["kind"] == "termination");
     drop(storming);
-    fs::remove_file(disk.0.path().join("filler")).expect("it is ours");
+    // the filler last: until it is gone the agent may try again, and what it begins then is not ours to remove
     for file in recordings(disk.0.path()) {
         fs::remove_file(file).expect("it is ours");
     }
+    fs::remove_file(disk.0.path().join("filler")).expect("it is ours");
     agent.wait_for_log("recordings go on with");
     let log = agent.end();
     assert_eq!(log.matches("cannot record in").count(), 1, "{log}");

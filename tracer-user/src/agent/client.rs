@@ -104,7 +104,11 @@ impl Connection {
         stream.set_write_timeout(Some(PATIENCE)).map_err(io)?;
         let mut line = serde_json::to_vec(&Greeting::own()).map_err(|error| io(error.into()))?;
         line.push(b'\n');
-        stream.write_all(&line).map_err(io)?;
+        match stream.write_all(&line) {
+            // who we are was enough to refuse us: why is there to be read
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+            written => written.map_err(io)?,
+        }
         let mut input = BufReader::new(stream.try_clone().map_err(io)?);
         line.clear();
         input.by_ref().take(ANSWER).read_until(b'\n', &mut line).map_err(io)?;

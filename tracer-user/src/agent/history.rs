@@ -274,7 +274,8 @@ impl History {
     fn clip(&mut self, container: &Arc<str>, since: Option<BootNs>, node: &Node) {
         let is_end = since.is_some();
         let tail = if is_end { limits::END_TAIL } else { limits::CONDITION_TAIL };
-        self.thin_life(container, tail, since);
+        // a condition in the middle of a stop must not take away what that stop's end will need
+        self.thin_life(container, tail, since.or_else(|| stop_since(container, node)));
         let Some(life) = self.lives.get_mut(container) else { return };
         let mut events = life.events.clone();
         let marks = self.marks.iter().filter(|mark| {

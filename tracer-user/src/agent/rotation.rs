@@ -11,7 +11,8 @@ use std::thread::JoinHandle;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
-use crate::event::{BootNs, Event};
+use crate::event::Event;
+use crate::live::boot_now;
 use crate::output::Clock;
 use crate::stream::{self, Recorder};
 
@@ -120,8 +121,8 @@ async fn one(
     let Subscription { start, history, queue, .. } = subscription;
     let closing = Closing(Arc::clone(&queue));
     let clock = Clock { boot_to_wall_ns: start.boot_to_wall_ns };
-    let now = history.last().map_or(BootNs(0), |event| event.0);
-    let name = format!("{}{}{}", NAME.0, clock.rfc3339(now).to_string().replace(':', "."), NAME.1);
+    // not the time of the last event: on a quiet node that may be the one before's, too
+    let name = format!("{}{}{}", NAME.0, clock.rfc3339(boot_now()).to_string().replace(':', "."), NAME.1);
     let path = rotation.dir.join(name);
     make_room(rotation)?;
     let begun = stream::create(&path, &start).map_err(|error| error.source).and_then(|recorder| {
@@ -141,6 +142,8 @@ async fn one(
         log::warn!("recordings go on with {}", path.display());
     }
     drop(history);
+    // one that begins with more than fits must not be full at once, or there would be nothing but beginnings
+    let full = rotation.size.max(fs::metadata(&path)?.len().saturating_mul(2));
     let mut next = None;
     let mut asked = false;
     loop {
@@ -159,7 +162,7 @@ async fn one(
             drop(closing);
             return Ok(next.map_or(Next::Over, |next| Next::Another(Box::new(next))));
         }
-        if next.is_none() && fs::metadata(&path)?.len() >= rotation.size {
+        if next.is_none() && fs::metadata(&path)?.len() >= full {
             // what happens until the next one begins is still for this one
             next = subscribe(requests, Some(Arc::clone(&queue))).await;
         }

@@ -111,7 +111,9 @@ pub(super) fn thin(events: &mut Vec<Kept>, known: &HashSet<TaskKey>, keep: impl 
     let mut last_word = HashMap::new();
     let mut last_figures = HashMap::new();
     let mut last_foresight = HashMap::new();
-    for kept in events.iter() {
+    // what stays in any case takes the place of nothing before it: a program that runs another one at the end was the
+    // program before, too, and who was reaped there was there before
+    for kept in events.iter().filter(|kept| !keep(kept)) {
         match &kept.event.1 {
             What::Reaped(reaped) if born.contains(&reaped.task.key()) && !known.contains(&reaped.task.key()) => {
                 passed.insert(reaped.task.key());
@@ -184,7 +186,7 @@ mod tests {
     }
 
     fn exec(ms: u64, task: Task, parent: Task, filename: &str) -> Event {
-        Event(at(ms), What::Exec(Execed { task, parent, filename: filename.to_owned() }))
+        Event(at(ms), What::Exec(Execed { task, parent, filename: filename.to_owned(), interpreter: None }))
     }
 
     fn exit(ms: u64, task: Task, parent: Task) -> Event {

@@ -148,7 +148,7 @@ impl<'a> Report<'a> {
         }
         termination.hints.iter().for_each(|hint| paragraph(&mut page, "Note", &hint.text));
         if !termination.certain {
-            let text = "events of this container were lost while it ended, so this may be wrong";
+            let text = "not all that happened in this container was seen, so this may be wrong";
             paragraph(&mut page, "Caution", text);
         }
         page.push_str("| | |\n|---|---|\n");

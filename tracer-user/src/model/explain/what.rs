@@ -104,7 +104,7 @@ pub(in crate::model) fn what(story: &Story<'_>) -> String {
     if termination.certain {
         text
     } else {
-        format!("{text} Events of this container were lost meanwhile, so this may not be the whole story.")
+        format!("{text} Not all that happened in this container was seen, so this may not be the whole story.")
     }
 }
 

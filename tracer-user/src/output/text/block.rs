@@ -33,7 +33,7 @@ pub(crate) fn termination(news: &Termination, clock: Clock, limit: usize, glyphs
         prose(&mut lines, ("Note", Paint::Warn), Paint::Plain, &hint.text, limit, glyphs);
     }
     if !news.certain {
-        let text = "events of this container were lost while it ended, so this may be wrong";
+        let text = "not all that happened in this container was seen, so this may be wrong";
         prose(&mut lines, ("Caution", Paint::Bad), Paint::Plain, text, limit, glyphs);
     }
     for (label, text) in facts(news, glyphs) {

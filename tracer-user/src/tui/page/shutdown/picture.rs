@@ -221,7 +221,7 @@ pub(super) fn prose(section: &Section<'_>, columns: usize, glyphs: &Glyphs) -> V
         termination.hints.iter().for_each(|hint| say(("Note", Paint::Warn), &hint.text));
     }
     if !termination.certain {
-        say(("Caution", Paint::Bad), "events of this container were lost meanwhile, so this may be wrong");
+        say(("Caution", Paint::Bad), "not all that happened in this container was seen, so this may be wrong");
     }
     lines
 }
