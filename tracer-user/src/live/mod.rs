@@ -59,6 +59,7 @@ const DESCRIPTIONS: usize = 256;
 
 /// What to trace, and how.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent switches")]
 pub struct Request {
     /// Which containers and signals are shown.
     pub filters: Filters,
