@@ -306,29 +306,3 @@ fn no_capability_could_be_left_out() {
         kubelet.delete(&pod, None);
     }
 }
-
-/// Whether the runtime's own profile lets bpf(2) through depends on its age. If not, that is said.
-#[test]
-#[ignore = "needs root: cargo xtask test runs it"]
-fn a_seccomp_profile_that_is_in_the_way_is_named() {
-    let test = "a_seccomp_profile_that_is_in_the_way_is_named";
-    if !lab::can_run(test, &[&cri::PROGRAMS[..], &["dockerd", "docker"]].concat()) {
-        return;
-    }
-    let node = Node::start(Cgroups::PureV2);
-    let kubelet = node.kubelet();
-    let mut agent = Agent::of(PLAIN);
-    let profile = agent.pod.containers[0].security_context.seccomp_profile.as_mut().expect("it has one");
-    assert_eq!(profile.r#type, "Unconfined");
-    profile.r#type = "RuntimeDefault".to_owned();
-    let (pod, running) = run(&node, &kubelet, "confined", &agent);
-    let log = until("the agent to trace or to end", PATIENCE, || {
-        let log = pod.log(&running);
-        (log.contains("clients attach on") || log.contains("error:")).then_some(log)
-    });
-    if log.contains("error:") {
-        assert_eq!(kubelet.ends(&running.id), 3, "{log}");
-        assert!(log.contains("seccompProfile"), "{log}");
-    }
-    eprintln!("with the runtime's own profile: {log}");
-}
