@@ -6,6 +6,7 @@ mod lab;
 mod action;
 mod agent;
 mod docker;
+mod helm;
 mod image;
 mod k8s;
 mod kubernetes;
