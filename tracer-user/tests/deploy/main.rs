@@ -10,4 +10,5 @@ mod helm;
 mod image;
 mod k8s;
 mod kubernetes;
+mod plugin;
 mod pod;
