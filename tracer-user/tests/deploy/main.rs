@@ -13,3 +13,4 @@ mod kubernetes;
 mod monitoring;
 mod plugin;
 mod pod;
+mod unit;
