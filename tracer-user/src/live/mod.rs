@@ -195,6 +195,9 @@ impl Session {
         if request.keep {
             pipeline.keep(start.clone());
         }
+        if foresights.can_answer() {
+            pipeline.node.ask_what_signals_would_meet();
+        }
         Ok(Self {
             tracker,
             pipeline,
