@@ -44,7 +44,7 @@ const fn list(name: &'static str) -> Setting {
 }
 
 /// All of them.
-pub const SETTINGS: [Setting; 17] = [
+pub const SETTINGS: [Setting; 18] = [
     one("socket", Some(USUAL_SOCKET), false),
     list("container"),
     list("pod"),
@@ -53,6 +53,7 @@ pub const SETTINGS: [Setting; 17] = [
     list("cgroup"),
     list("cri"),
     list("docker"),
+    one("command-lines", Some("false"), false),
     one("history-terminations", Some("512"), true),
     one("history-size", Some("64MiB"), true),
     one("record-dir", None, true),
@@ -127,6 +128,8 @@ pub struct Config {
     pub filters: Filters,
     /// Who is asked for names.
     pub sockets: Vec<Socket>,
+    /// Arguments of containers' commands and hooks are remembered and recorded, too: they may hold secrets.
+    pub command_lines: bool,
     /// How much it remembers.
     pub bounds: Bounds,
     /// Where it records to.
@@ -199,6 +202,7 @@ impl Config {
                 })?,
             },
             record,
+            command_lines: values.wanted("command-lines", switch)?,
             metrics: values.one("metrics-listen", address)?,
             metrics_pod_names: values.wanted("metrics-pod-names", switch)?,
             level: values.wanted("log-level", level)?,

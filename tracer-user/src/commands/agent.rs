@@ -12,7 +12,7 @@ use crate::agent::config::{self, Config, ConfigError, Layer, Origin, SETTINGS, U
 use crate::agent::metrics::{self, Ask, Listening, Own};
 use crate::agent::server::{Request as Wanted, Server};
 use crate::agent::{BindError, Hub, Rotator, Sinks, listen};
-use crate::live::{End, Request, Session};
+use crate::live::{End, Options, Request, Session};
 
 use super::options::{Failure, print};
 use super::{DONE, UNSUITABLE, USAGE, logging};
@@ -85,6 +85,9 @@ struct Sockets {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Memory and recordings")]
 struct Memory {
+    /// Keep the arguments of containers' commands and preStop hooks, too, which may hold secrets [default: the program alone]
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    command_lines: Option<String>,
     /// Terminations that are remembered [default: 512]
     #[arg(long, value_name = "NUMBER")]
     history_terminations: Option<String>,
@@ -141,6 +144,7 @@ impl Args {
                 "cgroup" => filters.cgroup.clone(),
                 "cri" => sockets.cri.clone(),
                 "docker" => sockets.docker.clone(),
+                "command-lines" => one(&memory.command_lines),
                 "history-terminations" => one(&memory.history_terminations),
                 "history-size" => one(&memory.history_size),
                 "record-dir" => one(&memory.record_dir),
@@ -216,6 +220,7 @@ async fn serve(args: &Args, config: Config) -> anyhow::Result<ExitCode> {
         outlives_hangup: true,
         // somebody may look at it on the terminal UI
         foresee: true,
+        options: Options { programs_only: !config.command_lines, ..Options::default() },
         ..Request::default()
     };
     let hub = Hub::new(config.bounds, config.typed_filters());
@@ -326,7 +331,7 @@ impl Running {
         let (bounds, level, format, record) = (new.bounds, new.level, new.format, new.record.clone());
         let other_record = record != self.config.record;
         // what is not taken over is not what is used
-        let Config { socket, filters, sockets, metrics, metrics_pod_names, .. } = self.config.clone();
+        let Config { socket, filters, sockets, command_lines, metrics, metrics_pod_names, .. } = self.config.clone();
         let mut values = new.values;
         for name in &fixed {
             match self.config.values.get(name) {
@@ -335,7 +340,7 @@ impl Running {
             }
         }
         self.config =
-            Config { socket, filters, sockets, bounds, record, metrics, metrics_pod_names, level, format, values };
+            Config { socket, filters, sockets, command_lines, bounds, record, metrics, metrics_pod_names, level, format, values };
         hub.set_bounds(bounds);
         logging::set_agent(level, format);
         if other_record {

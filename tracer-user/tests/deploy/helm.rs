@@ -113,7 +113,7 @@ fn every_value_has_its_effect() {
 
     let (plain, objects, notes) = set(json!({}));
     assert_eq!(kinds(&objects), ["ConfigMap", "DaemonSet", "ServiceAccount"]);
-    assert!(notes.contains("Metrics are on port 9464") && !notes.contains("{{"), "{notes}");
+    assert!(notes.contains("Metrics are on port 9469") && !notes.contains("{{"), "{notes}");
 
     let (quiet, objects, notes) = set(json!({"metrics": {"enabled": false, "serviceMonitor": {"enabled": true}}}));
     let container = &quiet.spec.template.spec.containers[0];
