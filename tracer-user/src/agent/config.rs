@@ -469,6 +469,7 @@ mod tests {
         let (before, after) = (config(""), config("log-level = \"warn\"\nsocket = \"/a\"\nrecord-dir = \"/var\"\n"));
         assert_eq!(before.changes(&after), (vec!["record-dir", "log-level"], vec!["socket"]));
         assert!(before.metrics.is_none() && !before.metrics_pod_names, "nothing listens if nobody says so");
+        assert!(!before.command_lines && config("command-lines = true\n").command_lines, "only if somebody says so");
         let metrics = config("metrics-listen = \"[::]:9469\"\nmetrics-pod-names = true\n");
         assert_eq!((metrics.metrics.map(|at| at.port()), metrics.metrics_pod_names), (Some(9469), true));
         assert_eq!(after.record.expect("it is set").files, 8);

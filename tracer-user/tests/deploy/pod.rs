@@ -2,6 +2,8 @@
 //! more. It tells what a tracer on the node tells; and it has no capability that it could do without.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -21,6 +23,7 @@ use super::lab::kubelet::spec::{ContainerSpec, NAMESPACE, Pids, PodSpec};
 use super::lab::kubelet::{Kubelet, Pod, Running};
 use super::lab::tracer::{BINARY, Said, Tracer};
 use super::lab::{self, PATIENCE, until};
+use super::monitoring;
 
 /// A PID 1 that does not think of signals.
 const DROPS: &[&str] = &["sh", "-c", "echo ready; sleep 1000; true"];
@@ -253,11 +256,30 @@ fn the_pod_tells_what_a_tracer_on_the_node_tells() {
         let told = ask(&kubelet, &running, &["--pod", &format!("{NAMESPACE}/late")]);
         let ended: Vec<_> = told.iter().filter(|line| line["kind"] == "termination").collect();
         assert!(matches!(ended[..], [one] if is_termination_of(one, &late_id)), "{ended:#?}");
+        answers(&Agent::of(manifest));
         // it ends by itself, long before kubelet would kill it
         let asked = Instant::now();
         kubelet.delete(&pod, None);
         assert!(asked.elapsed() < Duration::from_secs(8), "{:?}", asked.elapsed());
     }
+}
+
+/// kubelet's probes succeed, and Prometheus gets what dashboards and alerts are made of. The pod has the host's network here.
+#[track_caller]
+fn answers(agent: &Agent) {
+    let container = agent.container();
+    let get = |path: &str| {
+        let mut stream = TcpStream::connect(("127.0.0.1", container.ports[0].container_port)).expect("it listens");
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: tracer\r\nConnection: close\r\n\r\n").expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("UTF-8");
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{path}: {answer}");
+        answer
+    };
+    for probe in [&container.liveness_probe, &container.readiness_probe] {
+        get(&probe.as_ref().expect("it has one").http_get.path);
+    }
+    monitoring::assert_has_all(&get("/metrics"));
 }
 
 /// The executable of a container's first process, as the agent's events have it.
