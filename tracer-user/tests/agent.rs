@@ -181,6 +181,11 @@ fn verdict_is(verdict: &str) -> impl Fn(&Value) -> bool {
     move |line| line["kind"] == "termination" && line["verdict"] == verdict
 }
 
+fn verdicts(tracer: &mut Tracer) -> Vec<String> {
+    let told = tracer.terminations();
+    told.iter().map(|told| told["verdict"].as_str().expect("each has one").to_owned()).collect()
+}
+
 fn directory() -> tempfile::TempDir {
     tempfile::tempdir().expect("a directory can be made")
 }
@@ -246,6 +251,33 @@ fn until_exit_means_an_end_from_now_on() {
     let ended = client.wait();
     assert!(ended.status.success(), "{}", ended.stderr);
     assert_eq!(ended.lines.iter().filter(|line| line["kind"] == "termination").count(), 2);
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test runs it"]
+fn a_cgroup_that_stays_and_is_used_again_has_an_end_each_time() {
+    if !lab::can_run("a_cgroup_that_stays_and_is_used_again_has_an_end_each_time", &["unshare"]) {
+        return;
+    }
+    let (dir, cgroup) = (directory(), Cgroup::any("agent-again"));
+    let agent = Agent::start(dir.path(), &[&cgroup], &[]);
+    let client = agent.client(&[]);
+    let ready = |said: Said<'_>| matches!(said, Said::Note(note) if note.starts_with("tracer: tracing"));
+    let own = Tracer::spawn(&["--no-attach", "--cgroup", cgroup.arg()], ready);
+    Workload::init(&cgroup, DROPS).drops_and_dies();
+    Workload::init(&cgroup, HANDLES).stops();
+    let told = [client, own].map(|mut tracer| {
+        tracer.wait_for("the first end", PATIENCE, verdict_is("sigterm-dropped"));
+        tracer.wait_for("the second end", PATIENCE, verdict_is("graceful"));
+        verdicts(&mut tracer)
+    });
+    assert_eq!(told, [["sigterm-dropped", "graceful"], ["sigterm-dropped", "graceful"]]);
+    // and whoever comes later is told both, too
+    Workload::init(&cgroup, DROPS).drops_and_dies();
+    let mut late = agent.client(&[]);
+    let all = until("all three ends", PATIENCE, || Some(verdicts(&mut late)).filter(|told| told.len() == 3));
+    assert_eq!(all, ["sigterm-dropped", "graceful", "sigterm-dropped"]);
+    agent.end();
 }
 
 #[test]

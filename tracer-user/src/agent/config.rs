@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fmt::{self, Write as _};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use log::LevelFilter;
@@ -43,7 +44,7 @@ const fn list(name: &'static str) -> Setting {
 }
 
 /// All of them.
-pub const SETTINGS: [Setting; 15] = [
+pub const SETTINGS: [Setting; 17] = [
     one("socket", Some(USUAL_SOCKET), false),
     list("container"),
     list("pod"),
@@ -57,6 +58,8 @@ pub const SETTINGS: [Setting; 15] = [
     one("record-dir", None, true),
     one("record-size", Some("64MiB"), true),
     one("record-files", Some("8"), true),
+    one("metrics-listen", None, false),
+    one("metrics-pod-names", Some("false"), false),
     one("log-level", Some("info"), true),
     one("log-format", Some("text"), true),
 ];
@@ -128,6 +131,10 @@ pub struct Config {
     pub bounds: Bounds,
     /// Where it records to.
     pub record: Option<Rotation>,
+    /// Where metrics are served.
+    pub metrics: Option<SocketAddr>,
+    /// Their series tell pods.
+    pub metrics_pod_names: bool,
     /// What it says.
     pub level: LevelFilter,
     /// How it says it.
@@ -192,6 +199,8 @@ impl Config {
                 })?,
             },
             record,
+            metrics: values.one("metrics-listen", address)?,
+            metrics_pod_names: values.wanted("metrics-pod-names", switch)?,
             level: values.wanted("log-level", level)?,
             format: values.wanted("log-format", |text| match text {
                 "text" => Ok(LogFormat::Text),
@@ -280,6 +289,15 @@ fn level(text: &str) -> Result<LevelFilter, String> {
     }
 }
 
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let wanted = "an address and a port are wanted, such as 127.0.0.1:9469 or [::]:9469";
+    text.parse().map_err(|error| format!("{text} cannot be listened on ({error}): {wanted}"))
+}
+
+fn switch(text: &str) -> Result<bool, String> {
+    text.parse().map_err(|_bad| format!("{text} is neither true nor false"))
+}
+
 /// `64MiB`, `500M`, `1G`, `1048576`.
 fn bytes(text: &str) -> Result<u64, String> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -349,7 +367,8 @@ fn scalar(value: &DeValue<'_>) -> Option<String> {
     match value {
         DeValue::String(text) => Some(text.to_string()),
         DeValue::Integer(number) => Some(number.to_string()),
-        DeValue::Boolean(_) | DeValue::Float(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => None,
+        DeValue::Boolean(value) => Some(value.to_string()),
+        DeValue::Float(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => None,
     }
 }
 
@@ -426,6 +445,13 @@ mod tests {
             ("history-terminations", "0", "0 is no number from 1 to 1000000"),
             ("socket", "agent.sock", "a path that begins with / is wanted"),
             ("log-format", "xml", "xml is neither text nor json"),
+            (
+                "metrics-listen",
+                "9469",
+                "9469 cannot be listened on (invalid socket address syntax): an address and a port are wanted, such as \
+                 127.0.0.1:9469 or [::]:9469",
+            ),
+            ("metrics-pod-names", "yes", "yes is neither true nor false"),
         ] {
             let error = Config::new(flag(name, value), Layer::new(), Layer::new()).expect_err(value);
             assert_eq!(error.to_string(), format!("{name} from the command line: {what}"));
@@ -438,6 +464,9 @@ mod tests {
         let config = |text: &str| Config::new(Layer::new(), Layer::new(), parsed(text).expect("good")).expect("good");
         let (before, after) = (config(""), config("log-level = \"warn\"\nsocket = \"/a\"\nrecord-dir = \"/var\"\n"));
         assert_eq!(before.changes(&after), (vec!["record-dir", "log-level"], vec!["socket"]));
+        assert!(before.metrics.is_none() && !before.metrics_pod_names, "nothing listens if nobody says so");
+        let metrics = config("metrics-listen = \"[::]:9469\"\nmetrics-pod-names = true\n");
+        assert_eq!((metrics.metrics.map(|at| at.port()), metrics.metrics_pod_names), (Some(9469), true));
         assert_eq!(after.record.expect("it is set").files, 8);
     }
 }

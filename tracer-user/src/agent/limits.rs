@@ -48,5 +48,17 @@ pub const GREETING_BYTES: usize = 4_096;
 pub const STALLED: Duration = Duration::from_secs(20);
 /// Bytes that are written to a client at once.
 pub const CHUNK: usize = 64 << 10;
+/// Series of one metric, by their labels; what comes later is counted as `other`.
+pub const SERIES: usize = 2_000;
+/// Connections for metrics at once; with another one the oldest is ended.
+pub const METRICS_CONNECTIONS: usize = 64;
+/// Such a connection is ended after this time, whatever it is about.
+pub const METRICS_TIME: Duration = Duration::from_secs(10);
+/// The tracing thread has this long to say how it stands.
+pub const METRICS_PATIENCE: Duration = Duration::from_secs(5);
+/// What it said is good for this long.
+pub const METRICS_REUSE: Duration = Duration::from_millis(100);
+/// Bytes of a request, with its headers.
+pub const METRICS_REQUEST_BYTES: usize = 8_192;
 /// After a recording could not be written it is tried again this much later.
 pub const DISK_RETRY: Duration = Duration::from_secs(10);

@@ -8,6 +8,7 @@ pub mod client;
 pub mod config;
 pub mod history;
 pub mod limits;
+pub mod metrics;
 pub mod protocol;
 mod queue;
 mod rotation;
@@ -31,6 +32,7 @@ pub use socket::{BindError, Bound, listen};
 
 use history::History;
 use limits::Bounds;
+use metrics::{Own, Seen};
 use protocol::{PROTOCOL, Welcome};
 use queue::Queue;
 use server::{Request, Subscription};
@@ -50,6 +52,10 @@ struct Inner {
     since: BootNs,
     boot_to_wall_ns: i64,
     filters: Vec<String>,
+    /// All events, by kind.
+    seen: Seen,
+    /// What those missed who are attached no longer.
+    missed: u64,
 }
 
 /// A clock that is off by more than this was set, ns.
@@ -68,6 +74,8 @@ impl Hub {
             since: boot_now(),
             boot_to_wall_ns: wall_clock().boot_to_wall_ns,
             filters,
+            seen: Seen::default(),
+            missed: 0,
         };
         Self(Rc::new(RefCell::new(inner)))
     }
@@ -83,10 +91,20 @@ impl Hub {
         self.0.borrow().history.size()
     }
 
-    /// Those who are attached, recordings included.
+    /// What there is to tell of itself, but for what the session knows.
     #[must_use]
-    pub fn attached(&self) -> usize {
-        self.0.borrow().queues.len()
+    pub fn own(&self) -> Own {
+        let inner = self.0.borrow();
+        let size = inner.history.size();
+        let missed = inner.queues.iter().map(|queue| queue.missed()).sum::<u64>();
+        Own {
+            clients: inner.queues.iter().filter(|queue| queue.is_clients() && queue.is_open()).count(),
+            missed: inner.missed + missed,
+            terminations: size.terminations,
+            bytes: size.bytes,
+            seen: inner.seen,
+            ..Own::default()
+        }
     }
 
     /// Answers who wants events. To be called between two batches.
@@ -95,12 +113,13 @@ impl Hub {
         let Request { present_only, replaces, reply } = request;
         if let Some(before) = replaces {
             before.close();
+            inner.missed += before.missed();
             inner.queues.retain(|queue| !Arc::ptr_eq(queue, &before));
         }
         let mut history = if present_only { inner.history.present() } else { inner.history.all() };
         // so that what was due by now has happened
         history.push(Arc::new(Event(pipeline.node.now(), What::Tick {})));
-        let queue = Arc::new(Queue::default());
+        let queue = Arc::new(Queue::new(!present_only));
         inner.queues.push(Arc::clone(&queue));
         let welcome = Welcome {
             protocol: PROTOCOL,
@@ -138,9 +157,13 @@ impl Inner {
 
     fn pass_on(&mut self) {
         if !self.batch.is_empty() {
-            let batch = &self.batch;
-            self.queues.retain(|queue| queue.push(batch));
-            self.batch.clear();
+            let Self { batch, queues, missed, .. } = self;
+            queues.retain(|queue| {
+                let wanted = queue.push(batch);
+                *missed += if wanted { 0 } else { queue.missed() };
+                wanted
+            });
+            batch.clear();
         }
     }
 }
@@ -148,6 +171,7 @@ impl Inner {
 impl Tap for Hub {
     fn before(&mut self, event: &Event, node: &Node) {
         let inner = &mut *self.0.borrow_mut();
+        inner.seen.count(&event.1);
         let event = Arc::new(event.clone());
         inner.history.before(&event, node);
         if !inner.queues.is_empty() {

@@ -15,6 +15,8 @@ use super::thin::{Kept, thin};
 pub struct Queue {
     state: Mutex<State>,
     wake: Notify,
+    /// A client's, not a recording's.
+    clients: bool,
 }
 
 #[derive(Debug, Default)]
@@ -44,6 +46,24 @@ pub struct Taken {
 }
 
 impl Queue {
+    /// An empty one, of a client or of a recording.
+    #[must_use]
+    pub fn new(clients: bool) -> Self {
+        Self { clients, ..Self::default() }
+    }
+
+    /// Whether it is a client's.
+    #[must_use]
+    pub const fn is_clients(&self) -> bool {
+        self.clients
+    }
+
+    /// Whether something may still come.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.state().end.is_none()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -9,6 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::agent::config::{self, Config, ConfigError, Layer, Origin, SETTINGS, USUAL_FILE};
+use crate::agent::metrics::{self, Ask, Listening, Own};
 use crate::agent::server::{Request as Wanted, Server};
 use crate::agent::{BindError, Hub, Rotator, Sinks, listen};
 use crate::live::{End, Request, Session};
@@ -41,6 +42,8 @@ pub(super) struct Args {
     sockets: Sockets,
     #[command(flatten)]
     memory: Memory,
+    #[command(flatten)]
+    metrics: Metrics,
     #[command(flatten)]
     logs: Logs,
 }
@@ -99,6 +102,18 @@ struct Memory {
     record_files: Option<String>,
 }
 
+/// What is served to Prometheus.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Metrics")]
+struct Metrics {
+    /// Serve /metrics, /healthz and /readyz there over HTTP, to whoever can connect [default: nowhere]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    metrics_listen: Option<String>,
+    /// Tell the pod of each series, too: many more of them
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    metrics_pod_names: Option<String>,
+}
+
 /// What it says on standard error.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Logs")]
@@ -114,7 +129,7 @@ struct Logs {
 impl Args {
     /// What the command line says of each setting.
     fn flags(&self) -> Layer {
-        let Self { socket, config: _, print_config: _, filters, sockets, memory, logs } = self;
+        let Self { socket, config: _, print_config: _, filters, sockets, memory, metrics, logs } = self;
         let one = |value: &Option<String>| value.iter().cloned().collect::<Vec<_>>();
         let values = SETTINGS.iter().map(|setting| {
             let values = match setting.name {
@@ -131,6 +146,8 @@ impl Args {
                 "record-dir" => one(&memory.record_dir),
                 "record-size" => one(&memory.record_size),
                 "record-files" => one(&memory.record_files),
+                "metrics-listen" => one(&metrics.metrics_listen),
+                "metrics-pod-names" => one(&metrics.metrics_pod_names),
                 "log-level" => one(&logs.log_level),
                 "log-format" => one(&logs.log_format),
                 _ => Vec::new(),
@@ -175,6 +192,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 enum Woken {
     /// Somebody wants events.
     Wanted(Wanted),
+    /// Somebody wants to know how it stands.
+    Asked(Ask),
     /// SIGHUP.
     Hangup,
 }
@@ -185,6 +204,10 @@ async fn serve(args: &Args, config: Config) -> anyhow::Result<ExitCode> {
         BindError::Io { .. } => anyhow::Error::new(error),
         other => Failure::new(1, other.to_string()).into(),
     })?;
+    let listening = match config.metrics {
+        Some(address) => Some(Listening::on(address).with_context(|| format!("cannot serve metrics on {address}"))?),
+        None => None,
+    };
     let mut hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
     let request = Request {
         filters: config.filters.clone(),
@@ -196,8 +219,9 @@ async fn serve(args: &Args, config: Config) -> anyhow::Result<ExitCode> {
         ..Request::default()
     };
     let hub = Hub::new(config.bounds, config.typed_filters());
-    // whoever wants changes (metrics, events) has its place here
-    let view = Box::new(Sinks::new(Vec::new()));
+    let counted = metrics::Metrics::new(config.metrics_pod_names);
+    // whoever wants changes has its place here
+    let view = Box::new(Sinks::new(listening.iter().map(|_| counted.sink()).collect()));
     let mut session = Session::start(&request, |_, _| view).map_err(super::live::unsuitable)?;
     // the one before it may have been killed in the middle of a stop
     session.doubt_the_past();
@@ -205,6 +229,15 @@ async fn serve(args: &Args, config: Config) -> anyhow::Result<ExitCode> {
     // threads of ours are made now that no privilege is left that is not needed
     let (requests, mut wanted) = mpsc::channel(REQUESTS);
     let server = Server::start(bound, requests.clone()).context("cannot serve clients")?;
+    let (asks, mut asked) = mpsc::channel(REQUESTS);
+    let metrics = match listening {
+        Some(listening) => {
+            log::info!("metrics are served on http://{}/metrics", listening.address);
+            let hierarchies = session.tracker().hierarchies().clone();
+            Some(metrics::Server::start(listening, hierarchies, asks.clone()).context("cannot serve metrics")?)
+        }
+        None => None,
+    };
     log::info!("tracing; clients attach on {}", config.socket.display());
     let mut running = Running { config, rotator: None, requests };
     running.record()?;
@@ -212,6 +245,7 @@ async fn serve(args: &Args, config: Config) -> anyhow::Result<ExitCode> {
         let woken = async {
             tokio::select! {
                 Some(request) = wanted.recv() => Woken::Wanted(request),
+                Some(ask) = asked.recv() => Woken::Asked(ask),
                 Some(()) = hangup.recv() => Woken::Hangup,
             }
         };
@@ -221,18 +255,38 @@ async fn serve(args: &Args, config: Config) -> anyhow::Result<ExitCode> {
                 let start = session.start_record().clone();
                 hub.subscribe(request, &session.pipeline, &start);
             }
+            End::Done(Woken::Asked(ask)) => {
+                let own = own(&hub, &session);
+                // who does not wait for the answer needs none
+                drop(ask.send(counted.snapshot(&session.pipeline.node, own)));
+            }
             End::Done(Woken::Hangup) => running.reload(args, &hub),
         }
     }
     log::info!("asked to end");
     // who waits for an answer gets none; what is attached gets what there is
     drop(wanted);
+    if let Some(metrics) = metrics {
+        metrics.stop();
+    }
     hub.close();
     server.stop();
     running.stop();
     // which waits for nobody longer than a moment
     session.finish().await?;
     Ok(ExitCode::from(DONE))
+}
+
+/// What there is to tell of the agent itself.
+fn own(hub: &Hub, session: &Session) -> Own {
+    let info = session.tracker().probe().info();
+    Own {
+        kernel: info.kernel.clone(),
+        programs: info.programs.len(),
+        wakeups: session.wakeups(),
+        ring_fill: session.tracker().ring_fill(),
+        ..hub.own()
+    }
 }
 
 /// What can change while it runs.
@@ -272,7 +326,7 @@ impl Running {
         let (bounds, level, format, record) = (new.bounds, new.level, new.format, new.record.clone());
         let other_record = record != self.config.record;
         // what is not taken over is not what is used
-        let Config { socket, filters, sockets, .. } = self.config.clone();
+        let Config { socket, filters, sockets, metrics, metrics_pod_names, .. } = self.config.clone();
         let mut values = new.values;
         for name in &fixed {
             match self.config.values.get(name) {
@@ -280,7 +334,8 @@ impl Running {
                 None => drop(values.remove(name)),
             }
         }
-        self.config = Config { socket, filters, sockets, bounds, record, level, format, values };
+        self.config =
+            Config { socket, filters, sockets, bounds, record, metrics, metrics_pod_names, level, format, values };
         hub.set_bounds(bounds);
         logging::set_agent(level, format);
         if other_record {

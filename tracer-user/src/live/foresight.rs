@@ -47,6 +47,11 @@ impl Foresights {
         Ok(Self { requests: Some(requests), answers })
     }
 
+    /// Whether there is somebody to ask.
+    pub(super) const fn can_answer(&self) -> bool {
+        self.requests.is_some()
+    }
+
     /// Asks about a container and its first process. The answer comes when it comes, or never.
     pub(super) fn ask(&self, container: &Container) {
         let Some(requests) = &self.requests else { return };

@@ -159,6 +159,8 @@ pub struct Session {
     present: Option<Present>,
     lost_recording: bool,
     start: Start,
+    /// How often the loop had something to do.
+    wakeups: u64,
 }
 
 impl Session {
@@ -195,6 +197,9 @@ impl Session {
         if request.keep {
             pipeline.keep(start.clone());
         }
+        if foresights.can_answer() {
+            pipeline.node.ask_what_signals_would_meet();
+        }
         Ok(Self {
             tracker,
             pipeline,
@@ -208,6 +213,7 @@ impl Session {
             present: None,
             lost_recording: false,
             start,
+            wakeups: 0,
         })
     }
 
@@ -221,6 +227,12 @@ impl Session {
     /// must not be judged as if its stop signal had never been sent.
     pub fn doubt_the_past(&mut self) {
         self.events.push(Event(boot_now(), What::Lost(Lost::default())));
+    }
+
+    /// How often the loop woke up.
+    #[must_use]
+    pub const fn wakeups(&self) -> u64 {
+        self.wakeups
     }
 
     /// The kernel's side.
@@ -273,6 +285,7 @@ impl Session {
                 }
                 () = sleep_until(due), if due.is_some() => {}
             }
+            self.wakeups += 1;
         }
     }
 

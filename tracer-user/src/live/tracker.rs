@@ -41,6 +41,7 @@ const NAMELESS: usize = 4_096;
 pub struct Tracker {
     probe: Probe,
     ring: Ring,
+    ring_bytes: u32,
     log: Option<KernelLog>,
     hierarchies: Hierarchies,
     classifier: Classifier,
@@ -114,6 +115,7 @@ impl Tracker {
         let mut tracker = Self {
             probe,
             ring,
+            ring_bytes: settings.ring_bytes,
             log,
             hierarchies,
             classifier,
@@ -195,6 +197,13 @@ impl Tracker {
             log.flush();
         }
         Ok(drained.more)
+    }
+
+    /// How full the ring was at the most, in the last half minute or more; 1 is full.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a ratio")]
+    pub fn ring_fill(&self) -> f64 {
+        self.ring.peak() as f64 / f64::from(self.ring_bytes)
     }
 
     /// How far the ring was read, while there is more in it.

@@ -48,6 +48,8 @@ impl Node {
         container.candidate = None;
         container.departed.clear();
         let gone = container.gone;
+        // a runtime makes a cgroup for each life; what --cgroup names may be used again
+        container.over = gone.is_none() && container.runtime == "cgroup";
         if let Some(mut termination) = termination {
             termination.ended = Some(at);
             let kept = self.keep_termination(termination);

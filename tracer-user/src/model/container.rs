@@ -41,6 +41,8 @@ pub struct Container {
     pub first: Option<TaskKey>,
     /// The first process is decided and does not change any more.
     pub(super) settled: bool,
+    /// Its end was told, and its cgroup stays: whoever comes next is the first process of another life.
+    pub(super) over: bool,
     /// Its cgroup is gone.
     pub gone: Option<BootNs>,
     /// When its cgroup was found.
@@ -161,6 +163,7 @@ impl Container {
             told: Told::Nothing,
             first: None,
             settled: false,
+            over: false,
             gone: None,
             found: BootNs(0),
             closing: None,
@@ -195,6 +198,16 @@ impl Container {
         fresh.described = described.take().map(|described| Described { pid: None, ..described });
         fresh.signals = *signals;
         *self = fresh;
+    }
+
+    /// A new life in the same cgroup, which nobody removed (`--cgroup`): what the last one did says nothing of this one. Its
+    /// zombies may still be there.
+    pub(super) fn live_again(&mut self, first: TaskKey) {
+        (self.first, self.settled, self.over) = (Some(first), false, false);
+        (self.caught, self.foresight, self.oom) = (None, None, None);
+        self.execs.clear();
+        self.dropped.clear();
+        (self.respawn, self.orphans) = (Respawn::default(), Orphans::default());
     }
 
     /// Its own cgroup: that of v2 where it has both.

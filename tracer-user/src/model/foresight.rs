@@ -14,6 +14,9 @@ impl Node {
         let Some(container) = self.containers.get_mut(&key) else { return };
         let Some(first) = container.first else { return };
         container.foresight = None;
+        if !self.foresees {
+            return;
+        }
         let ages = limits::FORESEE_AT_MS.map(|age| BootNs(first.start).plus_ms(age));
         if ages[0] <= at {
             self.ask_ahead(key, first);
@@ -67,6 +70,12 @@ mod tests {
     /// A container whose first process is seen when it is this old, ms.
     fn node(age: u64) -> Node {
         let mut node = Node::new();
+        node.ask_what_signals_would_meet();
+        apply(&mut node, age);
+        node
+    }
+
+    fn apply(node: &mut Node, age: u64) {
         let found = CgroupFound {
             cgroup: CGROUP,
             path: "/docker/cafe".to_owned(),
@@ -89,7 +98,16 @@ mod tests {
             exe: None,
         };
         node.apply(&Event(at(age), What::Process(seen)));
-        node
+    }
+
+    /// How often somebody has to wake up for it, if nothing happens.
+    fn deadlines(mut node: Node) -> usize {
+        let due = std::iter::from_fn(|| {
+            let due = node.next_tick()?;
+            node.tick(due);
+            Some(due)
+        });
+        due.count()
     }
 
     fn asked(node: &mut Node) -> usize {
@@ -121,6 +139,19 @@ mod tests {
         }
         assert_eq!(node.next_tick(), None, "nobody is woken for it for ever");
         assert_eq!(asked(&mut self::node(5_000)), 1, "one that runs already is asked about at once");
+    }
+
+    #[test]
+    fn where_nobody_answers_nobody_is_woken_to_ask() {
+        let mut silent = Node::new();
+        apply(&mut silent, 0);
+        assert_eq!(deadlines(silent.clone()) + limits::FORESEE_AT_MS.len(), deadlines(node(0)));
+        silent.tick(at(100_000_000));
+        assert_eq!(asked(&mut silent), 0);
+        // what somebody else has asked is told all the same
+        apply(&mut silent, 0);
+        silent.apply(&Event(at(100_000_100), answer(Foreseen::Dropped, task().key())));
+        assert_eq!(foreseen(&silent), Some(Foreseen::Dropped));
     }
 
     #[test]

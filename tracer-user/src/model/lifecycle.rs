@@ -236,6 +236,15 @@ impl Node {
         if container.first == Some(candidate) {
             return;
         }
+        if container.over {
+            if self.processes.get(candidate).is_some_and(Process::is_live)
+                && let Some(container) = self.containers.get_mut(&key)
+            {
+                container.live_again(candidate);
+                self.look_ahead(self.now, key);
+            }
+            return;
+        }
         let described = container.described.as_ref().and_then(|described| described.pid);
         let settled = container.settled;
         // what --cgroup names was set up by no runtime: whoever moved itself in runs, and unshare makes the init

@@ -32,6 +32,8 @@ pub struct Node {
     /// Containers, by id, that are not told yet, and what is held back with them.
     pub(super) undecided: HashMap<String, Undecided>,
     wants: Vec<Want>,
+    /// Somebody answers [`Want::Foresee`].
+    pub(super) foresees: bool,
     next_key: u32,
     pub(super) pods: BTreeMap<PodKey, Pod>,
     pub(super) pod_by_uid: HashMap<String, PodKey>,
@@ -83,6 +85,12 @@ impl Node {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Asks from now on what stop signals would meet ([`Want::Foresee`]). Without this nobody is woken for the question: a
+    /// replay and a client of an agent get the answers of those who asked.
+    pub const fn ask_what_signals_would_meet(&mut self) {
+        self.foresees = true;
     }
 
     /// Takes in an event. News are collected until [`Self::take_changes`].

@@ -26,6 +26,16 @@ pub enum Record {
     CgroupMade(BootNs, CgroupMade),
 }
 
+impl Record {
+    /// When it was written.
+    #[must_use]
+    pub const fn at(&self) -> BootNs {
+        match self {
+            Self::Event(Event(at, _)) | Self::CgroupMade(at, _) => *at,
+        }
+    }
+}
+
 /// A cgroup was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CgroupMade {

@@ -10,6 +10,7 @@ mod decode;
 mod error;
 mod load;
 mod offsets;
+mod peak;
 mod pod;
 mod ring;
 mod settings;

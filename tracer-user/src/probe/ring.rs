@@ -20,6 +20,8 @@ use tracer_common::{map, wake};
 
 use super::decode::{self, Record};
 use super::error::ProbeError;
+use super::peak::Peak;
+use crate::clock::boot_now;
 
 /// The kernel's records, on their way to whoever owns this.
 pub struct Ring {
@@ -33,6 +35,7 @@ pub struct Ring {
     /// The last drain ran out of its budget.
     more: bool,
     undecodable: u64,
+    peak: Peak,
 }
 
 /// The ring, whose descriptor stays the same as long as this lives.
@@ -61,7 +64,7 @@ impl Ring {
         let source = unsafe { AsyncFd::register_with_interest(Owned(ring), Interest::READABLE) }
             .map_err(|error| ProbeError::Io { what: "poll the ring buffer", source: error.into() })?;
         let next = Some(Instant::now());
-        Ok(Self { source, wake, interval, next, asleep: false, more: false, undecodable: 0 })
+        Ok(Self { source, wake, interval, next, asleep: false, more: false, undecodable: 0, peak: Peak::default() })
     }
 
     /// Waits until draining is worth while: the kernel rang, or it is time. Safe to cancel.
@@ -102,21 +105,35 @@ impl Ring {
             self.arm(wake::HALF_FULL)?;
             self.asleep = false;
         }
+        self.peak.look(boot_now());
         let mut taken = 0;
         while taken < budget {
             let Some(item) = self.source.get_mut().0.next() else { break };
+            let bytes = item.len();
             let record = decode::record(&item);
             // its room is the kernel's again before anybody acts on it
             drop(item);
             taken += 1;
             match record {
-                Ok(record) => each(record),
+                Ok(record) => {
+                    self.peak.found(record.at(), bytes);
+                    each(record);
+                }
                 Err(_undecodable) => self.undecodable += 1,
             }
         }
         self.more = taken == budget;
+        if !self.more {
+            self.peak.emptied();
+        }
         self.next = (taken > 0).then(|| Instant::now() + self.interval);
         Ok(Drained { taken, more: self.more })
+    }
+
+    /// The most bytes that were in the ring when it was looked at, in the last half minute or more.
+    #[must_use]
+    pub fn peak(&self) -> u64 {
+        self.peak.most(boot_now())
     }
 
     /// Records that could not be decoded since the last call.

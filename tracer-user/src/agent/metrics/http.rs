@@ -1,0 +1,260 @@
+//! Serves scrapes and probes, on a thread of its own. What a scrape shows is asked of the tracing thread, which answers
+//! between two batches of events and waits for nobody.
+//!
+//! Whoever can connect can ask, so what asking costs has an end: one request a connection, within a time, so many
+//! connections at once, and one snapshot in a while however many ask.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::io;
+use std::net::{SocketAddr, TcpListener as Bound};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{ACCEPT, ALLOW, CONTENT_TYPE};
+use hyper::rt::ReadBufCursor;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use tokio::task::AbortHandle;
+use tokio::time::{sleep, timeout};
+
+use crate::container::hierarchy::Hierarchies;
+use crate::container::scan::figures;
+
+use super::super::limits;
+use super::exposition::{self, Format};
+use super::process::Process;
+use super::snapshot::Snapshot;
+
+/// Where the answer to "how does it stand" goes.
+pub type Ask = oneshot::Sender<Snapshot>;
+
+/// What is read from a connection at once.
+const READ_SIZE: usize = 4 << 10;
+/// After the listening socket failed it is asked again this much later.
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(200);
+
+/// A socket that listens, and where.
+#[derive(Debug)]
+pub struct Listening {
+    socket: Bound,
+    /// Where, with the port that was found if it was to be any.
+    pub address: SocketAddr,
+}
+
+impl Listening {
+    /// Listens; nobody is answered before [`Server::start`].
+    ///
+    /// # Errors
+    /// When the address is not to be had.
+    pub fn on(address: SocketAddr) -> io::Result<Self> {
+        let socket = Bound::bind(address)?;
+        socket.set_nonblocking(true)?;
+        let address = socket.local_addr()?;
+        Ok(Self { socket, address })
+    }
+}
+
+/// The thread that serves.
+#[derive(Debug)]
+pub struct Server {
+    thread: Option<JoinHandle<()>>,
+    stop: watch::Sender<bool>,
+}
+
+impl Server {
+    /// Serves who connects; how it stands is asked of whoever has the other end of `asks`, and figures are read from
+    /// `hierarchies`.
+    ///
+    /// # Errors
+    /// When there is no thread to be had.
+    pub fn start(listening: Listening, hierarchies: Hierarchies, asks: mpsc::Sender<Ask>) -> io::Result<Self> {
+        let (stop, mut stopped) = watch::channel(false);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let thread = std::thread::Builder::new().name("tracer-metrics".to_owned()).spawn(move || {
+            let desk = Arc::new(Desk { asks, hierarchies, last: Mutex::default() });
+            runtime.block_on(async {
+                tokio::select! {
+                    () = accept(listening.socket, desk) => {}
+                    _ = stopped.wait_for(|stopped| *stopped) => {}
+                }
+            });
+            // nobody who is being answered keeps us
+            runtime.shutdown_background();
+        })?;
+        Ok(Self { thread: Some(thread), stop })
+    }
+
+    /// Ends it at once.
+    pub fn stop(mut self) {
+        self.stop.send_replace(true);
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            log::error!("the thread that serves metrics panicked");
+        }
+    }
+}
+
+async fn accept(socket: Bound, desk: Arc<Desk>) {
+    let listener = match TcpListener::from_std(socket) {
+        Ok(listener) => listener,
+        Err(error) => return log::error!("metrics are not served: cannot wait for connections: {error}"),
+    };
+    let mut connections: VecDeque<AbortHandle> = VecDeque::new();
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                connections.retain(|connection| !connection.is_finished());
+                // whoever keeps connections open takes the place of nobody but the one that is there longest
+                if connections.len() >= limits::METRICS_CONNECTIONS
+                    && let Some(oldest) = connections.pop_front()
+                {
+                    oldest.abort();
+                }
+                connections.push_back(tokio::spawn(connection(stream, Arc::clone(&desk))).abort_handle());
+            }
+            Err(error) => {
+                log::warn!("a connection for metrics could not be taken: {error}");
+                sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, desk: Arc<Desk>) {
+    let serve = service_fn(move |request| {
+        let desk = Arc::clone(&desk);
+        async move { Ok::<_, Infallible>(desk.answer(&request).await) }
+    });
+    let mut builder = http1::Builder::new();
+    builder.keep_alive(false).half_close(true).max_buf_size(limits::METRICS_REQUEST_BYTES);
+    let served = builder.serve_connection(Connection(stream), serve);
+    match timeout(limits::METRICS_TIME, served).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => log::debug!("a connection for metrics ended: {error}"),
+        Err(_) => log::debug!("a connection for metrics took too long and was ended"),
+    }
+}
+
+/// What each connection has.
+struct Desk {
+    asks: mpsc::Sender<Ask>,
+    hierarchies: Hierarchies,
+    /// The last answer, for those who ask right after.
+    last: Mutex<Option<(Instant, Arc<Snapshot>)>>,
+}
+
+impl Desk {
+    async fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            let mut refused = plain(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
+            refused.headers_mut().insert(ALLOW, hyper::header::HeaderValue::from_static("GET, HEAD"));
+            return refused;
+        }
+        match request.uri().path() {
+            "/metrics" => {
+                let accept = request.headers().get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+                let format = Format::liked(&accept.collect::<Vec<_>>().join(","));
+                match self.snapshot().await {
+                    Some(snapshot) => self.metrics((*snapshot).clone(), format),
+                    None => silent(),
+                }
+            }
+            "/healthz" => self.snapshot().await.map_or_else(silent, |_| plain(StatusCode::OK, "ok\n")),
+            "/readyz" => match self.snapshot().await {
+                Some(snapshot) if snapshot.is_ready() => plain(StatusCode::OK, "ok: the probes are attached\n"),
+                Some(_) => plain(StatusCode::SERVICE_UNAVAILABLE, "no probe is attached\n"),
+                None => silent(),
+            },
+            "/" => plain(StatusCode::OK, "tracer agent: /metrics, /healthz, /readyz\n"),
+            _ => plain(StatusCode::NOT_FOUND, "there is /metrics, /healthz and /readyz\n"),
+        }
+    }
+
+    /// How it stands; `None` if the tracing thread does not say so in time.
+    async fn snapshot(&self) -> Option<Arc<Snapshot>> {
+        let mut last = self.last.lock().await;
+        if let Some((at, snapshot)) = &*last
+            && at.elapsed() < limits::METRICS_REUSE
+        {
+            return Some(Arc::clone(snapshot));
+        }
+        let (ask, answer) = oneshot::channel();
+        let asked = async {
+            self.asks.send(ask).await.ok()?;
+            answer.await.ok()
+        };
+        let snapshot = Arc::new(timeout(limits::METRICS_PATIENCE, asked).await.ok()??);
+        *last = Some((Instant::now(), Arc::clone(&snapshot)));
+        Some(snapshot)
+    }
+
+    fn metrics(&self, mut snapshot: Snapshot, format: Format) -> Response<Full<Bytes>> {
+        snapshot.read_figures(|cgroup, path| figures(&self.hierarchies, cgroup, path));
+        match exposition::write(snapshot, Process::look(), format) {
+            Ok(text) => response(StatusCode::OK, format.content_type(), text.into()),
+            Err(error) => {
+                log::error!("metrics could not be written: {error}");
+                plain(StatusCode::INTERNAL_SERVER_ERROR, "metrics could not be written\n")
+            }
+        }
+    }
+}
+
+fn silent() -> Response<Full<Bytes>> {
+    plain(StatusCode::SERVICE_UNAVAILABLE, "the tracing thread does not answer\n")
+}
+
+fn plain(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
+    response(status, "text/plain; charset=utf-8", Bytes::from_static(text.as_bytes()))
+}
+
+fn response(status: StatusCode, content: &'static str, body: Bytes) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(content));
+    response
+}
+
+/// A connection that hyper can use.
+struct Connection(TcpStream);
+
+impl hyper::rt::Read for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        mut into: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let mut space = [0; READ_SIZE];
+        let room = into.remaining().min(READ_SIZE);
+        let mut buffer = ReadBuf::new(&mut space[..room]);
+        ready!(Pin::new(&mut self.0).poll_read(context, &mut buffer))?;
+        into.put_slice(buffer.filled());
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl hyper::rt::Write for Connection {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(context)
+    }
+}
