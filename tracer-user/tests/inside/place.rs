@@ -1,7 +1,5 @@
 //! A Docker daemon that starts privileged containers, and tracers in containers of it.
 
-use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -15,21 +13,10 @@ pub(crate) const TRACER: &str = "/run/tracer";
 /// Where the daemon's sockets are in a tracer's container. Elsewhere than outside: the host has a name for it, too.
 const SOCKETS: &str = "/run/host";
 
-/// One that has the runtimes `lab`, which can start privileged containers on any machine, and `lab-bpf`, which gives
-/// `CAP_BPF` and `CAP_PERFMON` to whoever has `CAP_SYS_PTRACE`.
+/// One that can start such containers.
 #[track_caller]
 pub(crate) fn daemon(cgroups: Cgroups) -> Daemon {
-    let mut docker = Daemon::start(cgroups);
-    let runc = docker.socket().with_file_name("runc");
-    fs::write(&runc, include_str!("runc.sh")).expect("the daemon's directory is ours");
-    fs::set_permissions(&runc, fs::Permissions::from_mode(0o755)).expect("it is ours");
-    let bpf = docker.socket().with_file_name("runc-bpf");
-    symlink(&runc, &bpf).expect("the daemon's directory is ours");
-    let runtimes = serde_json::json!({"runtimes": {"lab": {"path": runc}, "lab-bpf": {"path": bpf}}});
-    fs::write(docker.socket().with_file_name("daemon.json"), runtimes.to_string()).expect("it is ours");
-    docker.stop_dockerd();
-    docker.start_dockerd();
-    docker
+    Daemon::start_with_runtimes(cgroups)
 }
 
 /// `docker run` with the host's programs and the tracer, as far as the image; to be followed by a command.

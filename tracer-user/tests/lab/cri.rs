@@ -24,8 +24,14 @@ impl Containerd {
         let mut containerd = Self { helper: Helper::start(&CONTAINERD, cgroups), cgroups };
         containerd.wait_until_it_answers();
         let archive = image::archive(containerd.helper.dir());
-        read(ctr(&containerd.socket(), &["images", "import", "--snapshotter", "native"]).arg(archive));
+        containerd.import(&archive);
         containerd
+    }
+
+    /// Takes in the images of an archive as `docker save` writes it.
+    #[track_caller]
+    pub(crate) fn import(&self, archive: &Path) {
+        read(ctr(&self.socket(), &["images", "import", "--snapshotter", "native"]).arg(archive));
     }
 
     #[track_caller]

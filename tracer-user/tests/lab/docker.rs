@@ -4,6 +4,8 @@
 
 use super::daemon::{Helper, Kind};
 use super::{PATIENCE, host, image, output, read, send, until};
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -47,6 +49,23 @@ impl Daemon {
         let archive = image::tree(daemon.helper.dir());
         read(daemon.client(&["import"]).arg(archive).arg(IMAGE));
         daemon
+    }
+
+    /// One that has the runtimes `lab`, which can start privileged containers on any machine, and `lab-bpf`, which gives
+    /// `CAP_BPF` and `CAP_PERFMON` to whoever has `CAP_SYS_PTRACE`.
+    #[track_caller]
+    pub(crate) fn start_with_runtimes(cgroups: Cgroups) -> Self {
+        let mut docker = Self::start(cgroups);
+        let runc = docker.socket().with_file_name("runc");
+        fs::write(&runc, include_str!("runc.sh")).expect("the daemon's directory is ours");
+        fs::set_permissions(&runc, fs::Permissions::from_mode(0o755)).expect("it is ours");
+        let bpf = docker.socket().with_file_name("runc-bpf");
+        symlink(&runc, &bpf).expect("the daemon's directory is ours");
+        let runtimes = serde_json::json!({"runtimes": {"lab": {"path": runc}, "lab-bpf": {"path": bpf}}});
+        fs::write(docker.socket().with_file_name("daemon.json"), runtimes.to_string()).expect("it is ours");
+        docker.stop_dockerd();
+        docker.start_dockerd();
+        docker
     }
 
     #[track_caller]

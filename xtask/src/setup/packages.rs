@@ -22,6 +22,9 @@ const fn need(group: Group, command: &'static str, packages: &'static [&'static 
 /// Debian keeps it out of the search path, which looks up a path that is absolute as it is.
 const POSTGRES: &str = "/usr/lib/postgresql/15/bin/postgres";
 
+/// Where Debian has the sources of a Go library.
+const SPRIG: &str = "/usr/share/gocode/src/github.com/Masterminds/sprig/functions.go";
+
 const NEEDS: &[Need] = &[
     need(Group::Build, "cc", &["gcc", "libc6-dev"], "rustc links with it"),
     need(Group::Build, "protoc", &["protobuf-compiler"], "the CRI client of the tests is generated from its protocol"),
@@ -74,6 +77,16 @@ const NEEDS: &[Need] = &[
     need(Group::Containers, "stress-ng", &["stress-ng"], "signal and fork storms"),
     need(Group::Containers, "strace", &["strace"], "a PID 1 that is being ptraced"),
     need(Group::Containers, "tmux", &["tmux"], "a terminal for the live screen"),
+    need(
+        Group::Containers,
+        SPRIG,
+        &["golang-github-masterminds-sprig-dev"],
+        "the functions of Helm's templates, to render the chart",
+    ),
+    need(Group::Containers, "promtool", &["prometheus"], "checks alert rules; Prometheus itself is not started"),
+    need(Group::Containers, "shellcheck", &["shellcheck"], "reads the kubectl plugin"),
+    need(Group::Containers, "systemd-analyze", &["systemd"], "reads the unit"),
+    need(Group::Containers, "dpkg-deb", &["dpkg"], "makes and reads the Debian package"),
     need(Group::Vm, "qemu-system-x86_64", &["qemu-system-x86"], "boots the other kernels"),
 ];
 

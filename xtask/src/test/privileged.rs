@@ -6,8 +6,9 @@
 use super::skips::Skips;
 use super::{Tally, strict};
 use crate::cargo::{self, Artifact};
-use crate::{sh, ui};
+use crate::{build, elf, sh, ui};
 use anyhow::Result;
+use std::path::{Path, PathBuf};
 
 /// A test binary that takes longer hangs: it is ended, and counts as failed.
 const DEADLINE_SECONDS: u32 = 15 * 60;
@@ -30,12 +31,26 @@ pub(super) fn run(filters: &[String]) -> Result<Tally> {
         if count == 0 {
             continue;
         }
+        let shipped = if binary.name == SHIPS { Some(shipped()?) } else { None };
         let stage = ui::Stage::start(format!("{}: {count} tests", binary.name));
-        let of_binary = run_one(binary, filters, &prefix)?;
+        let of_binary = run_one(binary, filters, &prefix, shipped.as_deref())?;
         stage.end(&of_binary.to_string());
         tally += of_binary;
     }
     Ok(tally)
+}
+
+/// The test binary that makes the image, and so needs the binary that is in it.
+const SHIPS: &str = "deploy";
+
+/// The static binary of this architecture, as for the virtual machines.
+fn shipped() -> Result<PathBuf> {
+    let triple = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
+    let stage = ui::Stage::start(format!("tracer for {triple}"));
+    let binary = build::tracer(build::Profile::Quick, Some(&triple))?;
+    elf::assert_static(&binary)?;
+    stage.end("static");
+    Ok(binary)
 }
 
 /// How many ignored tests it has that the filters let through.
@@ -44,7 +59,7 @@ fn count(binary: &Artifact, filters: &[String]) -> Result<usize> {
     Ok(list.lines().filter(|line| line.ends_with(": test")).count())
 }
 
-fn run_one(binary: &Artifact, filters: &[String], prefix: &[String]) -> Result<Tally> {
+fn run_one(binary: &Artifact, filters: &[String], prefix: &[String], shipped: Option<&Path>) -> Result<Tally> {
     let skips = Skips::new()?;
     // `--foreground` leaves Ctrl-C to the whole family; what a killed test leaves behind ends by itself
     // (see tests/lab: its daemons end when the pipe from the test closes).
@@ -53,6 +68,7 @@ fn run_one(binary: &Artifact, filters: &[String], prefix: &[String]) -> Result<T
     let mut words = prefix.iter().map(String::as_str).chain(["env"]);
     let mut command = sh::cmd(words.next().unwrap_or("env"));
     command.args(words).arg(skips.variable()).arg(format!("CARGO_MANIFEST_DIR={}", binary.dir.display()));
+    command.args(shipped.map(|path| format!("TRACER_STATIC={}", path.display())));
     command.args(timeout).arg(&binary.executable).args(["--ignored", "--test-threads=1"]).args(filters);
     command.current_dir(&binary.dir);
 

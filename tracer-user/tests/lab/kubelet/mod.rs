@@ -9,7 +9,7 @@ use super::{PATIENCE, image, until};
 use k8s_cri::v1::image_service_client::ImageServiceClient;
 use k8s_cri::v1::runtime_service_client::RuntimeServiceClient;
 use k8s_cri::v1::{
-    ContainerState, ContainerStatus, ContainerStatusRequest, CreateContainerRequest, ExecSyncRequest, ExecSyncResponse,
+    ContainerConfig, ContainerState, ContainerStatus, ContainerStatusRequest, CreateContainerRequest, ExecSyncRequest, ExecSyncResponse,
     ListImagesRequest, PodSandboxConfig, RemovePodSandboxRequest, RunPodSandboxRequest, StartContainerRequest,
     StopContainerRequest, StopPodSandboxRequest,
 };
@@ -88,16 +88,23 @@ impl<'a> Kubelet<'a> {
     #[track_caller]
     pub(crate) fn new(containerd: &'a Containerd) -> Self {
         let kubelet = Self { containerd };
+        let names: Vec<String> = image::names().collect();
+        kubelet.has_images(&names);
+        kubelet
+    }
+
+    /// Waits until the runtime has these images.
+    #[track_caller]
+    pub(crate) fn has_images(&self, wanted: &[String]) {
         until("CRI to know the images", PATIENCE, || {
             // A containerd that has just started answers that it is not initialized.
-            let answer = kubelet.try_call(async |channel| {
+            let answer = self.try_call(async |channel| {
                 ImageServiceClient::new(channel).list_images(ListImagesRequest::default()).await
             });
             let answer = answer.ok()?;
             let names: Vec<_> = answer.images.iter().flat_map(|image| &image.repo_tags).collect();
-            image::names().all(|name| names.contains(&&name)).then_some(())
+            wanted.iter().all(|name| names.contains(&name)).then_some(())
         });
-        kubelet
     }
 
     /// Runs a pod: its sandbox, then its containers, one after the other: sidecars first, which are init containers.
@@ -111,8 +118,9 @@ impl<'a> Kubelet<'a> {
         pod
     }
 
+    /// The sandbox alone.
     #[track_caller]
-    fn run_sandbox(&self, spec: PodSpec) -> Pod {
+    pub(crate) fn run_sandbox(&self, spec: PodSpec) -> Pod {
         if let Some(cgroup) = spec.cgroup() {
             self.containerd.pod_has(&cgroup);
         }
@@ -126,11 +134,25 @@ impl<'a> Kubelet<'a> {
     /// Creates and starts a container: for the first time, or again.
     #[track_caller]
     pub(crate) fn start(&self, pod: &Pod, spec: &ContainerSpec, attempt: u32) -> String {
+        self.start_as(pod, spec, attempt, |_| {})
+    }
+
+    /// The same, of what `change` makes of the container's configuration.
+    #[track_caller]
+    pub(crate) fn start_as(
+        &self,
+        pod: &Pod,
+        spec: &ContainerSpec,
+        attempt: u32,
+        change: impl FnOnce(&mut ContainerConfig),
+    ) -> String {
+        let mut config = pod.spec.container(spec, attempt);
+        change(&mut config);
         let log = pod.log_file(spec, attempt);
         std::fs::create_dir_all(log.parent().expect("it has one")).expect("directories for logs can be made");
         let request = CreateContainerRequest {
             pod_sandbox_id: pod.sandbox.clone(),
-            config: Some(pod.spec.container(spec, attempt)),
+            config: Some(config),
             sandbox_config: Some(pod.config.clone()),
         };
         let answer = self.call("CreateContainer", async |channel| {

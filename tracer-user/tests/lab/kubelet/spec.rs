@@ -25,6 +25,8 @@ pub(crate) struct PodSpec {
     pub(crate) pids: Pids,
     /// From a file of the node's instead of the API: a static pod.
     pub(crate) fixed: bool,
+    /// One of its containers is privileged, which the runtime wants to know of the sandbox.
+    pub(crate) privileged: bool,
     /// Its containers, in the order in which they start.
     pub(crate) containers: Vec<ContainerSpec>,
 }
@@ -91,6 +93,7 @@ impl PodSpec {
             parent: Parent::Cgroupfs,
             pids: Pids::Own,
             fixed: false,
+            privileged: false,
             containers: vec![ContainerSpec::new("main", command)],
         }
     }
@@ -172,6 +175,7 @@ impl PodSpec {
         };
         let security = LinuxSandboxSecurityContext {
             namespace_options: Some(self.namespaces()),
+            privileged: self.privileged,
             ..LinuxSandboxSecurityContext::default()
         };
         let linux = LinuxPodSandboxConfig {

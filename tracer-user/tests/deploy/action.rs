@@ -1,4 +1,4 @@
-//! What stands in `deploy/`, as far as it can be tried without the servers it is for: the script of the GitHub Action
+//! `tracer check` in pipelines, as far as it can be tried without the servers it is for: the script of the GitHub Action
 //! runs, with a stand-in for the tracer, and each option in there is one that the tracer has.
 
 use std::collections::BTreeSet;
@@ -7,8 +7,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-const ACTION: &str = include_str!("../../deploy/github-action/action.yml");
-const GITLAB: &str = include_str!("../../deploy/gitlab/tracer-check.yml");
+const ACTION: &str = include_str!("../../../deploy/github-action/action.yml");
+const GITLAB: &str = include_str!("../../../deploy/gitlab/tracer-check.yml");
 
 /// The lines below `key`, which are indented deeper, without that indentation.
 fn below<'a>(yaml: &'a str, key: &str) -> Vec<&'a str> {

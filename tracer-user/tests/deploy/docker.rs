@@ -1,0 +1,105 @@
+//! The image, and the same agent by `docker run` with what the manifest says: on a machine without Kubernetes.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::agent::{self, Agent, PLAIN, Source};
+use super::image;
+use super::lab::docker::{Cgroups, Daemon, Options};
+use super::lab::{self, PATIENCE, output, read, until};
+
+const PROGRAMS: [&str; 5] = ["dockerd", "docker", "containerd", "runc", "nsenter"];
+/// A shell that never gets SIGTERM, with a child.
+const DROPS: [&str; 3] = ["sh", "-c", "sleep 1000; true"];
+/// Docker 20.10 does not know these; the lab's runtime gives them to whoever has `SYS_PTRACE`.
+const NEW: [&str; 2] = ["BPF", "PERFMON"];
+
+/// `docker run` as far as the image.
+#[track_caller]
+fn run(docker: &Daemon, name: &str, agent: &Agent) -> Command {
+    let dir = docker.socket().parent().expect("it is in a directory").to_owned();
+    let container = agent.container();
+    let security = &container.security_context;
+    let mut run = docker.client(&["run", "--detach", "--network=none", "--runtime=lab-bpf", "--name", name]);
+    assert!(agent.pod.host_pid, "without the host's pids it refuses");
+    run.arg("--pid=host");
+    assert!(security.read_only_root_filesystem && security.allow_privilege_escalation == Some(false));
+    run.args(["--read-only", "--security-opt=no-new-privileges"]);
+    assert_eq!(security.app_armor_profile.as_ref().map(|profile| profile.r#type.as_str()), Some("Unconfined"));
+    // the profile of Docker 20.10 knows no CAP_BPF
+    run.args(["--security-opt=seccomp=unconfined", "--security-opt=apparmor=unconfined"]);
+    run.args(security.capabilities.drop.iter().map(|name| format!("--cap-drop={name}")));
+    let known = security.capabilities.add.iter().filter(|name| !NEW.contains(&name.as_str()));
+    run.args(known.map(|name| format!("--cap-add={name}")));
+    run.args(container.env.iter().map(|one| format!("--env={}={}", one.name, one.value)));
+    for mount in agent.mounts(&dir) {
+        let only = if mount.read_only { "ro" } else { "rw" };
+        let follows = if mount.follows { ",rslave" } else { "" };
+        match mount.source {
+            Source::Directory(path) => run.arg(format!("--volume={}:{}:{only}{follows}", path.display(), mount.at)),
+            Source::Empty => run.arg(format!("--tmpfs={}", mount.at)),
+        };
+    }
+    run.args(image::libraries().iter().map(|path| format!("--volume={0}:{0}:ro", path.display())));
+    run.arg(image::NAME).args(&container.args);
+    run
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test runs it"]
+fn both_builders_make_the_image() {
+    if !lab::can_run("both_builders_make_the_image", &PROGRAMS) {
+        return;
+    }
+    let docker = Daemon::start(Cgroups::Host);
+    for buildkit in [false, true] {
+        image::build(&docker, buildkit);
+        let told: Value = serde_json::from_str(&docker.inspect(image::NAME, "{{json .}}")).expect("JSON");
+        assert_eq!(told["Architecture"], image::architecture(), "{told}");
+        let config = &told["Config"];
+        assert_eq!(config["Entrypoint"], serde_json::json!(["/usr/local/bin/tracer"]), "{told}");
+        assert_eq!(config["User"], "0:0", "{told}");
+        assert_eq!(config["Labels"]["org.opencontainers.image.version"], env!("CARGO_PKG_VERSION"), "{told}");
+        // one file, and nothing that could be run beside it
+        assert_eq!(told["RootFS"]["Layers"].as_array().map(Vec::len), Some(1), "{told}");
+        let libraries = image::libraries();
+        let libraries = libraries.iter().map(|path| format!("--volume={0}:{0}:ro", path.display()));
+        let run = ["run", "--rm", "--network=none", "--read-only", "--cap-drop=ALL"];
+        let version = read(docker.client(&run).args(libraries).args([image::NAME, "--version"]));
+        assert_eq!(version, format!("tracer {}", env!("CARGO_PKG_VERSION")));
+        docker.client(&["rmi", image::NAME]).output().expect("docker starts");
+    }
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test runs it"]
+fn the_agent_in_a_container_of_docker_tells_a_neighbours_stop() {
+    if !lab::can_run("the_agent_in_a_container_of_docker_tells_a_neighbours_stop", &PROGRAMS) {
+        return;
+    }
+    for cgroups in [Cgroups::PureV2, Cgroups::Host] {
+        let docker = Daemon::start_with_runtimes(cgroups);
+        image::build(&docker, false);
+        let dir = docker.socket().parent().map(Path::to_owned).expect("it is in a directory");
+        agent::node(&dir, &docker.socket(), "docker.sock", |program| docker.enter(program));
+        read(&mut run(&docker, "tracer", &Agent::of(PLAIN)));
+        until("the agent to trace", PATIENCE, || docker.container_logs("tracer").contains("clients attach on").then_some(()));
+        let id = docker.run("web", &DROPS, &Options::default());
+        docker.stop("web", 1);
+        let mut client = docker.client(&["exec", "tracer", "tracer", "-c", "web", "-o", "json", "--duration", "1s"]);
+        let told = output(&mut client);
+        let said = String::from_utf8_lossy(&told.stderr);
+        assert!(told.status.success() && said.contains("attached to agent"), "{said}");
+        let lines = String::from_utf8(told.stdout).expect("UTF-8");
+        let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect();
+        let ended: Vec<_> = lines.iter().filter(|line| line["kind"] == "termination").collect();
+        let [ended] = ended[..] else { panic!("{cgroups:?}: one end: {lines:#?}") };
+        assert_eq!((&ended["verdict"], &ended["cause"]), (&"sigterm-dropped".into(), &"no-handler".into()), "{ended}");
+        assert_eq!((&ended["container"]["id"], &ended["container"]["name"]), (&id.into(), &"web".into()), "{ended}");
+        assert_eq!((&ended["certain"], &ended["sender"]["role"]), (&true.into(), &"runtime".into()), "{ended}");
+        docker.stop("tracer", 10);
+        assert_eq!(docker.wait("tracer"), 0, "{}", docker.container_logs("tracer"));
+    }
+}

@@ -1,0 +1,207 @@
+//! The chart: with its own values it makes the plain manifest, with others what the API takes.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+use super::agent::{PLAIN, PRIVILEGED};
+use super::k8s::{self, ConfigMap, DaemonSet, Words};
+use super::lab::tracer::BINARY;
+use super::lab::{self, read};
+
+/// Where Debian has sprig, the functions of Helm's templates.
+const SPRIG: &str = "/usr/share/gocode/src/github.com/Masterminds/sprig/functions.go";
+const NOTES: &str = "NOTES.txt";
+
+/// Renders the chart as Helm does.
+struct Renderer {
+    dir: tempfile::TempDir,
+}
+
+impl Renderer {
+    #[track_caller]
+    fn build() -> Self {
+        let dir = tempfile::tempdir().expect("a directory can be made");
+        let source = lab::workspace().join("tracer-user/tests/deploy/render.go");
+        let mut go = Command::new("go");
+        go.args(["build", "-o"]).arg(dir.path().join("render")).arg(source);
+        go.env("GO111MODULE", "off").env("GOPATH", "/usr/share/gocode").env("GOFLAGS", "").env("GOCACHE", dir.path());
+        read(&mut go);
+        Self { dir }
+    }
+
+    fn run(&self, values: &Value, kubernetes: &str) -> Result<BTreeMap<String, String>, String> {
+        let wanted =
+            json!({"values": values, "namespace": "tracer", "release": "tracer", "kubeVersion": kubernetes}).to_string();
+        let mut command = Command::new(self.dir.path().join("render"));
+        command.arg(chart()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("it starts");
+        child.stdin.take().expect("it is piped").write_all(wanted.as_bytes()).expect("it reads");
+        let done = child.wait_with_output().expect("it ends");
+        if !done.status.success() {
+            return Err(String::from_utf8_lossy(&done.stderr).into_owned());
+        }
+        Ok(serde_json::from_slice(&done.stdout).expect("JSON"))
+    }
+
+    /// The objects, and the notes.
+    #[track_caller]
+    fn objects(&self, values: &Value, kubernetes: &str) -> (Vec<Value>, String) {
+        let mut files = self.run(values, kubernetes).unwrap_or_else(|error| panic!("{values}: {error}"));
+        let notes = files.remove(NOTES).expect("there are notes");
+        let objects: Vec<Value> = files.values().flat_map(|text| k8s::documents(text)).collect();
+        k8s::check_types(&objects);
+        (objects, notes)
+    }
+}
+
+fn chart() -> PathBuf {
+    lab::workspace().join("deploy/helm/tracer")
+}
+
+/// Without what only Helm adds, and what is Kubernetes' to begin with.
+fn comparable(documents: &[Value]) -> BTreeMap<String, Value> {
+    const HELMS: [&str; 3] = ["helm.sh/chart", "app.kubernetes.io/version", "app.kubernetes.io/managed-by"];
+    let mut all = BTreeMap::new();
+    for document in documents.iter().filter(|document| document["kind"] != "Namespace") {
+        let mut document = document.clone();
+        if let Some(labels) = document.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
+            labels.retain(|name, _| !HELMS.contains(&name.as_str()));
+        }
+        let annotations = document.pointer_mut("/spec/template/metadata/annotations").and_then(Value::as_object_mut);
+        if let Some(annotations) = annotations {
+            annotations.remove("checksum/config");
+        }
+        let kind = document["kind"].as_str().expect("it has one").to_owned();
+        assert!(all.insert(kind, document).is_none(), "two of a kind");
+    }
+    all
+}
+
+const CURRENT: &str = "v1.31.2";
+
+#[test]
+#[ignore = "needs root: cargo xtask test runs it"]
+fn with_its_own_values_it_makes_the_plain_manifests() {
+    if !lab::can_run("with_its_own_values_it_makes_the_plain_manifests", &["go", SPRIG]) {
+        return;
+    }
+    let renderer = Renderer::build();
+    for (values, manifest) in [(json!({}), PLAIN), (json!({"privileged": true}), PRIVILEGED)] {
+        let (objects, _) = renderer.objects(&values, CURRENT);
+        assert_eq!(comparable(&objects), comparable(&k8s::documents(manifest)), "{values}");
+    }
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test runs it"]
+fn every_value_has_its_effect() {
+    if !lab::can_run("every_value_has_its_effect", &["go", SPRIG]) {
+        return;
+    }
+    let renderer = Renderer::build();
+    let set = |values: Value| -> (DaemonSet, Vec<Value>, String) {
+        let (objects, notes) = renderer.objects(&values, CURRENT);
+        (k8s::one(&objects, "DaemonSet"), objects, notes)
+    };
+    let kinds = |objects: &[Value]| -> Vec<String> {
+        objects.iter().filter_map(|object| object["kind"].as_str()).map(str::to_owned).collect()
+    };
+
+    let (plain, objects, notes) = set(json!({}));
+    assert_eq!(kinds(&objects), ["ConfigMap", "DaemonSet", "ServiceAccount"]);
+    assert!(notes.contains("Metrics are on port 9464") && !notes.contains("{{"), "{notes}");
+
+    let (quiet, objects, notes) = set(json!({"metrics": {"enabled": false, "serviceMonitor": {"enabled": true}}}));
+    let container = &quiet.spec.template.spec.containers[0];
+    assert!(container.env.is_empty() && container.ports.is_empty() && container.liveness_probe.is_none());
+    assert_eq!((kinds(&objects).len(), notes.contains("Metrics")), (3, false));
+
+    let monitored = json!({"metrics": {
+        "port": 9999, "serviceMonitor": {"enabled": true, "labels": {"release": "prom"}},
+        "networkPolicy": {"enabled": true, "from": [{"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}]},
+    }});
+    let (set_9999, objects, _) = set(monitored);
+    let pod = &set_9999.spec.template;
+    assert_eq!(pod.metadata.annotations["prometheus.io/port"], "9999");
+    assert_eq!(pod.spec.containers[0].env[0].value, "0.0.0.0:9999");
+    assert_eq!(pod.spec.containers[0].ports[0].container_port, 9999);
+    assert_eq!(kinds(&objects), ["ConfigMap", "DaemonSet", "NetworkPolicy", "Service", "ServiceAccount", "ServiceMonitor"]);
+    let of_kind = |kind: &str| objects.iter().find(|object| object["kind"] == kind).expect("it is there");
+    let selected: Words = k8s::read(&of_kind("Service")["spec"]["selector"]);
+    assert!(selected.iter().all(|(key, value)| pod.metadata.labels.get(key) == Some(value)), "{selected:?}");
+    assert_eq!(of_kind("ServiceMonitor")["metadata"]["labels"]["release"], "prom");
+    assert_eq!(of_kind("ServiceMonitor")["spec"]["selector"]["matchLabels"], json!(selected));
+    assert_eq!(of_kind("NetworkPolicy")["spec"]["ingress"][0]["from"][0]["namespaceSelector"]["matchLabels"]["name"], "monitoring");
+
+    let (narrow, ..) = set(json!({
+        "image": {"repository": "registry.local/tracer", "tag": "9"},
+        "nodeSelector": {"pool": "web"}, "tolerations": [{"key": "web", "operator": "Exists", "effect": "NoSchedule"}],
+        "affinity": {"nodeAffinity": {}}, "podLabels": {"team": "a"}, "podAnnotations": {"note": "b"},
+        "resources": {"limits": {"memory": "1Gi"}}, "seLinuxOptions": {"type": "spc_t"},
+        "seccompProfile": {"type": "Unconfined"}, "hostSocketDir": "/run/tracer", "imagePullSecrets": [{"name": "pull"}],
+        "priorityClassName": "", "env": [{"name": "TRACER_LOG_LEVEL", "value": "debug"}],
+    }));
+    let pod = &narrow.spec.template.spec;
+    let container = &pod.containers[0];
+    assert_eq!(container.image, "registry.local/tracer:9");
+    assert_eq!((pod.node_selector["pool"].as_str(), pod.tolerations[0].key.as_str()), ("web", "web"));
+    assert_eq!(pod.node_selector["kubernetes.io/os"], "linux", "maps are merged");
+    assert_eq!((&pod.affinity, pod.priority_class_name.as_str()), (&json!({"nodeAffinity": {}}), ""));
+    let labels = &narrow.spec.template.metadata.labels;
+    assert_eq!((labels["team"].as_str(), narrow.spec.selector.match_labels.contains_key("team")), ("a", false));
+    assert_eq!(narrow.spec.template.metadata.annotations["note"], "b");
+    assert_eq!(container.resources.limits["memory"], "1Gi");
+    assert_eq!(container.security_context.se_linux_options["type"], "spc_t");
+    assert_eq!(container.security_context.seccomp_profile.as_ref().expect("it is there").r#type, "Unconfined");
+    let socket = pod.volumes.iter().find(|volume| volume.name == "socket").and_then(|volume| volume.host_path.as_ref());
+    assert_eq!(socket.map(|host| (host.path.as_str(), host.r#type.as_str())), Some(("/run/tracer", "DirectoryOrCreate")));
+    assert_eq!((pod.image_pull_secrets[0]["name"].as_str(), container.env[1].name.as_str()), ("pull", "TRACER_LOG_LEVEL"));
+
+    // AppArmor's field came with Kubernetes 1.30
+    assert!(plain.spec.template.spec.containers[0].security_context.app_armor_profile.is_some());
+    let (objects, _) = renderer.objects(&json!({}), "v1.29.8");
+    let old: DaemonSet = k8s::one(&objects, "DaemonSet");
+    assert!(old.spec.template.spec.containers[0].security_context.app_armor_profile.is_none());
+    let annotation = "container.apparmor.security.beta.kubernetes.io/tracer";
+    assert_eq!(old.spec.template.metadata.annotations[annotation], "unconfined");
+
+    let (named, ..) = set(json!({"fullnameOverride": "eye", "nameOverride": "looking"}));
+    assert_eq!(named.metadata.name, "eye");
+    assert_eq!(named.metadata.labels["app.kubernetes.io/name"], "looking");
+}
+
+/// The agent itself says that it understands its configuration.
+#[test]
+#[ignore = "needs root: cargo xtask test runs it"]
+fn the_agent_understands_the_configuration() {
+    if !lab::can_run("the_agent_understands_the_configuration", &["go", SPRIG]) {
+        return;
+    }
+    let renderer = Renderer::build();
+    let config = json!({"config": {
+        "namespace": ["shop", "bank"], "label": ["app=web"], "history-terminations": 1_000_000, "log-level": "warn",
+        "record-dir": "/var/lib/\"tracer\" <&>",
+    }});
+    let mut checksums = Vec::new();
+    for values in [json!({}), config] {
+        let (objects, _) = renderer.objects(&values, CURRENT);
+        let map: ConfigMap = k8s::one(&objects, "ConfigMap");
+        let dir = tempfile::tempdir().expect("a directory can be made");
+        let file = dir.path().join("agent.toml");
+        std::fs::write(&file, &map.data["agent.toml"]).expect("the directory is ours");
+        let told = read(Command::new(BINARY).args(["agent", "--print-config", "--config"]).arg(&file));
+        let wanted: &[&str] = if values == json!({}) {
+            &["history-size = \"64MiB\"", "log-format = \"json\""]
+        } else {
+            &["\"shop\"", "\"bank\"", "app=web", "1000000", "warn", "log-format = \"json\"", "<&>"]
+        };
+        assert!(wanted.iter().all(|words| told.contains(words)), "{wanted:?} in {told}");
+        let set: DaemonSet = k8s::one(&objects, "DaemonSet");
+        checksums.push(set.spec.template.metadata.annotations["checksum/config"].clone());
+    }
+    assert_ne!(checksums[0], checksums[1], "a new configuration makes new pods");
+}
