@@ -13,6 +13,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::container::filter::Filters;
 use crate::container::runtime::{Kind, Socket, socket_path, usual_sockets};
+use crate::kubernetes;
 
 use super::limits::Bounds;
 use super::protocol::USUAL_SOCKET;
@@ -43,7 +44,7 @@ const fn list(name: &'static str) -> Setting {
 }
 
 /// All of them.
-pub const SETTINGS: [Setting; 15] = [
+pub const SETTINGS: [Setting; 18] = [
     one("socket", Some(USUAL_SOCKET), false),
     list("container"),
     list("pod"),
@@ -57,6 +58,9 @@ pub const SETTINGS: [Setting; 15] = [
     one("record-dir", None, true),
     one("record-size", Some("64MiB"), true),
     one("record-files", Some("8"), true),
+    one("kubernetes-events", Some("false"), false),
+    one("kubernetes-api", None, false),
+    one("node-name", None, false),
     one("log-level", Some("info"), true),
     one("log-format", Some("text"), true),
 ];
@@ -128,6 +132,8 @@ pub struct Config {
     pub bounds: Bounds,
     /// Where it records to.
     pub record: Option<Rotation>,
+    /// What is wanted of the Kubernetes API, if anything is.
+    pub kubernetes: Option<kubernetes::Settings>,
     /// What it says.
     pub level: LevelFilter,
     /// How it says it.
@@ -174,6 +180,11 @@ impl Config {
             }),
             None => None,
         };
+        let kubernetes = kubernetes::Settings {
+            events: values.wanted("kubernetes-events", yes_or_no)?,
+            node: values.one("node-name", filled)?,
+            proxy: values.one("kubernetes-api", |text| text.parse().map_err(|error| format!("{error}")))?,
+        };
         Ok(Self {
             socket: values.wanted("socket", socket)?,
             filters: Filters {
@@ -192,6 +203,7 @@ impl Config {
                 })?,
             },
             record,
+            kubernetes: Some(kubernetes).filter(kubernetes::Settings::is_wanted),
             level: values.wanted("log-level", level)?,
             format: values.wanted("log-format", |text| match text {
                 "text" => Ok(LogFormat::Text),
@@ -268,6 +280,10 @@ impl Values {
     fn wanted<T>(&self, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<T, ConfigError> {
         self.one(name, parse)?.ok_or_else(|| ConfigError { at: name.to_owned(), what: "it has no value".to_owned() })
     }
+}
+
+fn yes_or_no(text: &str) -> Result<bool, String> {
+    text.parse().map_err(|_neither| format!("{text} is neither true nor false"))
 }
 
 fn level(text: &str) -> Result<LevelFilter, String> {
@@ -349,7 +365,8 @@ fn scalar(value: &DeValue<'_>) -> Option<String> {
     match value {
         DeValue::String(text) => Some(text.to_string()),
         DeValue::Integer(number) => Some(number.to_string()),
-        DeValue::Boolean(_) | DeValue::Float(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => None,
+        DeValue::Boolean(value) => Some(value.to_string()),
+        DeValue::Float(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => None,
     }
 }
 
@@ -426,11 +443,21 @@ mod tests {
             ("history-terminations", "0", "0 is no number from 1 to 1000000"),
             ("socket", "agent.sock", "a path that begins with / is wanted"),
             ("log-format", "xml", "xml is neither text nor json"),
+            ("kubernetes-events", "yes", "yes is neither true nor false"),
+            ("kubernetes-api", "k8s", "k8s is no address such as http://127.0.0.1:8001"),
         ] {
             let error = Config::new(flag(name, value), Layer::new(), Layer::new()).expect_err(value);
             assert_eq!(error.to_string(), format!("{name} from the command line: {what}"));
         }
         assert_eq!((bytes("64MiB"), bytes("500M"), bytes("65536")), (Ok(64 << 20), Ok(500_000_000), Ok(65_536)));
+    }
+
+    #[test]
+    fn nothing_is_wanted_of_kubernetes_that_nobody_asked_for() {
+        let config = |text: &str| Config::new(Layer::new(), Layer::new(), parsed(text).expect("good")).expect("good");
+        assert_eq!(config("node-name = \"n1\"\nkubernetes-events = false\n").kubernetes, None);
+        let wanted = config("node-name = \"n1\"\nkubernetes-events = true\n").kubernetes.expect("it is wanted");
+        assert_eq!((wanted.events, wanted.node.as_deref()), (true, Some("n1")));
     }
 
     #[test]
