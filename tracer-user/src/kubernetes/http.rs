@@ -163,3 +163,113 @@ fn retry_after(response: &Response<Incoming>) -> Option<Duration> {
     let text = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
     text.trim().parse().ok().map(Duration::from_secs)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use rustls::ServerConfig;
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+
+    use super::*;
+
+    const CA: &[u8] = include_bytes!("fixtures/ca.crt");
+    const OTHER: &[u8] = include_bytes!("fixtures/other.crt");
+
+    /// As kube-apiserver has it: a certificate of RSA, signed by another one.
+    fn server(versions: &[&'static rustls::SupportedProtocolVersion]) -> TlsAcceptor {
+        let certificate = CertificateDer::from_pem_slice(include_bytes!("fixtures/server.crt")).expect("a certificate");
+        let key = PrivateKeyDer::from_pem_slice(include_bytes!("fixtures/server.key")).expect("a key");
+        let provider = Arc::new(rustls_graviola::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(versions)
+            .expect("the provider has them")
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key)
+            .expect("they belong together");
+        TlsAcceptor::from(Arc::new(config))
+    }
+
+    fn given(ca: &[u8]) -> tempfile::TempDir {
+        let given = tempfile::tempdir().expect("a directory can be made");
+        std::fs::write(given.path().join("ca.crt"), ca).expect("there is room");
+        std::fs::write(given.path().join("token"), "secret\n").expect("there is room");
+        given
+    }
+
+    fn access(given: &Path, port: u16) -> Api {
+        let variable = |name: &str| match name {
+            "KUBERNETES_SERVICE_HOST" => Some("127.0.0.1".to_owned()),
+            "KUBERNETES_SERVICE_PORT" => Some(port.to_string()),
+            _ => None,
+        };
+        Api::new(Access::given_in(given, variable).expect("this processor is new enough"))
+    }
+
+    fn version() -> Ask {
+        Ask { method: Method::GET, target: "/version".to_owned(), accept: JSON, body: None }
+    }
+
+    /// Asks one server that answers once, and returns what it was asked as well.
+    async fn ask(ca: &[u8], acceptor: TlsAcceptor, limit: usize) -> (Result<Answer, Trouble>, Option<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let port = listener.local_addr().expect("it listens").port();
+        let serve = async {
+            let (stream, _) = listener.accept().await.ok()?;
+            let mut stream = acceptor.accept(stream).await.ok()?;
+            let mut asked = Vec::new();
+            while !asked.ends_with(b"\r\n\r\n") {
+                asked.push(stream.read_u8().await.ok()?);
+            }
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n").await.ok()?;
+            stream.write_all(&[b' '; 100_000]).await.ok()?;
+            stream.shutdown().await.ok()?;
+            Some(String::from_utf8(asked).expect("text"))
+        };
+        let given = given(ca);
+        let api = access(given.path(), port);
+        let version = version();
+        tokio::join!(api.ask(&version, limit, Duration::from_secs(10)), serve)
+    }
+
+    #[tokio::test]
+    async fn an_api_is_spoken_with_that_has_the_right_certificate() {
+        for versions in [[&rustls::version::TLS12], [&rustls::version::TLS13]] {
+            let (answer, asked) = ask(CA, server(&versions), 200_000).await;
+            let answer = answer.expect("there is one");
+            assert_eq!((answer.status, answer.body.len()), (StatusCode::OK, 100_000));
+            let asked = asked.expect("it was asked");
+            assert!(asked.starts_with("GET /version HTTP/1.1\r\n"), "{asked}");
+            assert!(asked.contains("authorization: Bearer secret\r\n"), "{asked}");
+        }
+    }
+
+    #[tokio::test]
+    async fn another_one_is_told_nothing() {
+        let (answer, asked) = ask(OTHER, server(rustls::ALL_VERSIONS), 200_000).await;
+        let trouble = answer.expect_err("it is a stranger").to_string();
+        assert!(trouble.contains("cannot be reached: invalid peer certificate"), "{trouble}");
+        assert_eq!(asked, None);
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_end_has_one() {
+        let (answer, _) = ask(CA, server(rustls::ALL_VERSIONS), 1_000).await;
+        let trouble = answer.expect_err("it is too long").to_string();
+        assert!(trouble.contains("longer than allowed"), "{trouble}");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_says_nothing_is_not_waited_for() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let given = given(CA);
+        let api = access(given.path(), listener.local_addr().expect("it listens").port());
+        let trouble = api.ask(&version(), 1_000, Duration::from_millis(50)).await.expect_err("it says nothing");
+        assert!(matches!(trouble, Trouble::TimedOut(_)), "{trouble}");
+    }
+}
