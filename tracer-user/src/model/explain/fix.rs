@@ -226,7 +226,10 @@ fn dropped(fault: &Fault<'_>) -> Option<String> {
         Some(Cause::StopSignalMismatch) => {
             let (caught, signal) = fault.caught.zip(fault.stop_signal)?;
             let other = handles_another(caught, signal, fault.program)?;
-            format!("Make the stop signal one that it handles: {}. Or handle {stop} too.", set_stop_signal(other, fault.in_pod))
+            format!(
+                "Make the stop signal one that it handles: {}. Or handle {stop} too.",
+                set_stop_signal(other, fault.in_pod)
+            )
         }
         // it catches the signal and passes it on; that it cannot die of it afterwards is not the trouble
         Some(Cause::HandlerReraised) if fault.program == Program::PackageManager => format!("{PACKAGE_MANAGER}."),
