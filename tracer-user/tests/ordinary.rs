@@ -10,7 +10,7 @@ use std::io::BufReader;
 use std::path::Path;
 
 use tracer_user::event::{BootNs, Event, Task, What};
-use tracer_user::model::Node;
+use tracer_user::model::{ConditionKind, Node};
 use tracer_user::stream::Reader;
 
 const HOUR_NS: u64 = 3_600_000_000_000;
@@ -92,6 +92,18 @@ fn recordings() -> Vec<std::path::PathBuf> {
         name.starts_with("ordinary-") && name.ends_with(".rec")
     };
     files.filter(ordinary).collect()
+}
+
+/// The same without its reaping is told: the test above would notice.
+#[test]
+fn an_hour_of_it_without_reaping_is_told() {
+    for path in recordings() {
+        let mut work = Work::of(&path);
+        work.events.retain(|event| !matches!(event.1, What::Reaped(_)));
+        let node = work.for_an_hour(1);
+        let told: Vec<_> = node.conditions().map(|(_, condition)| condition.kind).collect();
+        assert!(told.contains(&ConditionKind::Zombies), "{}: {told:?}", path.display());
+    }
 }
 
 #[test]

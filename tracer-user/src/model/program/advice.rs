@@ -80,7 +80,7 @@ impl Program {
                 "PostgreSQL takes SIGTERM for a smart shutdown, which waits until every client has left",
                 "Make the stop signal that of a fast shutdown, which ends the sessions and is as safe: STOPSIGNAL SIGINT in the Dockerfile (docker run --stop-signal SIGINT; or lifecycle.stopSignal: SIGINT in the pod, Kubernetes 1.33 or later with the feature gate ContainerStopSignals, and spec.os.name: linux).",
             ),
-            // runsvdir(8): https://smarden.org/runit/runsvdir.8
+            // runsvdir(8): http://smarden.org/runit/runsvdir.8.html
             (Self::Runsvdir, Signal::TERM) => (
                 "runsvdir takes SIGTERM for the order to exit at once and to leave its services as they are",
                 "Stop the services from a script that is PID 1, when runsvdir, which would start them again, is gone: runsvdir /etc/service & pid=$!; trap 'kill $pid; wait $pid; sv -w {s} force-shutdown /etc/service/*; exit 0' TERM; wait $pid. By SIGHUP runsvdir passes SIGTERM on to them, but does not wait for them.",
