@@ -10,5 +10,7 @@ mod helm;
 mod image;
 mod k8s;
 mod kubernetes;
+mod monitoring;
 mod plugin;
 mod pod;
+mod unit;
