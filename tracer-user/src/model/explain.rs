@@ -5,6 +5,7 @@ mod budget;
 mod chain;
 mod fix;
 mod hints;
+mod init_below;
 mod what;
 
 use std::collections::HashMap;
@@ -25,6 +26,7 @@ use super::words::seconds;
 pub(super) use fix::fix;
 pub use fix::{Fault, fix_for};
 pub(super) use hints::hints;
+pub(super) use init_below::init_below;
 pub(super) use what::what;
 
 /// What the sentences are made of.
@@ -142,6 +144,19 @@ impl Story<'_> {
         };
         let there: Vec<_> = self.members.iter().filter(there).copied().collect();
         what_runs(key, |parent| there.iter().filter(|process| process.parent.key() == parent).copied().collect())
+    }
+
+    /// ` PID 1 is sh; tini is pid 7 …`, where an init made for containers is not PID 1.
+    fn init_below(&self) -> String {
+        let told = || {
+            let first = self.termination.processes.first()?;
+            let key = TaskKey { pid: first.process.pid, start: first.process.start };
+            let first = self.members.iter().find(|process| process.key() == key)?;
+            let below =
+                self.members.iter().filter(|process| matches!(self.places.get(&process.key()), Some(Place::Below(_))));
+            init_below(first, below.copied())
+        };
+        told().map_or_else(String::new, |said| format!(" {said}"))
     }
 
     fn foreground_child(&self) -> Option<&Process> {

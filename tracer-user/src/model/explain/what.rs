@@ -100,7 +100,7 @@ pub(in crate::model) fn what(story: &Story<'_>) -> String {
             )
         }
     };
-    let text = text + &meaning(story) + &budget(story);
+    let text = text + &meaning(story) + &story.init_below() + &budget(story);
     if termination.certain {
         text
     } else {
