@@ -75,7 +75,8 @@ pub mod task_flags {
     pub const UNKILLABLE: u32 = 1 << 1;
     /// `task->ptrace` is not zero: a debugger is attached.
     pub const PTRACED: u32 = 1 << 2;
-    /// `PF_EXITING` is set: the task was already on its way out.
+    /// `PF_EXITING` is set: the task was already on its way out. Not set for the target of a signal that is a thread which
+    /// has ended while others of its process run: they take it.
     pub const EXITING: u32 = 1 << 3;
     /// `PF_KTHREAD` is set: a kernel thread.
     pub const KTHREAD: u32 = 1 << 4;

@@ -102,6 +102,12 @@ pub(crate) fn live(task: Addr) -> u32 {
     task.follow(at!(task_signal)).load(at!(signal_live))
 }
 
+/// 1 for a thread that has ended while others of its process run, 0 for any other.
+#[inline(always)]
+pub(crate) fn ended_alone(task: Addr) -> u32 {
+    u32::from(task.load::<u32>(at!(task_exit_state)) != 0) & u32::from(live(task) != 0)
+}
+
 /// Signals pending for the process and for its leader.
 #[inline(always)]
 pub(crate) fn pending(leader: Addr) -> u64 {

@@ -82,6 +82,8 @@ impl Sent {
     fn fill(&self, place: &Place, sender: Addr, origin: &Place, record: &mut SignalRecord) -> Urgency {
         let &Self { signal, info, target, group, result, action } = self;
         task::describe(target, place.key, &mut record.target);
+        // a first thread that has ended is no end of its process: the others go on, and take its signals
+        record.target.flags &= !(task::ended_alone(target) * task_flags::EXITING);
         task::describe(sender, origin.key, &mut record.sender);
         record.signal = signal;
         record.result = result as u8;

@@ -14,6 +14,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::container::filter::Filters;
 use crate::container::runtime::{Kind, Socket, socket_path, usual_sockets};
+use crate::kubernetes;
 
 use super::limits::Bounds;
 use super::protocol::USUAL_SOCKET;
@@ -44,7 +45,7 @@ const fn list(name: &'static str) -> Setting {
 }
 
 /// All of them.
-pub const SETTINGS: [Setting; 18] = [
+pub const SETTINGS: [Setting; 21] = [
     one("socket", Some(USUAL_SOCKET), false),
     list("container"),
     list("pod"),
@@ -61,6 +62,9 @@ pub const SETTINGS: [Setting; 18] = [
     one("record-files", Some("8"), true),
     one("metrics-listen", None, false),
     one("metrics-pod-names", Some("false"), false),
+    one("kubernetes-events", Some("false"), false),
+    one("kubernetes-api", None, false),
+    one("node-name", None, false),
     one("log-level", Some("info"), true),
     one("log-format", Some("text"), true),
 ];
@@ -138,6 +142,8 @@ pub struct Config {
     pub metrics: Option<SocketAddr>,
     /// Their series tell pods.
     pub metrics_pod_names: bool,
+    /// What is wanted of the Kubernetes API, if anything is.
+    pub kubernetes: Option<kubernetes::Settings>,
     /// What it says.
     pub level: LevelFilter,
     /// How it says it.
@@ -184,6 +190,11 @@ impl Config {
             }),
             None => None,
         };
+        let kubernetes = kubernetes::Settings {
+            events: values.wanted("kubernetes-events", yes_or_no)?,
+            node: values.one("node-name", filled)?,
+            proxy: values.one("kubernetes-api", |text| text.parse().map_err(|error| format!("{error}")))?,
+        };
         Ok(Self {
             socket: values.wanted("socket", socket)?,
             filters: Filters {
@@ -202,9 +213,10 @@ impl Config {
                 })?,
             },
             record,
-            command_lines: values.wanted("command-lines", switch)?,
+            command_lines: values.wanted("command-lines", yes_or_no)?,
             metrics: values.one("metrics-listen", address)?,
-            metrics_pod_names: values.wanted("metrics-pod-names", switch)?,
+            metrics_pod_names: values.wanted("metrics-pod-names", yes_or_no)?,
+            kubernetes: Some(kubernetes).filter(kubernetes::Settings::is_wanted),
             level: values.wanted("log-level", level)?,
             format: values.wanted("log-format", |text| match text {
                 "text" => Ok(LogFormat::Text),
@@ -283,6 +295,10 @@ impl Values {
     }
 }
 
+fn yes_or_no(text: &str) -> Result<bool, String> {
+    text.parse().map_err(|_neither| format!("{text} is neither true nor false"))
+}
+
 fn level(text: &str) -> Result<LevelFilter, String> {
     match text {
         "error" => Ok(LevelFilter::Error),
@@ -296,10 +312,6 @@ fn level(text: &str) -> Result<LevelFilter, String> {
 fn address(text: &str) -> Result<SocketAddr, String> {
     let wanted = "an address and a port are wanted, such as 127.0.0.1:9469 or [::]:9469";
     text.parse().map_err(|error| format!("{text} cannot be listened on ({error}): {wanted}"))
-}
-
-fn switch(text: &str) -> Result<bool, String> {
-    text.parse().map_err(|_bad| format!("{text} is neither true nor false"))
 }
 
 /// `64MiB`, `500M`, `1G`, `1048576`.
@@ -456,11 +468,21 @@ mod tests {
                  127.0.0.1:9469 or [::]:9469",
             ),
             ("metrics-pod-names", "yes", "yes is neither true nor false"),
+            ("kubernetes-events", "yes", "yes is neither true nor false"),
+            ("kubernetes-api", "k8s", "k8s is no address such as http://127.0.0.1:8001"),
         ] {
             let error = Config::new(flag(name, value), Layer::new(), Layer::new()).expect_err(value);
             assert_eq!(error.to_string(), format!("{name} from the command line: {what}"));
         }
         assert_eq!((bytes("64MiB"), bytes("500M"), bytes("65536")), (Ok(64 << 20), Ok(500_000_000), Ok(65_536)));
+    }
+
+    #[test]
+    fn nothing_is_wanted_of_kubernetes_that_nobody_asked_for() {
+        let config = |text: &str| Config::new(Layer::new(), Layer::new(), parsed(text).expect("good")).expect("good");
+        assert_eq!(config("node-name = \"n1\"\nkubernetes-events = false\n").kubernetes, None);
+        let wanted = config("node-name = \"n1\"\nkubernetes-events = true\n").kubernetes.expect("it is wanted");
+        assert_eq!((wanted.events, wanted.node.as_deref()), (true, Some("n1")));
     }
 
     #[test]

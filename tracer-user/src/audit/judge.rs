@@ -3,12 +3,12 @@
 use serde::Serialize;
 
 use crate::event::Foreseen;
-use crate::model::{Cause, Fault, Program, Verdict, fix_for, zombie_fix};
+use crate::model::{Cause, Fault, Program, Verdict, fix_for, in_time, zombie_fix};
 use crate::signal::Signal;
 
 use super::fate::{Fate, fate, program};
 use super::known;
-use super::notes::{is_taken_to_reexecute, meaning, notes, runs};
+use super::notes::{is_taken_to_reexecute, meaning, notes, runs, runs_several};
 use super::subject::{Process, Sight, Subject, Thread, Waits};
 
 /// What an audit says of a container.
@@ -147,13 +147,14 @@ fn fix(subject: &Subject, fate: &Fate, verdict: Option<Verdict>) -> Option<Strin
         ));
     }
     if is_taken_to_reexecute(&subject.first, signal, fate) {
-        return meaning(&subject.first, signal, fate).map(|meaning| meaning.fix.to_owned());
+        return meaning(&subject.first, signal, fate).map(|meaning| in_time(meaning.fix, subject.grace_ms));
     }
     let (called, runs) = (subject.first.called(), runs(subject));
     let fault = Fault::new(verdict?, fate.cause, kind(subject), Some(signal), &called)
         .with_caught(subject.first.caught)
         .with_grace(subject.grace_ms)
         .with_below(runs.as_deref())
+        .with_several(runs_several(subject))
         .with_pod(subject.container.pod.is_some())
         .foreseen();
     fix_for(&fault)

@@ -240,6 +240,28 @@ fn shells() {
     assert!(finding.notes.iter().any(|note| note.note == NoteKind::InitNotFirst));
 }
 
+/// In a pipe no exec makes a program PID 1.
+#[test]
+fn programs_in_a_pipe() {
+    let below = |comms: &[&str]| {
+        let member = |(n, comm): (usize, &&str)| Member {
+            pid: PID + 10 + u32::try_from(n).expect("few"),
+            comm: (*comm).to_owned(),
+            depth: 1,
+            ..Member::default()
+        };
+        let below = comms.iter().enumerate().map(member).collect();
+        let subject = Subject { below, ..subject(init("sh")) };
+        dropped("a shell with children", &subject, Cause::NoHandler).fix.expect("advice")
+    };
+    let pipe = below(&["gunicorn", "sed"]);
+    assert!(pipe.contains("drop the pipe") && !pipe.contains("pid=$!"), "{pipe}");
+    for others in [&["gunicorn"][..], &["worker", "worker"], &["gunicorn", "bash"]] {
+        let alone = below(others);
+        assert!(!alone.contains("drop the pipe"), "{others:?}: {alone}");
+    }
+}
+
 #[test]
 fn servers_with_signals_of_their_own() {
     for (name, signal) in [("nginx", Signal::QUIT), ("postgres", Signal::INT), ("redis-server", Signal::TERM)] {

@@ -1,7 +1,7 @@
 //! Remarks beside a finding: what is odd about the container's shape, and what happens behind its first process.
 
 use crate::event::Foreseen;
-use crate::model::{Meaning, Program, command_name};
+use crate::model::{Meaning, Program, are_several, command_name, in_time};
 use crate::signal::Signal;
 
 use super::fate::{Fate, fate, names, program};
@@ -17,7 +17,7 @@ pub(super) fn notes(subject: &Subject, fate: &Fate) -> Vec<Note> {
         init_not_first(subject),
         forwarded(subject, fate),
         trap_deferred(subject, fate),
-        other_meaning(first, subject.stop.signal, fate),
+        other_meaning(subject, fate),
         not_init(first, fate),
         stopped(first),
     ]
@@ -120,10 +120,12 @@ pub(super) fn meaning(first: &Process, signal: Signal, fate: &Fate) -> Option<Me
 }
 
 /// Programs that take the stop signal for something else than the order to end.
-fn other_meaning(first: &Process, signal: Signal, fate: &Fate) -> Option<Note> {
+fn other_meaning(subject: &Subject, fate: &Fate) -> Option<Note> {
+    let (first, signal) = (&subject.first, subject.stop.signal);
     let meaning = meaning(first, signal, fate)?;
     // of systemd the fix is told as such: a stop would end by SIGKILL for sure
-    let fix = if is_taken_to_reexecute(first, signal, fate) { "" } else { meaning.fix };
+    let fix =
+        if is_taken_to_reexecute(first, signal, fate) { String::new() } else { in_time(meaning.fix, subject.grace_ms) };
     Some(Note::new(NoteKind::OtherMeaning, format!("{}. {fix}", meaning.what).trim_end().to_owned()))
 }
 
@@ -170,6 +172,13 @@ pub(super) fn runs(subject: &Subject) -> Option<String> {
         }
     }
     None
+}
+
+/// Programs of different names run below a shell: in a pipe, it may be.
+pub(super) fn runs_several(subject: &Subject) -> bool {
+    let children = subject.below.iter().filter(|member| member.depth == 1);
+    program(&subject.first).is_shell()
+        && are_several(children.map(|member| (member.comm.as_str(), member.exe.as_deref())))
 }
 
 /// The child of the first process that is told: the first there is.

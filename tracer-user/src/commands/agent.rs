@@ -11,7 +11,8 @@ use tokio::sync::mpsc;
 use crate::agent::config::{self, Config, ConfigError, Layer, Origin, SETTINGS, USUAL_FILE};
 use crate::agent::metrics::{self, Ask, Listening, Own};
 use crate::agent::server::{Request as Wanted, Server};
-use crate::agent::{BindError, Hub, Rotator, Sinks, listen};
+use crate::agent::{BindError, Hub, Rotator, Sink, Sinks, listen};
+use crate::kubernetes;
 use crate::live::{End, Options, Request, Session};
 
 use super::options::{Failure, print};
@@ -44,6 +45,8 @@ pub(super) struct Args {
     memory: Memory,
     #[command(flatten)]
     metrics: Metrics,
+    #[command(flatten)]
+    kubernetes: Kubernetes,
     #[command(flatten)]
     logs: Logs,
 }
@@ -113,8 +116,23 @@ struct Metrics {
     #[arg(long, value_name = "ADDRESS:PORT")]
     metrics_listen: Option<String>,
     /// Tell the pod of each series, too: many more of them
-    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     metrics_pod_names: Option<String>,
+}
+
+/// What is wanted of the Kubernetes API.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Kubernetes")]
+struct Kubernetes {
+    /// Tell what goes wrong as Events on the pods, for kubectl describe pod [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    kubernetes_events: Option<String>,
+    /// The API without encryption, instead of where a pod finds it: kubectl proxy, a test
+    #[arg(long, value_name = "URL", hide = true)]
+    kubernetes_api: Option<String>,
+    /// Name of this node: spec.nodeName by the downward API
+    #[arg(long, value_name = "NAME")]
+    node_name: Option<String>,
 }
 
 /// What it says on standard error.
@@ -132,7 +150,7 @@ struct Logs {
 impl Args {
     /// What the command line says of each setting.
     fn flags(&self) -> Layer {
-        let Self { socket, config: _, print_config: _, filters, sockets, memory, metrics, logs } = self;
+        let Self { socket, config: _, print_config: _, filters, sockets, memory, metrics, kubernetes, logs } = self;
         let one = |value: &Option<String>| value.iter().cloned().collect::<Vec<_>>();
         let values = SETTINGS.iter().map(|setting| {
             let values = match setting.name {
@@ -152,6 +170,9 @@ impl Args {
                 "record-files" => one(&memory.record_files),
                 "metrics-listen" => one(&metrics.metrics_listen),
                 "metrics-pod-names" => one(&metrics.metrics_pod_names),
+                "kubernetes-events" => one(&kubernetes.kubernetes_events),
+                "kubernetes-api" => one(&kubernetes.kubernetes_api),
+                "node-name" => one(&kubernetes.node_name),
                 "log-level" => one(&logs.log_level),
                 "log-format" => one(&logs.log_format),
                 _ => Vec::new(),
@@ -225,9 +246,18 @@ async fn serve(args: &Args, config: Config) -> anyhow::Result<ExitCode> {
     };
     let hub = Hub::new(config.bounds, config.typed_filters());
     let counted = metrics::Metrics::new(config.metrics_pod_names);
-    // whoever wants changes has its place here
-    let view = Box::new(Sinks::new(listening.iter().map(|_| counted.sink()).collect()));
-    let mut session = Session::start(&request, |_, _| view).map_err(super::live::unsuitable)?;
+    // whoever wants changes (metrics, events) has its place here
+    let mut sinks: Vec<Box<dyn Sink>> = listening.iter().map(|_| counted.sink()).collect();
+    let mut kubernetes = None;
+    let mut session = Session::start(&request, |_, _| {
+        // a thread of ours, now that no privilege is left that is not needed
+        kubernetes = config.kubernetes.as_ref().and_then(start_kubernetes).map(|(kubernetes, events)| {
+            sinks.extend(events.map(|events| Box::new(events) as Box<dyn Sink>));
+            kubernetes
+        });
+        Box::new(Sinks::new(sinks))
+    })
+    .map_err(super::live::unsuitable)?;
     // the one before it may have been killed in the middle of a stop
     session.doubt_the_past();
     session.pipeline.set_tap(Box::new(hub.clone()));
@@ -244,7 +274,7 @@ async fn serve(args: &Args, config: Config) -> anyhow::Result<ExitCode> {
         None => None,
     };
     log::info!("tracing; clients attach on {}", config.socket.display());
-    let mut running = Running { config, rotator: None, requests };
+    let mut running = Running { config, rotator: None, kubernetes, requests };
     running.record()?;
     loop {
         let woken = async {
@@ -278,7 +308,11 @@ async fn serve(args: &Args, config: Config) -> anyhow::Result<ExitCode> {
     server.stop();
     running.stop();
     // which waits for nobody longer than a moment
-    session.finish().await?;
+    let finished = session.finish().await;
+    if let Some(kubernetes) = running.kubernetes.take() {
+        kubernetes.stop();
+    }
+    finished?;
     Ok(ExitCode::from(DONE))
 }
 
@@ -298,7 +332,22 @@ fn own(hub: &Hub, session: &Session) -> Own {
 struct Running {
     config: Config,
     rotator: Option<Rotator>,
+    kubernetes: Option<kubernetes::Kubernetes>,
     requests: mpsc::Sender<Wanted>,
+}
+
+/// Without an API the agent does what else it does.
+fn start_kubernetes(settings: &kubernetes::Settings) -> Option<(kubernetes::Kubernetes, Option<kubernetes::Events>)> {
+    match kubernetes::Kubernetes::start(settings) {
+        Ok((thread, events)) => {
+            log::info!("Kubernetes is told what goes wrong, as Events on the pods");
+            Some((thread, Some(events)))
+        }
+        Err(error) => {
+            log::warn!("nothing of Kubernetes' API: {error}");
+            None
+        }
+    }
 }
 
 impl Running {
@@ -320,6 +369,9 @@ impl Running {
 
     /// Reads the configuration again. What is wrong changes nothing.
     fn reload(&mut self, args: &Args, hub: &Hub) {
+        if let Some(kubernetes) = &self.kubernetes {
+            kubernetes.try_again();
+        }
         let new = match args.load() {
             Ok(new) => new,
             Err(error) => return log::error!("the configuration is not taken over, the old one stays: {error}"),
@@ -331,7 +383,8 @@ impl Running {
         let (bounds, level, format, record) = (new.bounds, new.level, new.format, new.record.clone());
         let other_record = record != self.config.record;
         // what is not taken over is not what is used
-        let Config { socket, filters, sockets, command_lines, metrics, metrics_pod_names, .. } = self.config.clone();
+        let Config { socket, filters, sockets, command_lines, metrics, metrics_pod_names, kubernetes, .. } =
+            self.config.clone();
         let mut values = new.values;
         for name in &fixed {
             match self.config.values.get(name) {
@@ -339,8 +392,20 @@ impl Running {
                 None => drop(values.remove(name)),
             }
         }
-        self.config =
-            Config { socket, filters, sockets, command_lines, bounds, record, metrics, metrics_pod_names, level, format, values };
+        self.config = Config {
+            socket,
+            filters,
+            sockets,
+            command_lines,
+            bounds,
+            record,
+            metrics,
+            metrics_pod_names,
+            kubernetes,
+            level,
+            format,
+            values,
+        };
         hub.set_bounds(bounds);
         logging::set_agent(level, format);
         if other_record {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::event::{BootNs, CgroupFigures, CgroupId, Described, Foresight, PidNamespace, TaskKey};
+use crate::event::{BootNs, CgroupFigures, CgroupId, Comm, Described, Foresight, PidNamespace, TaskKey};
 
 use crate::signal::SignalSet;
 
@@ -97,8 +97,19 @@ pub struct Attempt {
     pub receipt: Receipt,
     /// Who sent it.
     pub sender: Sender,
+    /// Who took it: a process may run another program by the time it ends, as systemd runs systemd-shutdown.
+    pub taker: Taker,
     /// Its handler raised it again, and that was dropped: when for the first time, and when for the last.
     pub reraised: Option<(BootNs, BootNs)>,
+}
+
+/// The program that a first process was running when a signal came.
+#[derive(Clone, Debug, Default)]
+pub struct Taker {
+    /// Its name.
+    pub comm: Comm,
+    /// Executable, where known.
+    pub exe: Option<String>,
 }
 
 impl Attempt {
@@ -108,8 +119,8 @@ impl Attempt {
         self.reraised = Some((first.min(at), last.max(at)));
     }
 
-    pub(super) const fn new(receipt: Receipt, sender: Sender) -> Self {
-        Self { receipt, sender, reraised: None }
+    pub(super) const fn new(receipt: Receipt, sender: Sender, taker: Taker) -> Self {
+        Self { receipt, sender, taker, reraised: None }
     }
 }
 

@@ -10,7 +10,7 @@ use super::limits;
 use super::names::{Cause, ConditionKind, Outcome, Role, Verdict};
 use super::node::Node;
 use super::process::{ContainerKey, Process, Receipt};
-use super::program::Program;
+use super::program::{Program, are_several};
 
 /// A signal that was dropped, by whom.
 #[derive(Clone, Debug)]
@@ -83,7 +83,7 @@ impl Node {
                         "whose handler only set the default action again and raised it at itself"
                     }
                 ),
-                self.advice_on_drop(container, first, signal).unwrap_or_default(),
+                self.advice_on_drop(container, first, receipt).unwrap_or_default(),
             )
         };
         let condition = Condition {
@@ -103,7 +103,8 @@ impl Node {
     }
 
     /// The same advice as for a stop that ends like that, where somebody may have meant to stop it.
-    fn advice_on_drop(&self, container: &Container, first: &Process, signal: Signal) -> Option<String> {
+    fn advice_on_drop(&self, container: &Container, first: &Process, receipt: &Receipt) -> Option<String> {
+        let signal = receipt.signal;
         if !asks_to_stop(signal, container.stop_signal()) {
             return Some(format!(
                 "Send {signal} to the process that handles it; or let that one be PID 1 (exec PROGRAM in the script, or the exec form in the Dockerfile)."
@@ -112,13 +113,19 @@ impl Node {
         let comm = first.comm().to_string();
         let program = Program::of(&comm, first.exe.as_deref());
         let called = format!("{comm} (PID 1)");
-        let live = |parent| {
+        let live = |parent| -> Vec<&Process> {
             let children = self.processes.children_of(parent).into_iter();
             children.filter_map(|key| self.processes.get(key)).filter(|child| child.is_live()).collect()
         };
+        let children: Vec<_> =
+            live(first.key()).into_iter().map(|child| (child.comm(), child.exe.as_deref())).collect();
+        let several = program.is_shell() && are_several(children.iter().map(|(comm, exe)| (comm.as_str(), *exe)));
         let below = what_runs(first.key(), live).filter(|_| program.is_shell());
-        let fault = Fault::new(Verdict::SigtermDropped, Some(Cause::NoHandler), program, Some(signal), &called)
+        // one that reached a handler is told here because that raised it again
+        let cause = if receipt.outcome == Outcome::Dropped { Cause::NoHandler } else { Cause::HandlerReraised };
+        let fault = Fault::new(Verdict::SigtermDropped, Some(cause), program, Some(signal), &called)
             .with_below(below.as_deref())
+            .with_several(several)
             .with_pod(container.pod.is_some());
         fix_for(&fault)
     }

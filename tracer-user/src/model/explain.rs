@@ -5,13 +5,15 @@ mod budget;
 mod chain;
 mod fix;
 mod hints;
+mod init_below;
 mod what;
 
 use std::collections::HashMap;
 
-use crate::event::TaskKey;
+use crate::event::{Comm, TaskKey};
+use crate::signal::Signal;
 
-use super::change::{ExitStatus, Sender, Termination};
+use super::change::{ExitStatus, Party, Sender, Termination};
 use super::container::Container;
 use super::grace::Patience;
 use super::names::{Outcome, Role};
@@ -24,6 +26,7 @@ use super::words::seconds;
 pub(super) use fix::fix;
 pub use fix::{Fault, fix_for};
 pub(super) use hints::hints;
+pub(super) use init_below::init_below;
 pub(super) use what::what;
 
 /// What the sentences are made of.
@@ -37,17 +40,30 @@ pub(super) struct Story<'a> {
     pub(super) patience: &'a Patience,
     /// Others of its pod that go on and that nobody told to stop.
     pub(super) others: &'a [&'a Container],
+    /// What the first process was called when the stop signal came.
+    pub(super) taker: Option<Comm>,
     /// The child of the first process that ended last before it.
     pub(super) last_child: Option<&'a Process>,
+}
+
+/// A whole cgroup that the OOM killer killed.
+struct OomGroup<'a> {
+    /// Whom it chose.
+    chosen: &'a Process,
+    /// Who asked for memory.
+    asked: Party,
+    /// How many it killed.
+    victims: usize,
 }
 
 impl Story<'_> {
     /// `sh (PID 1)`, or `sh (pid 4123)` where it is not an init.
     fn first(&self) -> String {
-        match self.termination.processes.first() {
-            Some(first) if first.process.ns_pid == Some(1) => format!("{} (PID 1)", first.process.comm),
-            Some(first) => format!("{} (pid {})", first.process.comm, first.process.pid),
-            None => "the first process".to_owned(),
+        let Some(first) = self.termination.processes.first() else { return "the first process".to_owned() };
+        let comm = self.taker.unwrap_or(first.process.comm);
+        match first.process.ns_pid {
+            Some(1) => format!("{comm} (PID 1)"),
+            _ => format!("{comm} (pid {})", first.process.pid),
         }
     }
 
@@ -92,6 +108,19 @@ impl Story<'_> {
         by_another.then(|| format!("{} (pid {})", sent.sender.comm, sent.sender.ns_pid.unwrap_or(sent.sender.pid)))
     }
 
+    /// The kill of a whole cgroup, where the OOM killer did that: more than one victim, all of one moment, which is one sender's.
+    fn oom_group(&self) -> Option<OomGroup<'_>> {
+        let kill = |process: &Process| {
+            let by_kernel = |r: &&Receipt| r.signal == Signal::KILL && r.role == Role::Kernel;
+            process.received.iter().find(by_kernel).map(|receipt| (receipt.at, receipt.sender.clone()))
+        };
+        let victims = self.members.iter().copied().filter(|process| process.oom);
+        let victims: Vec<_> = victims.filter_map(|process| Some((kill(process)?, process))).collect();
+        let ((_, asked), chosen) = victims.iter().min_by_key(|((at, _), _)| *at)?.clone();
+        let one_sender = victims.iter().all(|((_, sender), _)| sender.pid == asked.pid);
+        (one_sender && victims.len() > 1).then_some(OomGroup { chosen, asked, victims: victims.len() })
+    }
+
     /// Processes below the first that were killed: those that never were asked, or all.
     fn killed(&self, unasked_only: bool) -> Vec<&Process> {
         let first = self.termination.processes.first().map(|first| (first.process.pid, first.process.start));
@@ -115,6 +144,19 @@ impl Story<'_> {
         };
         let there: Vec<_> = self.members.iter().filter(there).copied().collect();
         what_runs(key, |parent| there.iter().filter(|process| process.parent.key() == parent).copied().collect())
+    }
+
+    /// ` PID 1 is sh; tini is pid 7 …`, where an init made for containers is not PID 1.
+    fn init_below(&self) -> String {
+        let told = || {
+            let first = self.termination.processes.first()?;
+            let key = TaskKey { pid: first.process.pid, start: first.process.start };
+            let first = self.members.iter().find(|process| process.key() == key)?;
+            let below =
+                self.members.iter().filter(|process| matches!(self.places.get(&process.key()), Some(Place::Below(_))));
+            init_below(first, below.copied())
+        };
+        told().map_or_else(String::new, |said| format!(" {said}"))
     }
 
     fn foreground_child(&self) -> Option<&Process> {

@@ -86,6 +86,9 @@ limits! {
     RERAISE_AT_ONCE_MS: u64 = 20;
     /// What a server leaves in the background is started this long before it ends itself at the most, ms.
     BACKGROUND_MS: u64 = 2_000;
+    /// A process that got the stop signal less than this before the first process exited may have been about to pass it on,
+    /// ms.
+    ON_ITS_WAY_MS: u64 = 1_000;
     /// Whoever kills a process of its own container sooner than this after it asked it to end had no patience to lose, ms.
     PATIENCE_MS: u64 = 100;
 

@@ -44,7 +44,7 @@ pub use outcome::{OWN_SHIM, outcome};
 pub use pod::{Pod, PodEnd, PodKey, PodNews, PodStop, RestartNews};
 pub use process::{ContainerKey, Place, Process, Processes, Receipt};
 pub use program::Program;
-pub(crate) use program::{Meaning, command_name};
+pub(crate) use program::{Meaning, are_several, command_name, in_time};
 pub use reaping::{Negligent, Reaping, Zombie};
 pub(crate) use signals::handles_another;
 pub(crate) use stuck::EXITS;

@@ -157,6 +157,8 @@ slugs! {
         PreStopFailed = "pre-stop-failed",
         /// A process had not ended in the time that one of its own container gave it, and was killed by that.
         CutOff = "cut-off",
+        /// Its stop signal is the one for a fast shutdown, which cuts off what it is doing.
+        FastStop = "fast-stop",
     }
 }
 

@@ -2,7 +2,9 @@
 
 mod advice;
 
-pub(crate) use advice::Meaning;
+pub(crate) use advice::{Meaning, in_time};
+
+use std::collections::BTreeSet;
 
 use crate::signal::Signal;
 
@@ -212,6 +214,12 @@ impl Program {
             _ => &[Signal::TERM, Signal::INT, Signal::QUIT],
         }
     }
+}
+
+/// Whether these, of one parent, are several programs: processes of different names that are no shells.
+pub(crate) fn are_several<'a>(processes: impl Iterator<Item = (&'a str, Option<&'a str>)>) -> bool {
+    let programs = processes.filter(|(comm, exe)| !Program::of(comm, *exe).is_shell());
+    programs.map(|(comm, _)| comm).collect::<BTreeSet<_>>().len() > 1
 }
 
 /// What one types to run a program, if that can be told from what the kernel shows of it: `gunicorn` of a process that

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use crate::event::{BootNs, TaskKey};
 
 use super::change::Party;
+use super::explain;
 use super::limits;
 use super::node::Node;
 use super::process::{ContainerKey, Place, Process};
@@ -91,6 +92,16 @@ impl Node {
             full_in_ms: room.and_then(|room| room.saturating_mul(600_000).checked_div(per_minute_tenths)),
             zombies,
         })
+    }
+
+    /// Who gets the orphans of a container in which an init made for containers runs and is not PID 1, in a sentence. From
+    /// strangers: not safe for a terminal.
+    #[must_use]
+    pub fn init_below(&self, owner: ContainerKey) -> Option<String> {
+        let first = self.processes.get(self.container(owner)?.first?)?;
+        let others: Vec<_> = self.processes.of(owner).filter(|process| process.key() != first.key()).collect();
+        let there = others.into_iter().filter(|process| process.is_live() || process.zombie);
+        explain::init_below(first, there)
     }
 
     fn zombie(&self, process: &Process, now: BootNs) -> Zombie {

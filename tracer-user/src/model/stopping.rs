@@ -4,7 +4,7 @@ use crate::event::{BootNs, SignalSent, TaskKey};
 use crate::signal::Signal;
 
 use super::change::{ExitStatus, Kill, News, Sender};
-use super::container::{Attempt, Container, Stop};
+use super::container::{Attempt, Container, Stop, Taker};
 use super::limits;
 use super::names::{Outcome, Role};
 use super::node::{Node, Timer};
@@ -20,6 +20,10 @@ impl Node {
         sender: Sender,
         sent: &SignalSent,
     ) {
+        let taker = Taker {
+            comm: sent.target.comm,
+            exe: self.processes.get(sent.target.key()).and_then(|process| process.exe.clone()),
+        };
         let Some(container) = self.containers.get_mut(&owner) else { return };
         let told_caught = sent.caught;
         if told_caught.is_some() {
@@ -35,7 +39,7 @@ impl Node {
         if let Some(stop) = &mut container.stop {
             match &mut stop.request {
                 None if asks_to_stop(container.described.as_ref().and_then(|d| d.stop_signal), receipt) => {
-                    stop.request = Some(Attempt::new(receipt.clone(), sender));
+                    stop.request = Some(Attempt::new(receipt.clone(), sender, taker));
                 }
                 Some(request) => request.followed_by(receipt),
                 None => {}
@@ -44,13 +48,13 @@ impl Node {
         }
         if asks_to_stop(container.stop_signal(), receipt) {
             container.candidate = None;
-            self.open(owner, Some(Attempt::new(receipt.clone(), sender)), None, at);
+            self.open(owner, Some(Attempt::new(receipt.clone(), sender, taker)), None, at);
             return;
         }
         match &mut container.candidate {
             Some(candidate) if candidate.is_repeated_by(receipt) => candidate.followed_by(receipt),
             candidate => {
-                *candidate = Some(Attempt::new(receipt.clone(), sender));
+                *candidate = Some(Attempt::new(receipt.clone(), sender, taker));
                 // who ended before it has nothing to do with what it may lead to
                 let first = container.first;
                 container.departed.retain(|process| {

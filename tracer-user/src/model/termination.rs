@@ -39,7 +39,12 @@ impl Node {
         let places = self.places(owner, container, stop);
         let members = self.members(owner, container, stop, &places);
         let first = stop.first.and_then(|first| members.iter().find(|member| member.key() == first)).copied();
-        let program = first.map_or(Program::Other, |first| Program::of(first.comm().as_str(), first.exe.as_deref()));
+        let taker = stop.request.as_ref().map(|request| &request.taker);
+        let program = match (taker, first) {
+            (Some(taker), _) => Program::of(taker.comm.as_str(), taker.exe.as_deref()),
+            (None, Some(first)) => Program::of(first.comm().as_str(), first.exe.as_deref()),
+            (None, None) => Program::Other,
+        };
         let exit_at = stop.exit.map(|(at, _)| at);
         let pod_stop = container.pod.and_then(|pod| self.pod_stop(pod, now));
         let patience = patience(container, stop, pod_clock(pod_stop, stop), exit_at.unwrap_or(now));
@@ -79,6 +84,7 @@ impl Node {
             container,
             patience: &patience,
             others: &others,
+            taker: taker.map(|taker| taker.comm),
             last_child: self.last_child(owner, container, stop),
         };
         let (explanation, fix, hints) = (explain::what(&story), explain::fix(&story), explain::hints(&story));
@@ -233,6 +239,7 @@ fn facts(
         .map(|process| BelowFact {
             asked: asked_to_end(process, stop),
             later: started_after(process, stop),
+            on_its_way: is_on_its_way(process, members, stop),
             killed: was_killed(process),
             waited_for: stop.children.contains(&process.key())
                 && kill_at.is_some_and(|kill| process.exit.is_none_or(|(exited, _)| exited >= kill)),
@@ -297,6 +304,22 @@ fn acted(stop: &Stop, members: &[&Process]) -> bool {
 
 fn started_after(process: &Process, stop: &Stop) -> bool {
     stop.signal().is_some_and(|signal| process.task.start > signal.at.0)
+}
+
+/// Whether the signal may have been on its way to a process: its parent, below the first one, got it shortly before that
+/// exited, and was killed with it. runsv, below runsvdir, may or may not have come to pass it on by then.
+fn is_on_its_way(process: &Process, members: &[&Process], stop: &Stop) -> bool {
+    let (Some(signal), Some((exited, _))) = (stop.signal(), stop.exit) else { return false };
+    let parent = process.parent.key();
+    if Some(parent) == stop.first || stop.kill.is_some() {
+        return false;
+    }
+    let asks = |r: &Receipt| {
+        let meant = r.signal == signal.signal || ASKING.contains(&r.signal);
+        meant && r.at >= signal.at && r.at <= exited && exited.ms_since(r.at) < limits::ON_ITS_WAY_MS
+    };
+    let acts = |r: &Receipt| asks(r) && matches!(r.outcome, Outcome::Caught | Outcome::Blocked);
+    members.iter().any(|member| member.key() == parent && was_killed(member) && member.received.iter().any(acts))
 }
 
 /// Whether a process died by a SIGKILL that nobody of its own container sent: a supervisor that ends its child is in order.

@@ -57,6 +57,9 @@ pub(super) struct BelowFact {
     pub(super) asked: bool,
     /// It was started after the stop signal, and could not get it.
     pub(super) later: bool,
+    /// Its parent got it so shortly before the first process exited, and died with it, that it may have been about to pass
+    /// it on.
+    pub(super) on_its_way: bool,
     /// It died by SIGKILL.
     pub(super) killed: bool,
     /// A direct child that was there when the stop signal came and lived until the first process was killed.
@@ -173,6 +176,9 @@ fn reached(facts: &Facts, stop: &StopFact) -> (Verdict, Option<Cause>) {
             (false, false) => (Verdict::TooSlow, None),
         };
     }
+    // whether it was passed on in time is a matter of luck; that nobody waited is not
+    let unreached =
+        facts.below.iter().any(|process| process.killed && !process.asked && !process.later && !process.on_its_way);
     match (unreached, killed_below) {
         (true, _) => (Verdict::NotForwarded, None),
         (false, true) => (Verdict::NotForwarded, Some(Cause::NotWaitedFor)),
@@ -286,14 +292,15 @@ mod tests {
     /// The trap ran: it passed the signal on, and what it waits for is too slow.
     #[test]
     fn a_trap_that_ran_is_not_deferred() {
-        let child = BelowFact { asked: false, later: false, killed: true, waited_for: true };
+        let child = BelowFact { asked: false, later: false, on_its_way: false, killed: true, waited_for: true };
         let mut shell = Facts { program: Program::Shell, ..facts(Some(Fate::Caught), true, SIGKILLED) };
         shell.below = vec![child.clone()];
         check(&shell, Verdict::TooSlow, Some(Cause::TrapDeferred));
         shell.below = vec![BelowFact { asked: true, ..child.clone() }];
         check(&shell, Verdict::TooSlow, None);
         // it cleans up, and never tells its child
-        shell.below = vec![child, BelowFact { asked: false, later: true, killed: true, waited_for: false }];
+        shell.below =
+            vec![child, BelowFact { asked: false, later: true, on_its_way: false, killed: true, waited_for: false }];
         shell.acted = true;
         check(&shell, Verdict::NotForwarded, None);
     }
@@ -335,18 +342,25 @@ mod tests {
             reraised.exit = exited(code);
             check(&reraised, Verdict::Graceful, None);
         }
-        reraised.below = vec![BelowFact { asked: false, later: false, killed: true, waited_for: false }];
+        reraised.below =
+            vec![BelowFact { asked: false, later: false, on_its_way: false, killed: true, waited_for: false }];
         check(&reraised, Verdict::NotForwarded, None);
     }
 
     #[test]
     fn processes_below() {
-        let below = |asked, killed, waited_for| BelowFact { asked, later: false, killed, waited_for };
+        let below =
+            |asked, killed, waited_for| BelowFact { asked, later: false, on_its_way: false, killed, waited_for };
         let mut exits_at_once = facts(Some(Fate::Caught), false, EXIT_0);
         exits_at_once.below = vec![below(false, true, false)];
         check(&exits_at_once, Verdict::NotForwarded, None);
         exits_at_once.below = vec![below(true, true, false)];
         check(&exits_at_once, Verdict::NotForwarded, Some(Cause::NotWaitedFor));
+        let child = BelowFact { on_its_way: true, ..below(false, true, false) };
+        exits_at_once.below = vec![below(true, true, false), child.clone()];
+        check(&exits_at_once, Verdict::NotForwarded, Some(Cause::NotWaitedFor));
+        exits_at_once.below = vec![below(true, true, false), child, below(false, true, false)];
+        check(&exits_at_once, Verdict::NotForwarded, None);
         exits_at_once.below = vec![below(false, false, false), below(true, false, false)];
         check(&exits_at_once, Verdict::Graceful, None);
 

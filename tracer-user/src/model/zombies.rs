@@ -194,10 +194,11 @@ impl Node {
             1 => " One of them came from an exec (a probe, docker exec, kubectl exec).".to_owned(),
             n => format!(" {n} of them came from an exec (a probe, docker exec, kubectl exec)."),
         };
+        let not_first = self.init_below(owner).map_or_else(String::new, |said| format!(" {said}"));
         let room = reaping.as_ref().map_or_else(String::new, room);
         let oldest_ms = reaping.as_ref().map_or(0, Reaping::oldest_ms);
         let explanation = format!(
-            "{} ({}), {} {}: {who}.{from_exec}{room}",
+            "{} ({}), {} {}: {who}.{from_exec}{not_first}{room}",
             count(zombies.len(), "zombie", "zombies"),
             list.join(", "),
             if zombies.len() == 1 { "for" } else { "the oldest for" },

@@ -21,7 +21,7 @@ pub use json::JsonLines;
 pub use junit::junit;
 pub(crate) use text::words::exit as exit_words;
 pub use text::{Style, Text, audit, audit_wide};
-pub(crate) use text::{block, glyphs, is_silent, line, picture, pod, words};
+pub(crate) use text::{block, figures, glyphs, is_silent, line, passed_on, picture, pod, words};
 
 /// Something that shows changes as they become known.
 pub trait View {

@@ -2,8 +2,10 @@
 
 mod audit;
 pub(crate) mod block;
+pub(crate) mod figures;
 pub(crate) mod glyphs;
 pub(crate) mod line;
+pub(crate) mod passed_on;
 pub(crate) mod picture;
 pub(crate) mod pod;
 pub(crate) mod words;

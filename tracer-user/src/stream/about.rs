@@ -1,6 +1,7 @@
-//! What concerns one container, out of many events: a recording to give away holds nothing of its neighbours.
+//! What concerns one container, out of many events: a recording to give away holds nothing of its neighbours, but the names
+//! of those that it got signals from.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io;
 
 use crate::event::{CgroupId, Event, Task, TaskKey, What};
@@ -22,11 +23,29 @@ pub fn about<'a>(container: &str, events: impl Iterator<Item = &'a Event> + Clon
 /// What belongs to the container and its pod.
 struct Of {
     ids: HashSet<String>,
+    /// Other containers that sent it signals: who they are is told, and nothing else of them.
+    senders: HashSet<String>,
     cgroups: HashSet<CgroupId>,
     /// Processes of `--pid` are known by their pids and have no cgroup of their own: then everything is theirs.
     all: bool,
     tasks: HashSet<TaskKey>,
     pids: HashSet<u32>,
+}
+
+/// The containers that others sent signals from to these.
+fn senders<'a>(ids: &HashSet<String>, events: &(impl Iterator<Item = &'a Event> + Clone)) -> HashSet<String> {
+    let mut places: HashMap<CgroupId, &str> = HashMap::new();
+    for Event(_, what) in events.clone() {
+        if let What::Cgroup(found) = what {
+            places.insert(found.cgroup, &found.container);
+        }
+    }
+    let is_ours = |task: &Task| places.get(&task.cgroup).is_some_and(|id| ids.contains(*id));
+    let sent = events.clone().filter_map(|Event(_, what)| match what {
+        What::Signal(sent) if is_ours(&sent.target) && !is_ours(&sent.sender) => places.get(&sent.sender.cgroup),
+        _ => None,
+    });
+    sent.map(|id| (*id).to_owned()).collect()
 }
 
 impl Of {
@@ -57,7 +76,8 @@ impl Of {
         ids.extend(sandboxes.into_iter().map(str::to_owned));
         let of_pids = |what: &What| matches!(what, What::Cgroup(found) if found.container == container && found.runtime == "process");
         let all = events.clone().any(|event| of_pids(&event.1));
-        Self { ids, cgroups: HashSet::new(), all, tasks: HashSet::new(), pids: HashSet::new() }
+        let senders = senders(&ids, events);
+        Self { ids, senders, cgroups: HashSet::new(), all, tasks: HashSet::new(), pids: HashSet::new() }
     }
 
     fn concerns(&mut self, what: &What) -> bool {
@@ -70,13 +90,13 @@ impl Of {
                 if ours {
                     self.cgroups.insert(found.cgroup);
                 }
-                ours
+                ours || self.senders.contains(&found.container)
             }
             What::CgroupGone(gone) => self.cgroups.contains(&gone.cgroup),
             What::CgroupFigures(figures) => self.cgroups.contains(&figures.cgroup),
             What::Counted(counted) => self.cgroups.contains(&counted.cgroup),
             What::Dismissed(dismissed) => self.ids.contains(&dismissed.container),
-            What::Described(told) => self.ids.contains(&told.id),
+            What::Described(told) => self.ids.contains(&told.id) || self.senders.contains(&told.id),
             What::Signal(sent) => self.has(&sent.target),
             What::Deliver(delivered) => self.has(&delivered.target),
             What::Exit(exited) => self.has(&exited.task),

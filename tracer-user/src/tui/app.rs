@@ -140,6 +140,8 @@ pub struct App {
     attached: bool,
     /// The first container that comes is opened.
     opens: bool,
+    /// The one that was opened like that: while the person leaves it to us, the page is the one that tells most of it.
+    opened: Option<String>,
     /// The person has done something: from then on pages are theirs to turn.
     touched: bool,
     /// The mouse is ours.
@@ -168,6 +170,7 @@ impl App {
             attached: false,
             playback: None,
             opens: false,
+            opened: None,
             touched: false,
             mouse: true,
             tabs: Vec::new(),
@@ -239,16 +242,30 @@ impl App {
             for page in pages {
                 page.take(change, &scene);
             }
-            let is_there = matches!(&change.news, News::Container(news) if news.state != ContainerState::Gone);
-            if self.opens
-                && is_there
-                && let Some(container) = container
-            {
-                self.turn(PageKind::Shutdown, Some(&container.id), moment);
-            }
+            self.follow(change, moment);
         }
         let lost = changes.iter().any(|change| matches!(change.news, News::Lost(_)));
         !changes.is_empty() && (self.frozen.is_none() || lost)
+    }
+
+    /// Opens the first container that comes, and turns to the page that tells most of it, where that is left to us.
+    fn follow(&mut self, change: &Change, moment: &Moment<'_>) {
+        let Some(container) = change.news.container() else { return };
+        let id = container.id.as_str();
+        let is_opened = !self.touched && self.opened.as_deref() == Some(id);
+        let known = moment.node.container_by_id(id).map(|(_, container)| container);
+        match &change.news {
+            News::Container(news) if self.opens && news.state != ContainerState::Gone => {
+                self.turn(PageKind::Shutdown, Some(id), moment);
+                self.opened = Some(id.to_owned());
+            }
+            News::Stopping(_) if is_opened => self.turn(PageKind::Shutdown, Some(id), moment),
+            News::Condition(_) if is_opened && known.is_some_and(|known| known.stop.is_none()) => {
+                self.turn(PageKind::Findings, Some(id), moment);
+            }
+            News::Termination(ended) if is_opened => self.turn_to_end(ended, moment),
+            _ => {}
+        }
     }
 
     /// Forgets all news: a recording is folded anew.

@@ -6,6 +6,7 @@ use ratatui::style::Style;
 
 use crate::output::line::{Line, width};
 
+use super::choice::Scroll;
 use super::theme::{Theme, Tone};
 
 /// Writes text from column `x` of line `y` of `area` on, counted from its corner; returns the column after it. What is
@@ -59,21 +60,40 @@ pub(crate) fn wall(buffer: &mut Buffer, area: Rect, x: usize, theme: Theme) {
     }
 }
 
-/// At the right edge: how many lines are above and below what is visible.
-pub(crate) fn more(buffer: &mut Buffer, area: Rect, (first, height, all): (usize, usize, usize), theme: Theme) {
+/// How many lines are above and below what is visible, and what there is to say of them: ` ↑2 ↓3 more: H L `.
+fn more((first, height, all): (usize, usize, usize), what: &str, theme: Theme) -> Option<String> {
     let (up, down) = if theme.ascii { ('^', 'v') } else { ('↑', '↓') };
-    let mut tell = |y: usize, told: String| {
-        let x = usize::from(area.width).saturating_sub(width(&told));
-        text(buffer, area, (x, y), &told, theme.style(Tone::Bar));
-    };
     let below = all.saturating_sub(first + height);
-    let last = usize::from(area.height).saturating_sub(1);
     match (first, below) {
-        (0, 0) => {}
-        (first, 0) => tell(last, format!(" {up}{first} ")),
-        (0, below) => tell(last, format!(" {down}{below} ")),
-        (first, below) => tell(last, format!(" {up}{first} {down}{below} ")),
+        (0, 0) => None,
+        (first, 0) => Some(format!(" {up}{first}{what} ")),
+        (0, below) => Some(format!(" {down}{below}{what} ")),
+        (first, below) => Some(format!(" {up}{first} {down}{below}{what} ")),
     }
+}
+
+/// The same near the right end of line `y` of `area`, which has room for it: a rule, a heading.
+pub(crate) fn more_at(
+    buffer: &mut Buffer,
+    area: Rect,
+    y: usize,
+    hidden: (usize, usize, usize),
+    what: &str,
+    theme: Theme,
+) {
+    if let Some(told) = more(hidden, what, theme) {
+        let x = usize::from(area.width).saturating_sub(width(&told) + 1);
+        text(buffer, area, (x, y), &told, theme.style(Tone::Bar));
+    }
+}
+
+/// Lines that are scrolled. Where not all of them can be seen the last line of `area` says so.
+pub(crate) fn scrolled(buffer: &mut Buffer, area: Rect, all: &[Line], scroll: &mut Scroll, theme: Theme) {
+    let whole = usize::from(area.height);
+    let height = if all.len() > whole { whole.saturating_sub(1) } else { whole };
+    scroll.fit(None, height, all.len());
+    lines(buffer, top(area, height), all, scroll.first, theme);
+    more_at(buffer, area, height, (scroll.first, height, all.len()), " more: PgDn PgUp", theme);
 }
 
 /// From this width on a list stands beside what it is a list of.
@@ -84,6 +104,8 @@ const BESIDE: u16 = 110;
 pub(crate) struct Panes {
     /// The lines of the list.
     pub(crate) list: Rect,
+    /// The line with its title.
+    pub(crate) title: Rect,
     pub(crate) rest: Rect,
 }
 
@@ -100,10 +122,10 @@ pub(crate) fn panes(
         let list = left(area, columns - 1);
         rule(buffer, list, 0, title, theme);
         wall(buffer, area, columns - 1, theme);
-        return Panes { list: below(list, 1), rest: right_of(area, columns) };
+        return Panes { list: below(list, 1), title: top(list, 1), rest: right_of(area, columns) };
     }
     rule(buffer, area, lines, title, theme);
-    Panes { list: top(area, lines), rest: below(area, lines + 1) }
+    Panes { list: top(area, lines), title: top(below(area, lines), 1), rest: below(area, lines + 1) }
 }
 
 /// One line of an area.

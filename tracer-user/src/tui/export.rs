@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use crate::event::BootNs;
-use crate::model::{Change, Condition, ContainerName, Figure, News, Termination};
+use crate::model::{Change, Condition, ContainerName, News, Termination};
 use crate::output::block;
 use crate::output::glyphs::{Glyphs, UNICODE};
 use crate::output::line::Line;
 use crate::output::{Clock, JsonLines, View as _};
-use crate::output::{picture, words};
+use crate::output::{figures, picture};
 use crate::printable;
 
 use super::input::Effect;
@@ -181,14 +181,8 @@ impl<'a> Report<'a> {
             place(&mut page, container);
         }
         row(&mut page, "Told", &self.clock.rfc3339(at).to_string());
-        for (name, figure) in &condition.figures {
-            let text = match figure {
-                Figure::Number(number) if name.ends_with("_ms") => words::duration(*number),
-                Figure::Number(number) => number.to_string(),
-                Figure::Text(text) => text.clone(),
-                Figure::Unknown => "unknown".to_owned(),
-            };
-            row(&mut page, &name.trim_end_matches("_ms").replace('_', " "), &text);
+        for (label, text) in figures::figures(condition) {
+            row(&mut page, label, &text);
         }
         page
     }

@@ -71,7 +71,10 @@ fn stop_all(test: &str, cgroups: Cgroups) {
     if let Some(recording) = recording {
         let recorded: Vec<_> = ran
             .iter()
-            .filter_map(|(case, ran)| Some((recorded_as(&case.pod.name, cgroups)?, ids(ran.as_ref()?))))
+            .filter_map(|(case, ran)| {
+                let name = recorded_as(&case.pod.name, cgroups)?;
+                Some(record::Part { name, ids: ids(ran.as_ref()?), named: Vec::new() })
+            })
             .collect();
         record::split(&recording, &recorded);
     }

@@ -97,7 +97,9 @@ fn the_agent_in_a_container_of_docker_tells_a_neighbours_stop() {
         let dir = docker.socket().parent().map(Path::to_owned).expect("it is in a directory");
         agent::node(&dir, &docker.socket(), "docker.sock", |program| docker.enter(program));
         read(&mut run(&docker, "tracer", &Agent::of(PLAIN)));
-        until("the agent to trace", PATIENCE, || docker.container_logs("tracer").contains("clients attach on").then_some(()));
+        until("the agent to trace", PATIENCE, || {
+            docker.container_logs("tracer").contains("clients attach on").then_some(())
+        });
         let id = docker.run("web", &DROPS, &Options::default());
         docker.stop("web", 1);
         let mut client = docker.client(&["exec", "tracer", "tracer", "-c", "web", "-o", "json", "--duration", "1s"]);

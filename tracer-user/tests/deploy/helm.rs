@@ -34,8 +34,8 @@ impl Renderer {
     }
 
     fn run(&self, values: &Value, kubernetes: &str) -> Result<BTreeMap<String, String>, String> {
-        let wanted =
-            json!({"values": values, "namespace": "tracer", "release": "tracer", "kubeVersion": kubernetes}).to_string();
+        let wanted = json!({"values": values, "namespace": "tracer", "release": "tracer", "kubeVersion": kubernetes})
+            .to_string();
         let mut command = Command::new(self.dir.path().join("render"));
         command.arg(chart()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("it starts");
@@ -129,13 +129,19 @@ fn every_value_has_its_effect() {
     assert_eq!(pod.metadata.annotations["prometheus.io/port"], "9999");
     assert_eq!(pod.spec.containers[0].env[0].value, "0.0.0.0:9999");
     assert_eq!(pod.spec.containers[0].ports[0].container_port, 9999);
-    assert_eq!(kinds(&objects), ["ConfigMap", "DaemonSet", "NetworkPolicy", "Service", "ServiceAccount", "ServiceMonitor"]);
+    assert_eq!(
+        kinds(&objects),
+        ["ConfigMap", "DaemonSet", "NetworkPolicy", "Service", "ServiceAccount", "ServiceMonitor"]
+    );
     let of_kind = |kind: &str| objects.iter().find(|object| object["kind"] == kind).expect("it is there");
     let selected: Words = k8s::read(&of_kind("Service")["spec"]["selector"]);
     assert!(selected.iter().all(|(key, value)| pod.metadata.labels.get(key) == Some(value)), "{selected:?}");
     assert_eq!(of_kind("ServiceMonitor")["metadata"]["labels"]["release"], "prom");
     assert_eq!(of_kind("ServiceMonitor")["spec"]["selector"]["matchLabels"], json!(selected));
-    assert_eq!(of_kind("NetworkPolicy")["spec"]["ingress"][0]["from"][0]["namespaceSelector"]["matchLabels"]["name"], "monitoring");
+    assert_eq!(
+        of_kind("NetworkPolicy")["spec"]["ingress"][0]["from"][0]["namespaceSelector"]["matchLabels"]["name"],
+        "monitoring"
+    );
 
     let (narrow, ..) = set(json!({
         "image": {"repository": "registry.local/tracer", "tag": "9"},
@@ -158,8 +164,14 @@ fn every_value_has_its_effect() {
     assert_eq!(container.security_context.se_linux_options["type"], "spc_t");
     assert_eq!(container.security_context.seccomp_profile.as_ref().expect("it is there").r#type, "Unconfined");
     let socket = pod.volumes.iter().find(|volume| volume.name == "socket").and_then(|volume| volume.host_path.as_ref());
-    assert_eq!(socket.map(|host| (host.path.as_str(), host.r#type.as_str())), Some(("/run/tracer", "DirectoryOrCreate")));
-    assert_eq!((pod.image_pull_secrets[0]["name"].as_str(), container.env[1].name.as_str()), ("pull", "TRACER_LOG_LEVEL"));
+    assert_eq!(
+        socket.map(|host| (host.path.as_str(), host.r#type.as_str())),
+        Some(("/run/tracer", "DirectoryOrCreate"))
+    );
+    assert_eq!(
+        (pod.image_pull_secrets[0]["name"].as_str(), container.env[1].name.as_str()),
+        ("pull", "TRACER_LOG_LEVEL")
+    );
 
     // AppArmor's field came with Kubernetes 1.30
     assert!(plain.spec.template.spec.containers[0].security_context.app_armor_profile.is_some());

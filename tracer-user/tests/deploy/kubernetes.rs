@@ -20,7 +20,10 @@ fn nothing_may_talk_to_the_api() {
         let account: ServiceAccount = k8s::one(&documents, "ServiceAccount");
         let set: DaemonSet = k8s::one(&documents, "DaemonSet");
         let pod = &set.spec.template.spec;
-        assert_eq!((account.automount_service_account_token, pod.automount_service_account_token), (Some(false), Some(false)));
+        assert_eq!(
+            (account.automount_service_account_token, pod.automount_service_account_token),
+            (Some(false), Some(false))
+        );
         assert_eq!(pod.service_account_name, account.metadata.name);
     }
 }

@@ -75,16 +75,34 @@ fn it_finds_the_agent_on_the_pods_node_and_asks_it_for_the_pod() {
     assert_eq!(run(&["pod/web-0"], &[]).execs(), with(&["--pod", "default/web-0"]));
     assert_eq!(run(&["web-0", "-n", "shop"], &[]).execs(), with(&["--pod", "shop/web-0"]));
     let more = ["--namespace=shop", "web-0", "--output", "json", "-c", "a b", "--until-exit"];
-    assert_eq!(run(&more, &[]).execs(), with(&["--pod", "shop/web-0", "--output", "json", "-c", "a b", "--until-exit"]));
+    assert_eq!(
+        run(&more, &[]).execs(),
+        with(&["--pod", "shop/web-0", "--output", "json", "-c", "a b", "--until-exit"])
+    );
     assert_eq!(run(&["--node", "worker-1", "--duration", "1s"], &[]).execs(), with(&["--duration", "1s"]));
 }
 
 #[test]
 fn kubectl_is_told_which_cluster_and_where_the_agent_is() {
-    let more = ["--context", "far", "--kubeconfig=/k", "--agent-namespace", "eyes", "--agent-selector", "app=x", "-n", "shop", "web-0"];
+    let more = [
+        "--context",
+        "far",
+        "--kubeconfig=/k",
+        "--agent-namespace",
+        "eyes",
+        "--agent-selector",
+        "app=x",
+        "-n",
+        "shop",
+        "web-0",
+    ];
     let ran = run(&more, &[]);
     assert_eq!(ran.execs()[2], "eyes");
-    assert!(ran.calls.len() == 3 && ran.calls.iter().all(|call| call.starts_with("--kubeconfig /k --context far ")), "{:?}", ran.calls);
+    assert!(
+        ran.calls.len() == 3 && ran.calls.iter().all(|call| call.starts_with("--kubeconfig /k --context far ")),
+        "{:?}",
+        ran.calls
+    );
     assert!(ran.calls[1].contains("--selector app=x "), "{:?}", ran.calls);
     let ran = run(&["-n", "shop", "web-0"], &[("TRACER_NAMESPACE", "eyes"), ("TRACER_SELECTOR", "app=y")]);
     assert_eq!(ran.execs()[2], "eyes");
@@ -99,8 +117,10 @@ fn what_goes_wrong_is_said_with_what_to_do() {
     run(&["--node", "worker-1", "web-0"], &[]).fails(2, &["only one of them"]);
     run(&["-n", "shop", "nobody"], &[]).fails(1, &["NotFound", "there is no pod nobody in shop"]);
     run(&["-n", "shop", "waiting"], &[]).fails(1, &["not on a node yet", "kubectl describe pod -n shop waiting"]);
-    run(&["--node", "worker-2"], &[]).fails(1, &["no tracer agent runs on node worker-2", "kubectl get daemonset -n tracer"]);
-    run(&["--agent-namespace", "forbidden", "-n", "shop", "web-0"], &[]).fails(1, &["Forbidden", "cannot list the pods"]);
+    run(&["--node", "worker-2"], &[])
+        .fails(1, &["no tracer agent runs on node worker-2", "kubectl get daemonset -n tracer"]);
+    run(&["--agent-namespace", "forbidden", "-n", "shop", "web-0"], &[])
+        .fails(1, &["Forbidden", "cannot list the pods"]);
     let help = run(&["--help"], &[]);
     assert!(help.output.status.success() && help.calls.is_empty());
     assert!(String::from_utf8_lossy(&help.output.stdout).contains("Usage: kubectl tracer"));

@@ -64,7 +64,9 @@ impl Node {
         drop(docker);
         let containerd = Containerd::start(cgroups);
         containerd.import(&archive);
-        agent::node(containerd.dir(), &containerd.socket(), "containerd/containerd.sock", |program| containerd.enter(program));
+        agent::node(containerd.dir(), &containerd.socket(), "containerd/containerd.sock", |program| {
+            containerd.enter(program)
+        });
         Self { containerd }
     }
 
@@ -108,8 +110,11 @@ fn configure(config: &mut ContainerConfig, agent: &Agent, dir: &Path) {
                 path
             }
         };
-        let propagation =
-            if mount.follows { MountPropagation::PropagationHostToContainer } else { MountPropagation::PropagationPrivate };
+        let propagation = if mount.follows {
+            MountPropagation::PropagationHostToContainer
+        } else {
+            MountPropagation::PropagationPrivate
+        };
         Mount {
             container_path: mount.at,
             host_path: host.to_str().expect("plain text").to_owned(),

@@ -115,6 +115,11 @@ pub(crate) struct Condition {
     /// Those of its figures that do not depend on the machine.
     #[serde(default)]
     figures: BTreeMap<String, Value>,
+    /// Pieces of the explanation, and of the fix.
+    #[serde(default)]
+    says: Vec<String>,
+    #[serde(default)]
+    advises: Vec<String>,
 }
 
 fn yes() -> bool {
@@ -180,6 +185,9 @@ impl Expect {
             for (name, figure) in &expected.figures {
                 differences.compare(&format!("{}: {name}", expected.condition), figure, &line[name]);
             }
+            differences.place = format!("{}: ", expected.condition);
+            differences.compare_sentences(line, &expected.says, &expected.advises);
+            differences.place.clear();
         }
         let signals: Vec<_> = of_kind("signal").into_iter().map(told_signal).collect();
         for signal in self.signals.iter().filter(|signal| !signals.contains(signal)) {
@@ -226,6 +234,16 @@ impl Differences {
     fn compare<A: PartialEq<B> + Debug + ?Sized, B: Debug + ?Sized>(&mut self, what: &str, expected: &A, found: &B) {
         if expected != found {
             self.list.push(format!("{}{what}: expected {expected:?}, found {found:?}", self.place));
+        }
+    }
+
+    /// That explanation and fix have these pieces in them.
+    fn compare_sentences(&mut self, line: &Value, says: &[String], advises: &[String]) {
+        for (sentence, wanted) in [("explanation", says), ("fix", advises)] {
+            let told = line[sentence].as_str().unwrap_or("");
+            for wanted in wanted.iter().filter(|wanted| !told.contains(wanted.as_str())) {
+                self.list.push(format!("{}{sentence} does not say {wanted:?}: {told}", self.place));
+            }
         }
     }
 
@@ -299,12 +317,7 @@ impl Ending {
             let behind = behind.map_or(Value::Null, |(own, pod)| Value::from(own - pod));
             differences.compare_range("behind_pod_s", range, &behind);
         }
-        for (sentence, wanted) in [("explanation", &self.says), ("fix", &self.advises)] {
-            let told = line[sentence].as_str().unwrap_or("");
-            for wanted in wanted.iter().filter(|wanted| !told.contains(wanted.as_str())) {
-                differences.list.push(format!("{}{sentence} does not say {wanted:?}: {told}", differences.place));
-            }
-        }
+        differences.compare_sentences(line, &self.says, &self.advises);
     }
 }
 

@@ -32,6 +32,7 @@ pub(crate) mod ftrace;
 pub(crate) mod host;
 pub(crate) mod image;
 pub(crate) mod kubelet;
+pub(crate) mod kubernetes;
 pub(crate) mod podman;
 pub(crate) mod screen;
 pub(crate) mod tracer;

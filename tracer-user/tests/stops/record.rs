@@ -19,15 +19,26 @@ pub(crate) fn wanted() -> bool {
     std::env::var_os("TRACER_RECORD_SCENARIOS").is_some_and(|value| value == "1")
 }
 
-/// Writes the part of each case to tests/scenarios: each has a file's name, and its containers' ids.
-pub(crate) fn split(recording: &Path, cases: &[(String, Vec<&str>)]) {
+/// What a case has of the recording of all.
+pub(crate) struct Part<'a> {
+    /// Of its file.
+    pub(crate) name: String,
+    /// Ids of its containers.
+    pub(crate) ids: Vec<&'a str>,
+    /// Ids of containers that only have to have a name, as those do that somebody sends signals from.
+    pub(crate) named: Vec<&'a str>,
+}
+
+/// Writes the part of each case to tests/scenarios.
+pub(crate) fn split(recording: &Path, cases: &[Part<'_>]) {
     let reader = Reader::new(BufReader::new(File::open(recording).expect("the recording is there")))
         .expect("the tracer writes what it reads");
     let start = reader.start().clone();
     let events: Vec<_> = reader.map(|event| event.expect("the tracer writes what it reads")).collect();
-    for (name, ids) in cases {
+    for part in cases {
+        let name = &part.name;
         let path = expect::directory().join(format!("{name}.rec"));
-        write(&path, &anonymous(&start, name), &of_containers(&events, ids));
+        write(&path, &anonymous(&start, name), &of_containers(&events, part));
         let size = path.metadata().expect("it was written").len();
         assert!(size <= MOST, "{} has {size} bytes, more than {MOST}", path.display());
     }
@@ -52,8 +63,10 @@ fn anonymous(start: &Start, name: &str) -> Start {
     }
 }
 
-/// What concerns these containers. Of the passing of time only what leads to something.
-fn of_containers(events: &[Event], ids: &[&str]) -> Vec<Event> {
+/// What concerns its containers. Of the passing of time only what leads to something.
+fn of_containers(events: &[Event], part: &Part<'_>) -> Vec<Event> {
+    let Part { ids, named, .. } = part;
+    let has_name = |id: &str| ids.contains(&id) || named.contains(&id);
     let cgroups: HashSet<CgroupId> = events
         .iter()
         .filter_map(|Event(_, what)| match what {
@@ -86,10 +99,10 @@ fn of_containers(events: &[Event], ids: &[&str]) -> Vec<Event> {
             What::Pending(seen) => tasks.contains(&seen.task),
             What::State(seen) => tasks.contains(&seen.task),
             What::Foreseen(told) => tasks.contains(&told.task),
-            What::Cgroup(found) => ids.contains(&found.container.as_str()),
+            What::Cgroup(found) => has_name(&found.container),
             What::CgroupGone(gone) => cgroups.contains(&gone.cgroup),
             What::Dismissed(dismissed) => ids.contains(&dismissed.container.as_str()),
-            What::Described(described) => ids.contains(&described.id.as_str()),
+            What::Described(described) => has_name(&described.id),
             What::CgroupFigures(figures) => cgroups.contains(&figures.cgroup),
             What::Counted(counted) => cgroups.contains(&counted.cgroup),
             What::Lost(_) => true,

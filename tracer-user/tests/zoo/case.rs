@@ -50,8 +50,10 @@ pub(crate) struct Run {
     /// Docker's own init as PID 1.
     #[serde(default)]
     pub(crate) init: bool,
-    /// Another pid namespace than its own: the host's, or its pod's.
+    /// Another pid namespace than its own: the host's, its pod's, or that of the container beside it.
     pub(crate) pid: Option<Pid>,
+    /// What runs in a second container, `NAME-beside`, that is there before it and after it: in Docker alone.
+    pub(crate) beside: Option<Vec<String>>,
     /// Anything else for `docker run`, in its own words.
     #[serde(default)]
     pub(crate) args: Vec<String>,
@@ -70,6 +72,8 @@ pub(crate) enum Pid {
     Host,
     /// shareProcessNamespace: through CRI alone
     Pod,
+    /// `--pid=container:NAME-beside`: in Docker alone
+    Beside,
 }
 
 /// Something to wait for, or to do.
@@ -107,6 +111,8 @@ pub(crate) enum Step {
     Exec(Vec<String>),
     /// `docker exec --detach`
     ExecDetached(Vec<String>),
+    /// `docker exec` in the container beside it
+    ExecBeside(Vec<String>),
     /// `strace --attach` to PID 1, until the container ends.
     Strace,
 }

@@ -36,6 +36,7 @@ pub(crate) fn run(containerd: &Containerd, kubelet: &Kubelet<'_>, tracers: &[Mut
         None => Pids::Own,
         Some(Pid::Host) => Pids::Host,
         Some(Pid::Pod) => Pids::Pod,
+        Some(Pid::Beside) => panic!("{}: through CRI there is no container beside it", case.name),
     };
     let spec = PodSpec { pids, containers: vec![container], ..PodSpec::new(&case.name, case.grace(), &[]) };
     let pod = kubelet.run(spec);

@@ -11,16 +11,27 @@ use super::lab::docker::{Daemon, Options};
 use super::lab::tracer::Tracer;
 use super::run::{self, Container, finishes, words};
 
-/// Starts the container, goes through the steps, waits for its end. Returns its id.
-pub(crate) fn run(docker: &Daemon, tracers: &[Mutex<Tracer>], case: &Case) -> String {
+/// Ids of what a case ran.
+pub(crate) struct Ran {
+    pub(crate) container: String,
+    pub(crate) beside: Option<String>,
+}
+
+/// Starts the container, goes through the steps, waits for its end.
+pub(crate) fn run(docker: &Daemon, tracers: &[Mutex<Tracer>], case: &Case) -> Ran {
     let files = files::place(case);
     let volume = files.as_ref().map(|dir| format!("{}:{}:ro", dir.path().display(), files::INSIDE));
     let mut args = words(&case.run.args);
     if let Some(volume) = &volume {
         args.extend(["--volume", volume, "--workdir", files::INSIDE]);
     }
+    let neighbour = format!("{}-beside", case.name);
+    let beside = case.run.beside.as_ref();
+    let beside = beside.map(|command| docker.run(&neighbour, &words(command), &Options::default()));
+    let its_pids = format!("--pid=container:{neighbour}");
     match case.run.pid {
         Some(Pid::Host) => args.push("--pid=host"),
+        Some(Pid::Beside) => args.push(&its_pids),
         Some(Pid::Pod) => panic!("{}: Docker has no pods", case.name),
         None => {}
     }
@@ -35,7 +46,10 @@ pub(crate) fn run(docker: &Daemon, tracers: &[Mutex<Tracer>], case: &Case) -> St
     let container = InDocker { docker, name: &case.name, id };
     run::take_steps(&container, tracers, case);
     container.ends();
-    container.id
+    if beside.is_some() {
+        docker.rm(&neighbour);
+    }
+    Ran { container: container.id, beside }
 }
 
 struct InDocker<'a> {
@@ -112,6 +126,10 @@ impl Container for InDocker<'_> {
             Step::Kill(signal) => self.client(&["kill", "--signal", signal, self.name]),
             Step::ExecDetached(command) => {
                 self.client(&[&["exec", "--detach", self.name], &words(command)[..]].concat());
+            }
+            Step::ExecBeside(command) => {
+                let beside = format!("{}-beside", self.name);
+                self.client(&[&["exec", &beside], &words(command)[..]].concat());
             }
             other => panic!("{}: Docker cannot {other:?}", self.name),
         }

@@ -63,7 +63,7 @@ fn through_cri_once(cases: &[Case], again: bool) -> Vec<String> {
     let ran = stops::each(cases, |case| {
         timed(|| {
             let ran = cri::run(&containerd, &kubelet, &tracers, case);
-            Ran { container: ran.container, sandbox: Some(ran.sandbox) }
+            Ran { container: ran.container, sandbox: Some(ran.sandbox), beside: None }
         })
     });
     judge(Place::Cri, &ran, tracers, recording.as_deref(), containerd).settle(again)
@@ -89,8 +89,12 @@ fn in_docker_once(cases: &[Case], again: bool, place: Place, cgroups: Cgroups) -
     let socket = docker.socket();
     let args = ["--docker", socket.to_str().expect("a path in plain text")];
     let tracers = stops::start_tracers(|program| docker.enter(program), cgroups, &args, recording.as_deref());
-    let ran =
-        stops::each(cases, |case| timed(|| Ran { container: docker::run(&docker, &tracers, case), sandbox: None }));
+    let ran = stops::each(cases, |case| {
+        timed(|| {
+            let ran = docker::run(&docker, &tracers, case);
+            Ran { container: ran.container, sandbox: None, beside: ran.beside }
+        })
+    });
     judge(place, &ran, tracers, recording.as_deref(), docker).settle(again)
 }
 
@@ -98,11 +102,17 @@ fn in_docker_once(cases: &[Case], again: bool, place: Place, cgroups: Cgroups) -
 struct Ran {
     container: String,
     sandbox: Option<String>,
+    /// The container beside it.
+    beside: Option<String>,
 }
 
 /// All that a recording of it has in it.
-fn ids(ran: &Ran) -> Vec<&str> {
-    std::iter::once(&ran.container).chain(&ran.sandbox).map(String::as_str).collect()
+fn part(name: String, ran: &Ran) -> record::Part<'_> {
+    record::Part {
+        name,
+        ids: std::iter::once(&ran.container).chain(&ran.sandbox).map(String::as_str).collect(),
+        named: ran.beside.iter().map(String::as_str).collect(),
+    }
 }
 
 /// A case that ran, and how long, or one that panicked, which has been said then.
@@ -153,8 +163,7 @@ fn judge<D>(
     }
     stops::end_tracers(tracers);
     if let Some(recording) = recording {
-        let recorded =
-            ran.iter().filter_map(|(case, outcome)| Some((case.recording(place), ids(&outcome.as_ref()?.0))));
+        let recorded = ran.iter().filter_map(|(case, outcome)| Some(part(case.recording(place), &outcome.as_ref()?.0)));
         record::split(recording, &recorded.collect::<Vec<_>>());
     }
     drop(daemon);

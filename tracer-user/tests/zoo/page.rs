@@ -52,7 +52,10 @@ fn row(case: &Case) -> String {
     let of_kind = |kind: &str| lines.iter().filter(|line| line["kind"] == kind).collect::<Vec<_>>();
     let (endings, conditions) = (of_kind("termination"), of_kind("condition"));
     let kernel: Vec<_> = endings.iter().map(|line| kernel(line)).collect();
-    let mut advice: Vec<_> = conditions.iter().chain(&endings).filter_map(|line| line["fix"].as_str()).collect();
+    // a container with a condition is ended somehow, and how is not what the case is about
+    let ends_somehow = |line: &&&Value| !conditions.is_empty() && line["cause"] == "never-signalled";
+    let advising = conditions.iter().chain(endings.iter().filter(|line| !ends_somehow(line)));
+    let mut advice: Vec<_> = advising.filter_map(|line| line["fix"].as_str()).collect();
     advice.dedup();
     let mended = match (&case.mended_by, &case.unmended) {
         (Some(twin), _) => format!("[{twin}](#{twin})"),

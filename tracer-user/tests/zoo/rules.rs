@@ -62,10 +62,17 @@ fn nonsense(case: &Case) -> Vec<String> {
     if places.contains(&Place::Cri) {
         claim(run.args.is_empty() && !run.init, "`args` and `init` are Docker's own words");
         let special = |step: &Step| {
-            matches!(step, Step::StopAsConfigured | Step::Restart(_) | Step::Kill(_) | Step::ExecDetached(_))
+            matches!(
+                step,
+                Step::StopAsConfigured | Step::Restart(_) | Step::Kill(_) | Step::ExecDetached(_) | Step::ExecBeside(_)
+            )
         };
+        claim(run.beside.is_none(), "a container beside it is Docker's");
         claim(!run.steps.iter().any(special), "a step that CRI cannot do");
     }
+    let is_beside = |step: &Step| matches!(step, Step::ExecBeside(_));
+    let needs_beside = run.pid == Some(case::Pid::Beside) || run.steps.iter().any(is_beside);
+    claim(run.beside.is_some() || !needs_beside, "`beside` says what runs in the container beside it");
     if places.contains(&Place::Docker) || places.contains(&Place::Host) {
         claim(run.pid != Some(case::Pid::Pod), "Docker has no pods");
     }

@@ -79,6 +79,18 @@ const CHECKS: &[Check] = &[
         subcommand: Some("check"),
         ..PLAIN
     },
+    Check {
+        name: "oom-group",
+        command: OOM_GROUP,
+        seconds: 60,
+        require: &[
+            r#""verdict":"oom-killed""#,
+            r"tail \(pid \d+\) reached the memory limit, and the kernel's OOM killer chose it",
+            r"as memory.oom.group is set, it killed the whole container with it: 3 processes\.",
+        ],
+        only: Some(Cgroups::V2),
+        ..PLAIN
+    },
     // a shell as PID 1 in the cgroup of a container
     Check {
         name: "audit",
@@ -88,6 +100,23 @@ const CHECKS: &[Check] = &[
         ..PLAIN
     },
 ];
+
+/// A child reaches the memory limit of a cgroup that is killed as a whole.
+const OOM_GROUP: &str = r#"
+set -e
+top=/sys/fs/cgroup
+dir=$top/docker/0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+echo +memory >$top/cgroup.subtree_control
+mkdir -p $dir
+echo +memory >$top/docker/cgroup.subtree_control
+echo 30M >$dir/memory.max
+echo 1 >$dir/memory.oom.group
+tracer --output json --record /tmp/oom-group.rec --container 0123456789ab --until-exit >/tmp/oom-group.json &
+until grep -q 0123456789ab /tmp/oom-group.json; do sleep 0.5; done
+unshare -p -f sh -c 'echo 0 >"$0/cgroup.procs"; sleep 1000 & tail /dev/zero & wait' $dir || true
+rmdir $dir
+wait
+cat /tmp/oom-group.json"#;
 
 /// One command, two, exec; a trap that waits for its foreground child, one that tells nobody, one that does both.
 const SHELLS: &str = r#"

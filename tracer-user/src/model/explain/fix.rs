@@ -1,17 +1,16 @@
 //! What to change: for an end that happened, and for one that an audit foresees.
 
-use std::collections::BTreeSet;
-
 use crate::event::{PidNamespace, TaskKey};
 use crate::signal::{Signal, SignalSet};
 
 use super::super::change::ExitStatus;
 use super::super::grace::Reading;
 use super::super::names::{Cause, Verdict};
-use super::super::program::{Meaning, Program};
+use super::super::process::{Place, Process};
+use super::super::program::{Meaning, Program, are_several, in_time};
 use super::super::signals::handles_another;
 use super::super::words::period;
-use super::{Story, chain};
+use super::{Story, chain, names};
 
 /// What is to be mended: everything that decides which advice helps. An audit fills it with what would happen.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +53,15 @@ pub struct Fault<'a> {
     pub in_pod: bool,
     /// Programs of different names run below the first process, a shell: in a pipe, it may be.
     pub several: bool,
+    /// What was killed when the first process had exited, in a sentence, where all of that began after the stop signal.
+    /// From strangers.
+    pub later: Option<&'a str>,
+    /// The process that the OOM killer chose, in a sentence, where it killed the others and the first one only because their
+    /// cgroup says so. From strangers.
+    pub took_all: Option<&'a str>,
+    /// A process that the first one, an init, signalled although it is not its child, and that ended, in a sentence. From
+    /// strangers.
+    pub signalled_too: Option<&'a str>,
 }
 
 impl<'a> Fault<'a> {
@@ -85,6 +93,9 @@ impl<'a> Fault<'a> {
             in_background: false,
             in_pod: false,
             several: false,
+            later: None,
+            took_all: None,
+            signalled_too: None,
         }
     }
 
@@ -116,6 +127,13 @@ impl<'a> Fault<'a> {
         self
     }
 
+    /// With whether programs of different names run below the first process, a shell.
+    #[must_use]
+    pub const fn with_several(mut self, several: bool) -> Self {
+        self.several = several;
+        self
+    }
+
     /// As something that would happen.
     #[must_use]
     pub const fn foreseen(mut self) -> Self {
@@ -141,20 +159,20 @@ impl<'a> Fault<'a> {
         }
     }
 
-    /// Where another stop signal is set.
-    fn set_stop_signal(&self, signal: Signal) -> String {
-        if self.in_pod {
-            format!(
-                "STOPSIGNAL {signal} in the Dockerfile, or lifecycle.stopSignal: {signal} in the pod (Kubernetes 1.33 or later with the feature gate ContainerStopSignals, and spec.os.name: linux)"
-            )
-        } else {
-            format!("STOPSIGNAL {signal} in the Dockerfile, or docker run --stop-signal {signal}")
-        }
-    }
-
     /// What runs below the shell, as one types it.
     fn runs(&self) -> &str {
         self.below.unwrap_or("PROGRAM")
+    }
+}
+
+/// Where another stop signal is set.
+pub(super) fn set_stop_signal(signal: Signal, in_pod: bool) -> String {
+    if in_pod {
+        format!(
+            "STOPSIGNAL {signal} in the Dockerfile, or lifecycle.stopSignal: {signal} in the pod (Kubernetes 1.33 or later with the feature gate ContainerStopSignals, and spec.os.name: linux)"
+        )
+    } else {
+        format!("STOPSIGNAL {signal} in the Dockerfile, or docker run --stop-signal {signal}")
     }
 }
 
@@ -208,7 +226,10 @@ fn dropped(fault: &Fault<'_>) -> Option<String> {
         Some(Cause::StopSignalMismatch) => {
             let (caught, signal) = fault.caught.zip(fault.stop_signal)?;
             let other = handles_another(caught, signal, fault.program)?;
-            format!("Make the stop signal one that it handles: {}. Or handle {stop} too.", fault.set_stop_signal(other))
+            format!(
+                "Make the stop signal one that it handles: {}. Or handle {stop} too.",
+                set_stop_signal(other, fault.in_pod)
+            )
         }
         // it catches the signal and passes it on; that it cannot die of it afterwards is not the trouble
         Some(Cause::HandlerReraised) if fault.program == Program::PackageManager => format!("{PACKAGE_MANAGER}."),
@@ -273,9 +294,10 @@ fn does_nothing(fault: &Fault<'_>) -> String {
 fn not_forwarded(fault: &Fault<'_>) -> String {
     let (first, stop, runs) = (fault.first, fault.stop(), fault.runs());
     if let Some(meaning) = fault.meaning() {
-        return meaning.fix.to_owned();
+        return in_time(meaning.fix, fault.grace_ms);
     }
     match (fault.cause, fault.program) {
+        (Some(Cause::NotWaitedFor), program) if fault.later.is_some() => not_waited_for(fault, program.is_shell()),
         (_, program) if program.is_shell() && fault.several => several(&stop),
         (Some(Cause::NotWaitedFor), program) if program.is_shell() => format!(
             "Wait in the trap until {} has ended: {}. Or start it with exec.",
@@ -326,6 +348,18 @@ fn not_forwarded(fault: &Fault<'_>) -> String {
     }
 }
 
+/// What it started after the stop signal was killed, and nothing else.
+fn not_waited_for(fault: &Fault<'_>, is_shell: bool) -> String {
+    let (stop, later) = (fault.stop(), fault.later.unwrap_or("what it started"));
+    if is_shell {
+        format!(
+            "Let the trap wait for what it starts: {later} began after {stop}, in the background. Run it in the foreground there, or end the trap with wait."
+        )
+    } else {
+        format!("Start nothing more once {stop} has come, or wait for it before the exit: {later} began after that.")
+    }
+}
+
 fn too_slow(fault: &Fault<'_>) -> String {
     match fault.cause {
         Some(Cause::TrapDeferred) if fault.several => several(&fault.stop()),
@@ -336,12 +370,33 @@ fn too_slow(fault: &Fault<'_>) -> String {
         ),
         Some(Cause::PreStopUsedItAll) => "Make terminationGracePeriodSeconds longer than the preStop hook and the shutdown together: the hook counts against it.".to_owned(),
         _ if fault.kept_from_running => "Find out what kept it from running: a SIGSTOP, a debugger, a paused container (docker pause), or storage that does not answer. A longer grace period would not help.".to_owned(),
-        _ if let Some(meaning) = fault.meaning() => meaning.fix.to_owned(),
+        _ if let Some(meaning) = fault.meaning() => in_time(meaning.fix, fault.grace_ms),
+        _ if let Some(signalled) = fault.signalled_too
+            && let Some(alone) = child_alone(fault.program) =>
+        {
+            format!(
+                "Let the init signal its child alone, which looks after its own: {alone}. {signalled} got {} from the init as well and ended, and who goes on may wait for it in vain. If that is not it: {}",
+                fault.stop(),
+                lower(&longer(fault))
+            )
+        }
         _ => {
             let own = fault.stop_signal.and_then(|signal| fault.program.slow_advice(signal));
+            let own = own.map(|advice| in_time(advice, fault.grace_ms));
             let own = own.map_or_else(String::new, |advice| format!(" As to the shutdown: {advice}."));
             format!("{}{own}", longer(fault))
         }
+    }
+}
+
+/// How an init that signals more than its child leaves the rest to that.
+pub(super) const fn child_alone(init: Program) -> Option<&'static str> {
+    match init {
+        // https://github.com/Yelp/dumb-init#session-behavior
+        Program::DumbInit => Some("dumb-init --single-child"),
+        // https://github.com/krallin/tini#process-group-killing
+        Program::Tini => Some("tini without -g"),
+        _ => None,
     }
 }
 
@@ -364,7 +419,21 @@ fn longer(fault: &Fault<'_>) -> String {
 fn out_of_memory(fault: &Fault<'_>) -> String {
     let limit = if fault.in_pod { "resources.limits.memory in the pod" } else { "docker run --memory" };
     let own = fault.program.memory_advice().map_or_else(String::new, |advice| format!(" {}.", capital(advice)));
-    format!("Raise the memory limit ({limit}), or find what uses the memory; this was no shutdown.{own}")
+    let alone = fault.took_all.map_or_else(String::new, |chosen| {
+        let how = if fault.in_pod {
+            "singleProcessOOMKill: true in kubelet's configuration (Kubernetes 1.32)"
+        } else {
+            "memory.oom.group of its cgroup"
+        };
+        format!(" Whether {chosen} may die without the rest is up to {how}.")
+    });
+    format!("Raise the memory limit ({limit}), or find what uses the memory; this was no shutdown.{own}{alone}")
+}
+
+/// A sentence as the continuation of another.
+fn lower(sentence: &str) -> String {
+    let mut rest = sentence.chars();
+    rest.next().map_or_else(String::new, |first| first.to_lowercase().chain(rest).collect())
 }
 
 /// A phrase as a sentence.
@@ -442,14 +511,44 @@ fn runs_several(story: &Story<'_>) -> bool {
             && process.task.start <= asked.0
             && process.exit.is_none_or(|(exited, _)| exited >= asked)
     });
-    let programs = there.filter(|process| !Program::of(&process.comm().to_string(), process.exe.as_deref()).is_shell());
-    programs.map(|process| process.comm()).collect::<BTreeSet<_>>().len() > 1
+    let there: Vec<_> = there.map(|process| (process.comm(), process.exe.as_deref())).collect();
+    are_several(there.iter().map(|(comm, exe)| (comm.as_str(), *exe)))
+}
+
+fn first_key(story: &Story<'_>) -> Option<TaskKey> {
+    let first = &story.termination.processes.first()?.process;
+    Some(TaskKey { pid: first.pid, start: first.start })
+}
+
+/// What was killed, where all of it began after the stop signal.
+fn began_later(story: &Story<'_>) -> Option<String> {
+    let below = &story.facts.below;
+    let killed = || below.iter().filter(|fact| fact.killed);
+    (killed().count() > 0 && killed().all(|fact| fact.later)).then(|| names(&story.killed(false)))
+}
+
+/// A process further down that the first one signalled itself, and that ended before the first did.
+fn signalled_too(story: &Story<'_>) -> Option<String> {
+    let signal = story.signal?;
+    let first = story.termination.processes.first()?.process.pid;
+    let kill = story.termination.kill.as_ref()?.at;
+    let found = story.members.iter().find(|process| {
+        let further = matches!(story.places.get(&process.key()), Some(Place::Below(depth)) if *depth > 1);
+        let by_first = |r: &super::super::process::Receipt| {
+            r.signal == signal.signal && r.at >= signal.at && r.sender.pid == first
+        };
+        further && process.received.iter().any(by_first) && process.exit.is_some_and(|(at, _)| at < kill)
+    });
+    found.map(|process: &&Process| names(&[*process]))
 }
 
 /// What to change after this end.
 pub(in crate::model) fn fix(story: &Story<'_>) -> Option<String> {
     let termination = story.termination;
     let (first, runs) = (story.first(), story.runs());
+    let (later, signalled) = (began_later(story), signalled_too(story));
+    let took_all = story.oom_group().filter(|group| Some(group.chosen.key()) != first_key(story));
+    let took_all = took_all.map(|group| names(&[group.chosen]));
     let cut_short_of_ms = match story.patience.reading {
         Reading::Other { gave_ms, configured_ms } if gave_ms < configured_ms => Some(configured_ms),
         _ => None,
@@ -467,6 +566,9 @@ pub(in crate::model) fn fix(story: &Story<'_>) -> Option<String> {
         in_background: termination.verdict == Verdict::Exited && chain::went_to_background(story),
         in_pod: story.container.pod.is_some(),
         several: story.facts.program.is_shell() && runs_several(story),
+        later: later.as_deref(),
+        took_all: took_all.as_deref(),
+        signalled_too: signalled.as_deref(),
         ..Fault::new(
             termination.verdict,
             termination.cause,
@@ -577,7 +679,7 @@ mod tests {
         assert!(slow(Program::Uwsgi, Signal::TERM).contains("die-on-term = true"));
         assert!(slow(Program::Postgres, Signal::TERM).contains("STOPSIGNAL SIGINT"));
         let nginx = slow(Program::Nginx, Signal::QUIT);
-        assert!(nginx.contains("longer than 10 s") && nginx.contains("worker_shutdown_timeout 20s"), "{nginx}");
+        assert!(nginx.contains("longer than 10 s") && nginx.contains("worker_shutdown_timeout 8s"), "{nginx}");
         assert!(!slow(Program::Nginx, Signal::TERM).contains("worker_shutdown_timeout"));
         let unasked = |program| {
             fix_for(&Fault::new(Verdict::NotForwarded, None, program, Some(Signal::TERM), "app (PID 1)"))
@@ -588,5 +690,40 @@ mod tests {
         assert!(unasked(Program::PackageManager).contains("CMD [\"node\", \"server.js\"]"));
         assert!(unasked(Program::Supervisord).contains("stopasgroup=true"));
         assert!(unasked(Program::Runsvdir).contains("sv -w 20 force-shutdown"));
+    }
+
+    /// Who was asked and waited for is not to be blamed for what began afterwards.
+    #[test]
+    fn what_began_after_the_signal_is_what_to_wait_for() {
+        for (program, advice) in
+            [(Program::Shell, "Let the trap wait for what it starts: sleep (pid 9)"), (Program::Other, "Start nothing")]
+        {
+            let fault = Fault {
+                later: Some("sleep (pid 9)"),
+                ..Fault::new(
+                    Verdict::NotForwarded,
+                    Some(Cause::NotWaitedFor),
+                    program,
+                    Some(Signal::TERM),
+                    "app (PID 1)",
+                )
+            };
+            let said = fix_for(&fault.with_below(Some("server"))).expect("advice");
+            assert!(said.starts_with(advice) && said.contains("sleep (pid 9) began after"), "{said}");
+            assert!(!said.contains("server"), "{said}");
+        }
+    }
+
+    #[test]
+    fn an_init_that_signals_all_is_to_signal_its_child_alone() {
+        let slow = |program| {
+            let fault = Fault::new(Verdict::TooSlow, None, program, Some(Signal::TERM), "init (PID 1)");
+            fix_for(&Fault { signalled_too: Some("celery (pid 9)"), ..fault }).expect("advice")
+        };
+        let said = slow(Program::DumbInit);
+        assert!(said.contains("dumb-init --single-child. celery (pid 9) got SIGTERM"), "{said}");
+        assert!(said.contains("If that is not it: make the shutdown faster"), "{said}");
+        assert!(slow(Program::Tini).contains("tini without -g"));
+        assert!(slow(Program::Other).starts_with("Make the shutdown faster"));
     }
 }

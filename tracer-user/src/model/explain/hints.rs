@@ -9,8 +9,10 @@ use super::super::lifecycle::is_setup;
 use super::super::limits;
 use super::super::names::{HintKind, Outcome, Role, Verdict};
 use super::super::process::{Place, Process, Receipt};
+use super::super::program::{Program, in_time};
 use super::super::signals::ASKING;
 use super::super::words::{count, seconds};
+use super::fix::{child_alone, set_stop_signal};
 use super::{Story, ended, names};
 
 /// Remarks beside the verdict.
@@ -45,6 +47,9 @@ pub(in crate::model) fn hints(story: &Story<'_>) -> Vec<Hint> {
     }
     if let Some(text) = pre_stop_failed(story) {
         hints.push(Hint { kind: HintKind::PreStopFailed, text });
+    }
+    if let Some(text) = fast_stop(story).or_else(|| no_time_for_workers(story)) {
+        hints.push(Hint { kind: HintKind::FastStop, text });
     }
     hints
 }
@@ -102,6 +107,58 @@ fn cut_off(story: &Story<'_>) -> Option<String> {
         let killer = &kill.sender.comm;
         Some(format!("{} {why}, and {killer} sent it SIGKILL: what it was doing was cut off.", names(&[*process])))
     })
+}
+
+/// It ended in time because its stop signal is the one for a fast shutdown: of the first process, or of the child that an init
+/// gave it to. What a supervisor sends its programs is the supervisor's to configure.
+fn fast_stop(story: &Story<'_>) -> Option<String> {
+    let signal = story.signal.filter(|_| story.termination.verdict == Verdict::Graceful)?;
+    let took = |process: &&&Process| {
+        process.received.iter().any(|r| r.signal == signal.signal && r.at >= signal.at && r.outcome == Outcome::Caught)
+    };
+    let deepest = u32::from(story.facts.program.forwards());
+    let near = |process: &&&Process| matches!(story.places.get(&process.key()), Some(Place::Below(depth)) if *depth <= deepest);
+    let (process, gentle) = story.members.iter().filter(near).filter(took).find_map(|process| {
+        let program = Program::of(process.comm().as_str(), process.exe.as_deref());
+        program.gentle(signal.signal).map(|gentle| (process, gentle))
+    })?;
+    let with =
+        gentle.with.map_or_else(String::new, |with| format!("; {}", in_time(with, story.termination.grace.budget_ms)));
+    Some(format!(
+        "{} took {} {}. {} lets it finish: {}{with}.",
+        process.comm(),
+        signal.signal,
+        gentle.instead_of,
+        gentle.signal,
+        set_stop_signal(gentle.signal, story.container.pod.is_some()),
+    ))
+}
+
+/// php-fpm sends SIGTERM after SIGQUIT when `process_control_timeout` is over, which is 0 unless it is set.
+/// <https://github.com/php/php-src/blob/PHP-8.2/sapi/fpm/fpm/fpm_process_ctl.c>
+fn no_time_for_workers(story: &Story<'_>) -> Option<String> {
+    let signal = story.signal.filter(|signal| signal.signal == Signal::QUIT)?;
+    let graceful = story.termination.verdict == Verdict::Graceful;
+    if !graceful || story.facts.program != Program::PhpFpm {
+        return None;
+    }
+    let master = story.termination.processes.first()?.process.pid;
+    let gap = story.members.iter().find_map(|process| {
+        let got = |wanted: Signal| {
+            let by_master = |r: &&Receipt| r.signal == wanted && r.sender.pid == master && r.at >= signal.at;
+            process.received.iter().find(by_master).map(|receipt| receipt.at)
+        };
+        let (asked, ended) = (got(Signal::QUIT)?, got(Signal::TERM)?);
+        Some(ended.ms_since(asked)).filter(|gap| *gap < limits::PATIENCE_MS)
+    })?;
+    Some(format!(
+        "php-fpm sent its workers SIGTERM {} after SIGQUIT: process_control_timeout is 0 unless it is set, and what they were serving was cut off. {}.",
+        seconds(gap),
+        in_time(
+            "process_control_timeout = {s}s in its configuration gives them time",
+            story.termination.grace.budget_ms
+        )
+    ))
 }
 
 /// Processes that an exec brought, and that nobody told to end.
@@ -168,13 +225,7 @@ fn twice(story: &Story<'_>) -> Option<String> {
 }
 
 /// How an init that signals a whole group leaves it to its child.
-fn leave_it_to_one(senders: &[Comm]) -> &'static str {
-    let sent = |name: &str| senders.iter().any(|sender| sender.as_str() == name);
-    if sent("dumb-init") {
-        " dumb-init --single-child signals its child alone, which looks after its own."
-    } else if sent("tini") {
-        " tini without -g signals its child alone, which looks after its own."
-    } else {
-        ""
-    }
+fn leave_it_to_one(senders: &[Comm]) -> String {
+    let alone = senders.iter().find_map(|sender| child_alone(Program::of(sender.as_str(), None)));
+    alone.map_or_else(String::new, |alone| format!(" {alone} signals its child alone, which looks after its own."))
 }

@@ -7,7 +7,7 @@ use super::super::change::ExitStatus;
 use super::super::names::{Cause, Outcome, Role, Verdict};
 use super::super::process::{Process, Receipt};
 use super::super::signals::handles_another;
-use super::super::words::{period, seconds};
+use super::super::words::{count, period, seconds};
 use super::budget::budget;
 use super::{Story, chain, ended, is_elsewhere, names, sent_by};
 
@@ -71,7 +71,7 @@ pub(in crate::model) fn what(story: &Story<'_>) -> String {
                 victim.ns_pid.unwrap_or(victim.pid),
                 termination.exit.map_or_else(|| "ended".to_owned(), ended)
             ),
-            None => format!("The kernel's OOM killer killed {first}: the memory limit was reached."),
+            None => out_of_memory(story),
         },
         (Verdict::Killed, cause) => killed(story, cause),
         (Verdict::Crashed, _) => {
@@ -100,7 +100,7 @@ pub(in crate::model) fn what(story: &Story<'_>) -> String {
             )
         }
     };
-    let text = text + &meaning(story) + &budget(story);
+    let text = text + &meaning(story) + &story.init_below() + &budget(story);
     if termination.certain {
         text
     } else {
@@ -283,6 +283,28 @@ fn whose_namespace(mode: Option<PidNamespace>) -> &'static str {
         Some(PidNamespace::Target) => " (it is in that of another container)",
         Some(PidNamespace::Container) | None => "",
     }
+}
+
+/// Whom the OOM killer chose, who asked for the memory that was not there, and who was killed along.
+fn out_of_memory(story: &Story<'_>) -> String {
+    let first = story.first();
+    let Some(group) = story.oom_group() else {
+        return format!("The kernel's OOM killer killed {first}: the memory limit was reached.");
+    };
+    let chosen = names(&[group.chosen]);
+    let how = if group.asked.pid == group.chosen.task.pid {
+        format!("{chosen} reached the memory limit, and the kernel's OOM killer chose it")
+    } else {
+        let asked = group.asked.ns_pid.unwrap_or(group.asked.pid);
+        format!(
+            "{} (pid {asked}) reached the memory limit, and the kernel's OOM killer chose {chosen}",
+            group.asked.comm
+        )
+    };
+    format!(
+        "{how}; as memory.oom.group is set, it killed the whole container with it: {}.",
+        count(group.victims, "process", "processes")
+    )
 }
 
 fn killed(story: &Story<'_>, cause: Option<Cause>) -> String {

@@ -6,12 +6,34 @@ use crate::signal::Signal;
 
 use super::Program;
 
+/// Stands in an advice for so many seconds as fit into the grace period.
+const SECONDS: &str = "{s}";
+
+/// An advice with a number of seconds that is less than the grace period, ms.
+pub(crate) fn in_time(advice: &str, grace_ms: Option<u64>) -> String {
+    /// Where the grace period is not known: less than Kubernetes' 30 s.
+    const USUAL_S: u64 = 20;
+    let seconds = grace_ms.map_or(USUAL_S, |grace| (grace.saturating_mul(4) / 5_000).max(1));
+    advice.replace(SECONDS, &seconds.to_string())
+}
+
+/// The signal by which a program lets what it is doing finish, where another one cuts that off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::model) struct Gentle {
+    /// Which.
+    pub(in crate::model) signal: Signal,
+    /// What the other one does, after the program's name and the signal's.
+    pub(in crate::model) instead_of: &'static str,
+    /// What limits how long that takes, or what it needs besides: a part of a sentence.
+    pub(in crate::model) with: Option<&'static str>,
+}
+
 /// What a program takes a signal for, where that is something else than the order to end soon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Meaning {
     /// In a sentence without its dot.
     pub(crate) what: &'static str,
-    /// What to do about it.
+    /// What to do about it; see [`in_time`].
     pub(crate) fix: &'static str,
 }
 
@@ -58,15 +80,15 @@ impl Program {
                 "PostgreSQL takes SIGTERM for a smart shutdown, which waits until every client has left",
                 "Make the stop signal that of a fast shutdown, which ends the sessions and is as safe: STOPSIGNAL SIGINT in the Dockerfile (docker run --stop-signal SIGINT; or lifecycle.stopSignal: SIGINT in the pod, Kubernetes 1.33 or later with the feature gate ContainerStopSignals, and spec.os.name: linux).",
             ),
-            // runsvdir(8): https://smarden.org/runit/runsvdir.8
+            // runsvdir(8): http://smarden.org/runit/runsvdir.8.html
             (Self::Runsvdir, Signal::TERM) => (
                 "runsvdir takes SIGTERM for the order to exit at once and to leave its services as they are",
-                "Stop the services from a script that is PID 1, when runsvdir, which would start them again, is gone: runsvdir /etc/service & pid=$!; trap 'kill $pid; wait $pid; sv -w 20 force-shutdown /etc/service/*; exit 0' TERM; wait $pid. By SIGHUP runsvdir passes SIGTERM on to them, but does not wait for them.",
+                "Stop the services from a script that is PID 1, when runsvdir, which would start them again, is gone: runsvdir /etc/service & pid=$!; trap 'kill $pid; wait $pid; sv -w {s} force-shutdown /etc/service/*; exit 0' TERM; wait $pid. By SIGHUP runsvdir passes SIGTERM on to them, but does not wait for them.",
             ),
             // runsvdir(8), likewise
             (Self::Runsvdir, Signal::HUP) => (
                 "runsvdir passes SIGHUP on as SIGTERM to each runsv, and exits without waiting for them",
-                "Stop the services from a script that is PID 1, when runsvdir, which would start them again, is gone: runsvdir /etc/service & pid=$!; trap 'kill $pid; wait $pid; sv -w 20 force-shutdown /etc/service/*; exit 0' HUP; wait $pid.",
+                "Stop the services from a script that is PID 1, when runsvdir, which would start them again, is gone: runsvdir /etc/service & pid=$!; trap 'kill $pid; wait $pid; sv -w {s} force-shutdown /etc/service/*; exit 0' HUP; wait $pid.",
             ),
             // https://docs.oracle.com/en/java/javase/21/troubleshoot/handle-signals-and-exceptions.html
             (Self::Java, Signal::QUIT) => (
@@ -88,16 +110,57 @@ impl Program {
         Some(Meaning { what, fix })
     }
 
-    /// What its shutdown waits for, and which of its settings limits that.
+    /// What to send instead of this signal, which it ends by as well, so that what it is doing can finish.
+    pub(in crate::model) const fn gentle(self, signal: Signal) -> Option<Gentle> {
+        const CUTS: &str = "for a fast shutdown, which cuts off what it is serving";
+        let (signal, instead_of, with) = match (self, signal) {
+            // https://nginx.org/en/docs/control.html
+            (Self::Nginx, Signal::TERM | Signal::INT) => {
+                (Signal::QUIT, CUTS, Some("worker_shutdown_timeout {s}s limits how long that takes"))
+            }
+            // https://httpd.apache.org/docs/2.4/stopping.html
+            (Self::Apache, Signal::TERM) => {
+                (Signal::WINCH, CUTS, Some("GracefulShutdownTimeout {s} limits how long that takes"))
+            }
+            // https://docs.haproxy.org/2.8/management.html#4
+            (Self::Haproxy, Signal::TERM | Signal::INT) => {
+                (Signal::USR1, CUTS, Some("hard-stop-after {s}s limits how long that takes"))
+            }
+            // https://www.php.net/manual/en/install.fpm.configuration.php
+            (Self::PhpFpm, Signal::TERM | Signal::INT) => {
+                (Signal::QUIT, CUTS, Some("it takes process_control_timeout = {s}s in its configuration as well"))
+            }
+            // https://docs.gunicorn.org/en/stable/signals.html
+            (Self::Gunicorn, Signal::QUIT | Signal::INT) => {
+                (Signal::TERM, CUTS, Some("--graceful-timeout {s} limits how long that takes"))
+            }
+            // https://yhbt.net/unicorn/SIGNALS.html
+            (Self::Unicorn, Signal::TERM | Signal::INT) => {
+                (Signal::QUIT, CUTS, Some("timeout {s} in its configuration limits how long that takes"))
+            }
+            // https://docs.celeryq.dev/en/stable/userguide/workers.html#stopping-the-worker
+            (Self::Celery, Signal::QUIT) => (Signal::TERM, "for a cold shutdown, which ends the tasks that run", None),
+            // https://www.postgresql.org/docs/current/server-shutdown.html
+            (Self::Postgres, Signal::QUIT) => (
+                Signal::INT,
+                "for an immediate shutdown, which writes no checkpoint: it has to recover when it starts again",
+                None,
+            ),
+            _ => return None,
+        };
+        Some(Gentle { signal, instead_of, with })
+    }
+
+    /// What its shutdown waits for, and which of its settings limits that; see [`in_time`].
     pub(in crate::model) const fn slow_advice(self, signal: Signal) -> Option<&'static str> {
         Some(match (self, signal) {
             // https://docs.gunicorn.org/en/stable/settings.html#graceful-timeout
             (Self::Gunicorn, Signal::TERM) => {
-                "gunicorn waits 30 s for its workers unless told otherwise: --graceful-timeout, less than the grace period"
+                "gunicorn waits 30 s for its workers unless told otherwise: --graceful-timeout {s}, less than the grace period"
             }
             // https://www.uvicorn.org/settings/#timeouts
             (Self::Uvicorn, _) => {
-                "uvicorn waits for open connections without limit unless told otherwise: --timeout-graceful-shutdown, less than the grace period"
+                "uvicorn waits for open connections without limit unless told otherwise: --timeout-graceful-shutdown {s}, less than the grace period"
             }
             // https://docs.celeryq.dev/en/stable/userguide/workers.html#stopping-the-worker
             (Self::Celery, Signal::TERM) => {
@@ -117,27 +180,27 @@ impl Program {
             }
             // https://puma.io/puma/Puma/DSL.html#force_shutdown_after-instance_method
             (Self::Puma, _) => {
-                "Puma waits for requests without limit unless told otherwise: force_shutdown_after 20 in its configuration"
+                "Puma waits for requests without limit unless told otherwise: force_shutdown_after {s} in its configuration"
             }
             // https://yhbt.net/unicorn/SIGNALS.html, https://yhbt.net/unicorn/Unicorn/Configurator.html#method-i-timeout
             (Self::Unicorn, Signal::QUIT) => {
-                "Unicorn waits for its workers, 60 s at most unless told otherwise: timeout 20 in its configuration"
+                "Unicorn waits for its workers, 60 s at most unless told otherwise: timeout {s} in its configuration"
             }
             // https://nginx.org/en/docs/ngx_core_module.html#worker_shutdown_timeout
             (Self::Nginx, Signal::QUIT) => {
-                "nginx waits for open connections without limit unless told otherwise: worker_shutdown_timeout 20s; in its configuration"
+                "nginx waits for open connections without limit unless told otherwise: worker_shutdown_timeout {s}s; in its configuration"
             }
             // https://httpd.apache.org/docs/2.4/mod/mpm_common.html#gracefulshutdowntimeout
             (Self::Apache, Signal::WINCH) => {
-                "httpd waits for open connections without limit unless told otherwise: GracefulShutdownTimeout 20 in its configuration"
+                "httpd waits for open connections without limit unless told otherwise: GracefulShutdownTimeout {s} in its configuration"
             }
             // https://docs.haproxy.org/2.8/configuration.html#3.1-hard-stop-after
             (Self::Haproxy, Signal::USR1) => {
-                "HAProxy waits for open connections without limit unless told otherwise: hard-stop-after 20s in its global section"
+                "HAProxy waits for open connections without limit unless told otherwise: hard-stop-after {s}s in its global section"
             }
             // https://www.php.net/manual/en/install.fpm.configuration.php
             (Self::PhpFpm, Signal::QUIT) => {
-                "php-fpm gives its workers process_control_timeout: less than the grace period"
+                "php-fpm gives its workers process_control_timeout: {s}s, less than the grace period"
             }
             // https://redis.io/docs/latest/operate/oss_and_stack/reference/signals/
             (Self::Redis, _) => {
@@ -209,14 +272,15 @@ mod tests {
             (Program::Uwsgi, Signal::TERM, "die-on-term = true"),
             (Program::Systemd, Signal::TERM, "SIGRTMIN+3"),
             (Program::Postgres, Signal::TERM, "STOPSIGNAL SIGINT"),
-            (Program::Runsvdir, Signal::TERM, "kill $pid; wait $pid; sv -w 20 force-shutdown"),
-            (Program::Runsvdir, Signal::HUP, "kill $pid; wait $pid; sv -w 20 force-shutdown"),
+            (Program::Runsvdir, Signal::TERM, "kill $pid; wait $pid; sv -w 8 force-shutdown"),
+            (Program::Runsvdir, Signal::HUP, "kill $pid; wait $pid; sv -w 8 force-shutdown"),
             (Program::BusyboxInit, Signal::TERM, "tini"),
             (Program::Java, Signal::QUIT, "STOPSIGNAL SIGTERM"),
             (Program::Haproxy, Signal::QUIT, "STOPSIGNAL SIGUSR1"),
         ] {
             let meaning = program.meaning(signal).unwrap_or_else(|| panic!("{program:?} {signal}"));
-            assert!(meaning.fix.contains(fix), "{program:?}: {}", meaning.fix);
+            let said = in_time(meaning.fix, Some(10_000));
+            assert!(said.contains(fix) && !said.contains(SECONDS), "{program:?}: {said}");
             assert!(meaning.fix.ends_with('.') && !meaning.what.ends_with('.'), "{program:?}");
         }
         assert_eq!(Program::Postgres.meaning(Signal::INT), None);
@@ -224,5 +288,46 @@ mod tests {
         assert_eq!(Program::Java.slow_advice(Signal::QUIT), None);
         assert!(Program::Java.slow_advice(Signal::TERM).is_some());
         assert_eq!(Program::Nginx.meaning(Signal::TERM), None);
+    }
+
+    /// Twenty seconds are no advice for somebody who has ten.
+    #[test]
+    fn the_seconds_fit_into_the_grace_period() {
+        let nginx = Program::Nginx.slow_advice(Signal::QUIT).expect("advice");
+        for (grace_ms, said) in [
+            (None, "worker_shutdown_timeout 20s"),
+            (Some(30_000), "worker_shutdown_timeout 24s"),
+            (Some(10_000), "worker_shutdown_timeout 8s"),
+            (Some(3_050), "worker_shutdown_timeout 2s"),
+            (Some(0), "worker_shutdown_timeout 1s"),
+            (Some(u64::MAX), "worker_shutdown_timeout 3689348814741910s"),
+        ] {
+            assert!(in_time(nginx, grace_ms).contains(said), "{grace_ms:?}: {}", in_time(nginx, grace_ms));
+        }
+    }
+
+    #[test]
+    fn the_gentle_signal_is_another_one_by_which_it_ends() {
+        let signals = || (1..=31).filter_map(Signal::new);
+        let programs = [
+            Program::Nginx,
+            Program::Apache,
+            Program::Haproxy,
+            Program::PhpFpm,
+            Program::Gunicorn,
+            Program::Unicorn,
+            Program::Celery,
+            Program::Postgres,
+        ];
+        for program in programs {
+            let fast: Vec<_> = signals().filter(|signal| program.gentle(*signal).is_some()).collect();
+            assert!(!fast.is_empty(), "{program:?}");
+            for signal in fast {
+                let gentle = program.gentle(signal).expect("it has one").signal;
+                assert_ne!(gentle, signal, "{program:?}");
+                assert_eq!(program.gentle(gentle), None, "{program:?}: {gentle} is not the last word");
+                assert_eq!(program.meaning(gentle), None, "{program:?}: {gentle} does something else");
+            }
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Hints at their edges.
 
 use super::*;
-use crate::event::made::{gone, joins};
+use crate::event::made::{exit, gone, joins};
 use crate::model::{HintKind, Role};
 
 /// SIGTERM at 100 s, which PID 1 takes `took` for.
@@ -84,4 +84,78 @@ fn twice_is_from_two_processes() {
             "init (pid 1) was told to stop 2 times from outside, by runc: many programs take the second one as the order to quit at once."
         ]
     );
+}
+
+/// The hints of a server that ends 2 s after its stop signal.
+fn served(pid_1: &str, stop: Signal, then: impl Fn(&mut Stage)) -> Vec<(HintKind, String)> {
+    let mut stage = Stage::new(pid_1);
+    let (made, first) = (stage.made, stage.first);
+    stage.node.apply(&signal(100_000, stop, first, Made::runc(), Handler::Function));
+    then(&mut stage);
+    stage.exit(102_000, first, Made::runc(), 0);
+    stage.node.apply(&gone(102_100, made));
+    stage.node.conclude();
+    let end = stage.node.terminations().next().expect("it ended");
+    end.hints.iter().map(|hint| (hint.kind, hint.text.clone())).collect()
+}
+
+#[test]
+fn a_fast_shutdown_is_told_with_the_gentle_signal() {
+    let told = served("nginx", Signal::TERM, |_| {});
+    assert_eq!(kinds(&told), [HintKind::FastStop]);
+    assert_eq!(
+        told[0].1,
+        "nginx took SIGTERM for a fast shutdown, which cuts off what it is serving. SIGQUIT lets it finish: STOPSIGNAL SIGQUIT in the Dockerfile, or docker run --stop-signal SIGQUIT; worker_shutdown_timeout 8s limits how long that takes."
+    );
+    assert_eq!(kinds(&served("app", Signal::TERM, |_| {})), []);
+    // another program by the time it ends
+    let replaced = served("nginx", Signal::TERM, |stage| {
+        let task = Task { comm: "cleanup".into(), ..stage.first };
+        let parent = Made::runc();
+        let exec = Execed { task, parent, filename: "/bin/cleanup".to_owned(), interpreter: None };
+        stage.node.apply(&Event(at(100_500), What::Exec(exec)));
+    });
+    assert_eq!(kinds(&replaced), [HintKind::FastStop]);
+}
+
+#[test]
+fn behind_an_init_it_is_the_child_that_counts() {
+    let below = |init: &str| {
+        let mut stage = Stage::new(init);
+        let (made, first) = (stage.made, stage.first);
+        let server = stage.start(1_000, first, "nginx");
+        stage.node.apply(&signal(100_000, Signal::TERM, first, Made::runc(), Handler::Function));
+        stage.node.apply(&signal(100_001, Signal::TERM, server, first, Handler::Function));
+        stage.end(102_000, server, first, 0);
+        stage.node.apply(&exit(102_000, first, Made::runc(), 0));
+        stage.node.apply(&gone(102_100, made));
+        stage.node.conclude();
+        let end = stage.node.terminations().next().expect("it ended");
+        end.hints.iter().map(|hint| hint.kind).collect::<Vec<_>>()
+    };
+    assert_eq!(below("tini"), [HintKind::FastStop]);
+    assert_eq!(below("supervisord"), [], "what it sends is in its own configuration");
+}
+
+#[test]
+fn php_fpms_workers_without_time() {
+    let told = |gap: u64| {
+        let mut stage = Stage::new("php-fpm8.2");
+        let (made, first) = (stage.made, stage.first);
+        let worker = stage.start(1_000, first, "php-fpm8.2");
+        stage.node.apply(&signal(100_000, Signal::QUIT, first, Made::runc(), Handler::Function));
+        stage.node.apply(&signal(100_001, Signal::QUIT, worker, first, Handler::Function));
+        stage.node.apply(&signal(100_001 + gap, Signal::TERM, worker, first, Handler::Default));
+        stage.end(101_001 + gap, worker, first, 15);
+        stage.exit(101_001 + gap, first, Made::runc(), 0);
+        stage.node.apply(&gone(110_000, made));
+        stage.node.conclude();
+        let end = stage.node.terminations().next().expect("it ended");
+        end.hints.iter().map(|hint| hint.text.clone()).collect::<Vec<_>>()
+    };
+    let [at_once] = told(1).try_into().expect("one hint");
+    assert!(at_once.starts_with("php-fpm sent its workers SIGTERM 1 ms after SIGQUIT"), "{at_once}");
+    assert!(at_once.ends_with("process_control_timeout = 8s in its configuration gives them time."), "{at_once}");
+    assert_eq!(told(99).len(), 1);
+    assert_eq!(told(100), Vec::<String>::new());
 }

@@ -1,9 +1,10 @@
 //! What takes more than a line: the end of a container, and conditions.
 
-use crate::model::{Condition, Figure, Outcome, PreStop, Termination, Verdict};
+use crate::model::{Condition, Outcome, PreStop, Termination, Verdict};
 use crate::output::Clock;
 use crate::signal::Signal;
 
+use super::figures::figures;
 use super::glyphs::Glyphs;
 use super::line::{Line, Paint, safe, width, wrap};
 use super::picture;
@@ -239,11 +240,7 @@ pub(crate) fn condition(news: &Condition, time: &str, limit: usize, glyphs: &Gly
         prose(&mut lines, ("Fix", Paint::Good), Paint::Plain, fix, limit, glyphs);
     }
     if !news.figures.is_empty() {
-        let figures = news.figures.iter().map(|(name, figure)| match figure {
-            Figure::Number(number) => format!("{name} {number}"),
-            Figure::Text(text) => format!("{name} {}", safe(text, glyphs)),
-            Figure::Unknown => format!("{name} unknown"),
-        });
+        let figures = figures(news).into_iter().map(|(label, text)| format!("{label} {}", safe(&text, glyphs)));
         let text = figures.collect::<Vec<_>>().join(&format!(" {} ", glyphs.dot));
         prose(&mut lines, ("Figures", Paint::Dim), Paint::Dim, &text, limit, glyphs);
     }

@@ -6,6 +6,7 @@ use crate::signal::Signal;
 
 use super::glyphs::{Glyphs, Mark};
 use super::line::{Line, Paint, width};
+use super::passed_on::PassedOn;
 use super::words;
 
 /// Lanes drawn; what is beyond is folded into one line.
@@ -149,8 +150,10 @@ pub(crate) fn draw(termination: &Termination, limit: usize, glyphs: &Glyphs) -> 
         let until = termination.exited.unwrap_or(hook.started);
         add(label, &hook_cells(hook, until, lane_width, &scale, glyphs), hook.exit);
     }
+    let passed_on = PassedOn::of(termination);
     for (process, label) in processes.iter().zip(&labels) {
-        let cells = cells(process, &Extra::default(), lane_width, &scale, glyphs, &mut legend);
+        let extra = Extra { passed_on: passed_on.by(&process.process), now: None };
+        let cells = cells(process, &extra, lane_width, &scale, glyphs, &mut legend);
         add(label, &cells, process.exit);
     }
     if let Some(folded) = folded(&processes[drawn..], glyphs) {
@@ -415,6 +418,44 @@ impl Legend {
         {
             signals.push(signal);
         }
+    }
+
+    /// In no more than `room` lines: with the signal's name once, where there is no room for more, and what is left out
+    /// marked.
+    pub(crate) fn fitting(mut self, left: usize, (limit, room): (usize, usize), glyphs: &Glyphs) -> Vec<Line> {
+        let short = self.short(left, glyphs);
+        let mut lines = self.lines(left, limit, glyphs);
+        if let Some(short) = short.filter(|short| lines.len() > 1 && room > 0 && short.width() <= limit) {
+            return vec![short];
+        }
+        lines.truncate(room);
+        if let Some(last) = lines.last_mut() {
+            // there is more: the cut says so
+            last.push(Paint::Dim, &" ".repeat(limit));
+            last.cut(limit, glyphs);
+        }
+        lines
+    }
+
+    /// `SIGTERM: ● caught  ↓ passed on  ✖ SIGKILL  ■ exit`, where it is all about one signal.
+    fn short(&mut self, left: usize, glyphs: &Glyphs) -> Option<Line> {
+        self.entries.sort_by_key(|(mark, _)| *mark as usize);
+        let is_own = |mark: &Mark| !matches!(mark, Mark::Killed | Mark::Exit);
+        let mut own = self.entries.iter().filter(|(mark, _)| is_own(mark)).map(|(_, signals)| signals.as_slice());
+        let [signal] = own.next()? else { return None };
+        own.all(|signals| signals == [*signal]).then_some(())?;
+        let mut line = Line::default();
+        line.push(Paint::Dim, &format!("{}{signal}:", " ".repeat(left)));
+        for (mark, _) in &self.entries {
+            let word = match mark {
+                Mark::Killed => Signal::KILL.to_string(),
+                mark => mark.word().trim_matches([' ', '(', ')']).to_owned(),
+            };
+            line.push(Paint::Plain, if line.width() == left + width(&signal.to_string()) + 1 { " " } else { "  " });
+            line.push_char(paint(*mark, None), glyphs.mark(*mark));
+            line.push(Paint::Dim, &format!(" {word}"));
+        }
+        Some(line)
     }
 
     /// In as many lines as it takes.

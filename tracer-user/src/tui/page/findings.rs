@@ -11,7 +11,8 @@ use ratatui::Frame;
 use ratatui::layout::{Position, Rect};
 
 use super::{Help, Page, PageKind};
-use crate::model::{Cause, Change, ConditionKind, Termination, Verdict};
+use crate::event::BootNs;
+use crate::model::{Cause, Change, Condition, ConditionKind, Termination, Verdict};
 use crate::tui::choice::{STEP_KEYS, Scroll, Step, TURN_KEYS, Turn};
 use crate::tui::export::{Export, Report};
 use crate::tui::input::{Effect, Input};
@@ -165,6 +166,17 @@ pub(in crate::tui) fn outweighs_its_end(container: &str, ended: &Termination, sc
     let findings = collect::all(scene, Order::Worst);
     let worst = collect::worst(&findings, container).map(|index| findings[index].what);
     plain && matches!(worst, Some(What::Condition(..)))
+}
+
+/// What was found in a container, but for its ends: each once, with when it was told last, the newest first.
+pub(in crate::tui) fn conditions_of<'a>(container: &str, scene: &Scene<'a>) -> Vec<(BootNs, &'a Condition)> {
+    let condition = |finding: &Finding<'a>| match finding.what {
+        What::Condition(at, condition) if finding.container().is_some_and(|of| of.id == container) => {
+            Some((at, condition))
+        }
+        _ => None,
+    };
+    collect::all(scene, Order::Newest).iter().filter_map(condition).collect()
 }
 
 /// The page that shows more of it.

@@ -2,6 +2,7 @@
 
 mod compare;
 mod keys;
+mod log;
 mod moments;
 mod picture;
 mod render;

@@ -28,7 +28,7 @@ impl Findings {
         let count = if findings.len() == 1 { "1 finding".to_owned() } else { format!("{} findings", findings.len()) };
         let title = format!("{count}, {now} now, {}", self.order.title());
         let lines = findings.len().min((usize::from(area.height) / 3).max(1));
-        let draw::Panes { list, rest } = draw::panes(buffer, area, (LIST, lines), &title, theme);
+        let draw::Panes { list, title, rest } = draw::panes(buffer, area, (LIST, lines), &title, theme);
         self.list.fit(Some(index), usize::from(list.height), findings.len());
         self.drawn = list;
         let visible = findings.iter().enumerate().skip(self.list.first).take(usize::from(list.height));
@@ -39,13 +39,11 @@ impl Findings {
                 draw::tint(buffer, list, y, theme.style(Tone::Selected));
             }
         }
-        draw::more(buffer, list, (self.list.first, usize::from(list.height), findings.len()), theme);
+        let hidden = (self.list.first, usize::from(list.height), findings.len());
+        draw::more_at(buffer, title, 0, hidden, " more", theme);
 
         let text = text(&findings[index], scene, usize::from(rest.width), glyphs);
-        let height = usize::from(rest.height);
-        self.text.fit(None, height, text.len());
-        draw::lines(buffer, rest, &text, self.text.first, theme);
-        draw::more(buffer, rest, (self.text.first, height, text.len()), theme);
+        draw::scrolled(buffer, rest, &text, &mut self.text, theme);
     }
 }
 

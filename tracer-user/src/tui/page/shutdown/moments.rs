@@ -1,7 +1,5 @@
 //! What happened during a stop, moment by moment, in words.
 
-use std::collections::HashMap;
-
 use crate::event::BootNs;
 use crate::model::{ExitStatus, Outcome, Party, PreStop, Received, Role, Termination};
 use crate::output::glyphs::Glyphs;
@@ -186,24 +184,4 @@ fn outcome(received: &Received, to: Option<&Party>) -> &'static str {
         Outcome::Default => "its default action ends it",
         Outcome::Noise => "",
     }
-}
-
-/// Signals that each process sent on to others of its container, by the sender: what a supervisor forwards.
-pub(super) type PassedOn = HashMap<(u32, u64), Vec<(BootNs, Signal)>>;
-
-/// Collects them.
-pub(super) fn passed_on(termination: &Termination) -> PassedOn {
-    let mut senders = PassedOn::new();
-    // what was sent to the first process was not passed on
-    for received in termination.processes.iter().skip(1).flat_map(|process| &process.received) {
-        let counts = received.role == Role::Inside && received.signal != Signal::KILL;
-        if counts && received.matters() {
-            let sent = senders.entry((received.sender.pid, received.sender.start)).or_default();
-            sent.push((received.at, received.signal));
-        }
-    }
-    for sent in senders.values_mut() {
-        sent.sort_by_key(|(at, _)| *at);
-    }
-    senders
 }

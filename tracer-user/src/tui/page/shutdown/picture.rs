@@ -6,22 +6,25 @@ use ratatui::layout::Rect;
 use super::keys::{moments_of, position};
 use super::moments::Moment;
 use super::timeline::{self, Drawn, Picture, Row, Section, is_running};
-use super::{Cursor, Shutdown, waiting};
+use super::{Cursor, Shutdown, log, waiting};
 use crate::event::BootNs;
 use crate::model::{Container, Outcome, Termination};
 use crate::output::block;
 use crate::output::glyphs::Glyphs;
-use crate::output::line::{Line, Paint, fit};
+use crate::output::line::{Line, Paint};
 use crate::output::picture::{self, Legend};
 use crate::output::words;
 use crate::tui::draw;
+use crate::tui::page::findings;
 use crate::tui::scene::Scene;
 use crate::tui::theme::{Theme, Tone};
 
 /// Lines below which the marks are not explained.
 const LEGEND_LEAST: u16 = 11;
-/// Lines below which a list of all that happened is no help.
-const LOG_LEAST: u16 = 4;
+/// Says how to see what does not fit.
+const ALL_OF_IT: &str = " e: all of it ";
+/// What else was found in the container, so many of it.
+const BESIDE: usize = 2;
 
 impl Shutdown {
     pub(super) fn picture(
@@ -39,7 +42,8 @@ impl Shutdown {
         let picture = Picture::new(sections, false, columns, glyphs);
         let moments = moments_of(sections, scene.now);
         let at = position(self.cursor, &moments);
-        let prose = prose(first, columns, glyphs);
+        let mut prose = beside_it(first, columns, scene, glyphs);
+        prose.extend(self::prose(first, columns, glyphs));
         let mut moment = happened(self.cursor, &moments, &picture, at, (columns, glyphs));
         // where there is little room the lanes need it more
         let explained = usize::from(area.height >= LEGEND_LEAST);
@@ -70,76 +74,34 @@ impl Shutdown {
         let rest = draw::below(area, pinned.len() + height);
         draw::lines(buffer, rest, &picture.axis(), 0, theme);
         // beside the axis, where nothing else is
-        draw::more(buffer, draw::top(rest, 1), (self.lanes.first, height, wanted), theme);
+        draw::more_at(buffer, rest, 0, (self.lanes.first, height, wanted), "", theme);
         let upright = draw::top(area, pinned.len() + height + 1);
         let heads = headings(&pinned, &rows, self.lanes.first, height);
         cursor(buffer, upright, at, &picture, &heads, theme);
         let rest = draw::below(rest, 2);
-        let legend = legend.lines(2, columns, glyphs);
-        draw::lines(buffer, draw::top(rest, explained), &legend, 0, theme);
-        let rest = draw::below(rest, explained);
+        // what the words leave is the legend's first of all
+        let spare = usize::from(rest.height).saturating_sub(explained + moment.len() + prose.len());
+        let legend = legend.fitting(2, (columns, if explained == 0 { 0 } else { explained + spare }), glyphs);
+        draw::lines(buffer, draw::top(rest, legend.len()), &legend, 0, theme);
+        let rest = draw::below(rest, legend.len());
         draw::lines(buffer, rest, &moment, 0, theme);
         let rest = draw::below(rest, moment.len());
-        draw::lines(buffer, rest, &prose, 0, theme);
-        if prose.len() > usize::from(rest.height) {
+        let hidden = prose.len() > usize::from(rest.height);
+        let told = self.log(buffer, draw::below(rest, prose.len()), &moments, sections, theme);
+        if hidden || !told {
+            // beside the last line of them
+            let room = columns.saturating_sub(ALL_OF_IT.len() + 1);
+            let last = usize::from(rest.height).checked_sub(1).and_then(|last| prose.get_mut(last));
+            last.into_iter().for_each(|last| last.cut(room, glyphs));
+            draw::lines(buffer, rest, &prose, 0, theme);
             all_of_it(buffer, area, theme);
+        } else {
+            draw::lines(buffer, rest, &prose, 0, theme);
         }
         self.drawn.picture = upright;
         self.drawn.lanes_from = usize::from(area.x) + picture.left;
         self.drawn.scale = picture.scale().copied();
-        self.log(buffer, draw::below(rest, prose.len() + 1), &moments, sections, theme);
     }
-
-    /// Everything that happened, line by line, where there is room for it.
-    fn log(
-        &mut self,
-        buffer: &mut Buffer,
-        area: Rect,
-        moments: &[(usize, Moment<'_>)],
-        sections: &[Section<'_>],
-        theme: Theme,
-    ) {
-        let Some(started) = sections.iter().map(|section| section.termination.axis_start()).min() else { return };
-        if area.height < LOG_LEAST {
-            return;
-        }
-        draw::rule(buffer, area, 0, "What happened", theme);
-        let lines = draw::below(area, 1);
-        let current = match self.cursor {
-            // what goes on is followed, what is over is read from the beginning
-            None => sections.iter().any(|section| section.now.is_some()).then(|| moments.len().saturating_sub(1)),
-            Some(Cursor::Mark(index)) => Some(index.min(moments.len().saturating_sub(1))),
-            Some(Cursor::At(at)) => moments.partition_point(|(_, moment)| moment.at <= at).checked_sub(1),
-        };
-        if self.cursor.is_none() && current.is_none() {
-            self.log.first = 0;
-        }
-        self.log.fit(current, usize::from(lines.height), moments.len());
-        self.drawn.log = lines;
-        let glyphs = theme.glyphs();
-        let visible = moments.iter().enumerate().skip(self.log.first).take(usize::from(lines.height));
-        for (y, (index, (section, moment))) in visible.enumerate() {
-            let after = format!("{:>10}", words::duration(moment.at.ms_since(started)));
-            let x = draw::text(buffer, lines, (0, y), &after, theme.style(Tone::Strong));
-            let text = told(moment, *section, sections, usize::from(lines.width), glyphs);
-            let room = usize::from(lines.width).saturating_sub(x + 1);
-            draw::text(buffer, lines, (x + 1, y), &fit(&text, room, glyphs), theme.style(Tone::Plain));
-            if self.cursor.is_some() && Some(index) == current {
-                draw::tint(buffer, lines, y, theme.style(Tone::Selected));
-            }
-        }
-        draw::more(buffer, lines, (self.log.first, usize::from(lines.height), moments.len()), theme);
-    }
-}
-
-/// A moment in words, with the container's name where there are several.
-fn told(moment: &Moment<'_>, section: usize, sections: &[Section<'_>], columns: usize, glyphs: &Glyphs) -> String {
-    let termination = &sections[section].termination;
-    let text = moment.text(termination, glyphs);
-    if sections.len() == 1 {
-        return text;
-    }
-    format!("{}: {text}", words::container(&termination.container, columns / 4, glyphs))
 }
 
 /// Which lines of the screen hold headings: nothing is drawn through them.
@@ -193,11 +155,30 @@ fn cursor(buffer: &mut Buffer, area: Rect, at: Option<BootNs>, picture: &Picture
     }
 }
 
-/// The words do not fit: say how to see them all.
+/// Not all of it fits: say how to see it.
 fn all_of_it(buffer: &mut Buffer, area: Rect, theme: Theme) {
-    let text = " e: all of it ";
-    let at = (usize::from(area.width).saturating_sub(text.len()), usize::from(area.height).saturating_sub(1));
-    draw::text(buffer, area, at, text, theme.style(Tone::Bar));
+    let left = usize::from(area.width).saturating_sub(ALL_OF_IT.len());
+    draw::text(buffer, area, (left, usize::from(area.height).saturating_sub(1)), ALL_OF_IT, theme.style(Tone::Bar));
+}
+
+/// What else was found in this container, before the stop or during it.
+fn beside_it(section: &Section<'_>, columns: usize, scene: &Scene<'_>, glyphs: &Glyphs) -> Vec<Line> {
+    let termination = &section.termination;
+    let mut lines = Vec::new();
+    let until = termination.ended.unwrap_or(scene.now);
+    let found = findings::conditions_of(&termination.container.id, scene);
+    let found: Vec<_> = found.into_iter().filter(|(at, _)| *at <= until).collect();
+    for (at, condition) in found.iter().take(BESIDE) {
+        let before = termination.started.ms_since(*at);
+        let when = if before > 0 { format!("{} before the stop: ", words::duration(before)) } else { String::new() };
+        let text = format!("{when}{}", condition.explanation);
+        block::prose(&mut lines, ("Before", Paint::Warn), Paint::Plain, &text, columns, glyphs);
+    }
+    if found.len() > BESIDE {
+        let more = format!("{} more on page 5", found.len() - BESIDE);
+        block::prose(&mut lines, ("", Paint::Plain), Paint::Dim, &more, columns, glyphs);
+    }
+    lines
 }
 
 /// The sentences: what is waited for, or why and the fix.
@@ -248,7 +229,7 @@ fn happened(
     };
     let (time, text) = match (told, at) {
         (Some((section, moment)), _) => {
-            let mut text = self::told(moment, *section, sections, columns, glyphs);
+            let mut text = log::told(moment, *section, sections, columns, glyphs);
             let beside = moments.iter().filter(|(_, moment)| here(moment)).count();
             if matches!(cursor, Some(Cursor::At(_))) && beside > 1 {
                 text = format!("{text} (and {} more here: H, L)", beside - 1);

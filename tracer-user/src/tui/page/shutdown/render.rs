@@ -3,11 +3,11 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::keys::sections;
+use super::keys::{moments_of, sections};
 use super::picture::{prose, put};
 use super::stops::{self, Entry, Focus};
 use super::timeline::{self, Drawn, Picture, Row, Section};
-use super::{Geometry, Mode, Shutdown, compare};
+use super::{Geometry, Mode, Shutdown, compare, log};
 use crate::model::Container;
 use crate::output::block;
 use crate::output::glyphs::Glyphs;
@@ -15,6 +15,7 @@ use crate::output::line::{Line, Paint, width};
 use crate::output::picture::Legend;
 use crate::output::words;
 use crate::tui::draw;
+use crate::tui::page::findings;
 use crate::tui::scene::Scene;
 use crate::tui::theme::{Theme, Tone};
 
@@ -86,7 +87,7 @@ impl Shutdown {
         // of a tall terminal a fifth, of a low one as little as makes sense
         let height = usize::from(area.height);
         let lines = entries.len().min(LIST_LINES.max(height / 5)).min(height / 4).max(1);
-        let draw::Panes { list, rest } =
+        let draw::Panes { list, title, rest } =
             draw::panes(buffer, area, (if area.width < WIDE { LIST } else { LIST_WIDE }, lines), &title, theme);
         self.list.fit(chosen, usize::from(list.height), entries.len());
         self.drawn.list = list;
@@ -99,6 +100,8 @@ impl Shutdown {
                 draw::tint(buffer, list, y, theme.style(Tone::Selected));
             }
         }
+        let hidden = (self.list.first, usize::from(list.height), entries.len());
+        draw::more_at(buffer, title, 0, hidden, " more", theme);
         rest
     }
 
@@ -124,10 +127,15 @@ impl Shutdown {
             }
             lines.push(Line::default());
         }
-        let height = usize::from(area.height);
-        self.prose.fit(None, height, lines.len());
-        draw::lines(buffer, area, &lines, self.prose.first, theme);
-        draw::more(buffer, area, (self.prose.first, height, lines.len()), theme);
+        while lines.last().is_some_and(|line| line.width() == 0) {
+            lines.pop();
+        }
+        lines.push(Line::default());
+        let mut heading = Line::default();
+        heading.push(Paint::Bold, "  What happened");
+        lines.push(heading);
+        lines.extend(log::lines(&moments_of(sections, scene.now), sections, columns, glyphs));
+        draw::scrolled(buffer, area, &lines, &mut self.prose, theme);
     }
 
     /// Nothing was stopped so far: of all, or of the container that is looked at.
@@ -163,6 +171,15 @@ impl Shutdown {
             say("Then", &stop);
             if let Some(fix) = fix {
                 say("Fix", fix);
+            }
+            if let Some(init) = scene.node.init_below(key) {
+                say("Init", &init);
+            }
+            for (_, condition) in findings::conditions_of(&container.name.id, scene) {
+                say("Now", &condition.explanation);
+                if let Some(fix) = &condition.fix {
+                    say("Fix", fix);
+                }
             }
         } else {
             let count = scene.containers().filter(|(_, container)| container.gone.is_none()).count();
@@ -250,15 +267,17 @@ impl Shutdown {
         let heights = [above, rows[1].len().min(room - above)];
         let mut rest = area;
         for (rows, height) in rows.iter().zip(heights) {
-            for (y, row) in rows.iter().take(height).enumerate() {
+            // the last line is for how many there is no room for
+            let shown = if rows.len() > height { height.saturating_sub(1) } else { height };
+            for (y, row) in rows.iter().take(shown).enumerate() {
                 put(buffer, rest, y, picture.draw(*row, scene.clock, &mut legend), &picture, theme);
             }
-            draw::more(buffer, draw::top(rest, height), (0, height, rows.len()), theme);
+            draw::more_at(buffer, rest, shown, (0, shown, rows.len()), " more", theme);
             rest = draw::below(rest, height);
         }
         draw::lines(buffer, rest, &picture.axis(), 0, theme);
         let rest = draw::below(rest, 2);
-        draw::lines(buffer, draw::top(rest, 1), &legend.lines(2, columns, glyphs), 0, theme);
+        draw::lines(buffer, draw::top(rest, 1), &legend.fitting(2, (columns, 1), glyphs), 0, theme);
         draw::lines(buffer, draw::below(rest, 1), &differences, 0, theme);
     }
 }

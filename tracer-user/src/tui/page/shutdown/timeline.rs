@@ -8,10 +8,9 @@ use crate::output::Clock;
 use crate::output::block;
 use crate::output::glyphs::Glyphs;
 use crate::output::line::{Line, Paint, safe, width};
+use crate::output::passed_on::PassedOn;
 use crate::output::picture::{self, ENDED, Extra, INDENT, Legend, OVERHANG, Scale};
 use crate::output::words;
-
-use super::moments::{self, PassedOn};
 
 /// Lanes are at least this wide, however narrow the terminal.
 const LANE_LEAST: usize = 8;
@@ -87,7 +86,7 @@ impl<'a> Picture<'a> {
         let lane = width.saturating_sub(left + 1 + ENDED).max(LANE_LEAST);
         Self {
             scales: scales(sections, aligned, lane.saturating_sub(OVERHANG)),
-            passed_on: sections.iter().map(|section| moments::passed_on(&section.termination)).collect(),
+            passed_on: sections.iter().map(|section| PassedOn::of(&section.termination)).collect(),
             sections,
             lanes,
             label,
@@ -200,9 +199,7 @@ impl<'a> Picture<'a> {
     fn process(&self, section: usize, lane: usize, legend: &mut Legend) -> Drawn {
         let (told, lanes) = (&self.sections[section], &self.lanes[section]);
         let process = lanes[lane];
-        let key = (process.process.pid, process.process.start);
-        let passed_on = self.passed_on[section].get(&key).map_or(&[][..], Vec::as_slice);
-        let extra = Extra { passed_on, now: told.now };
+        let extra = Extra { passed_on: self.passed_on[section].by(&process.process), now: told.now };
         let cells = picture::cells(process, &extra, self.lane, &self.scales[section], self.glyphs, legend);
         let status = match process.exit {
             Some(status) if picture::is_kill(status) => (Paint::Bad, words::exit_word(status)),

@@ -29,7 +29,9 @@ impl Zombies {
         let height = usize::from(area.height);
         let table = rows.len().min((height / 4).max(1));
         self.table(buffer, draw::top(area, table + 1), &rows, index, theme);
-        self.details(buffer, draw::below(area, table + 1), &rows[index], scene, theme);
+        let rest = draw::below(area, table + 1);
+        self.details(buffer, rest, &rows[index], scene, theme);
+        draw::more_at(buffer, rest, 0, (self.table.first, table, rows.len()), " more: j k", theme);
     }
 
     fn table(&mut self, buffer: &mut Buffer, area: Rect, rows: &[Row<'_>], chosen: usize, theme: Theme) {
@@ -46,7 +48,6 @@ impl Zombies {
                 draw::tint(buffer, lines, y, theme.style(Tone::Selected));
             }
         }
-        draw::more(buffer, lines, (self.table.first, usize::from(lines.height), rows.len()), theme);
     }
 
     fn details(&mut self, buffer: &mut Buffer, area: Rect, row: &Row<'_>, scene: &Scene<'_>, theme: Theme) {
@@ -68,7 +69,7 @@ impl Zombies {
         for (y, zombie) in reaping.zombies.iter().skip(self.list.first).take(height).enumerate() {
             draw::line(buffer, lines, (0, y), &list_line(zombie, columns, glyphs), theme);
         }
-        draw::more(buffer, lines, (self.list.first, height, reaping.zombies.len()), theme);
+        draw::more_at(buffer, rest, 0, (self.list.first, height, reaping.zombies.len()), " more: PgDn", theme);
     }
 }
 

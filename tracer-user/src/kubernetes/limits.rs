@@ -1,0 +1,37 @@
+//! Every bound of what is done with the Kubernetes API. `docs/kubernetes.md` quotes these.
+
+use std::time::Duration;
+
+/// A token or the certificates may be as long as this, bytes.
+pub(super) const GIVEN_BYTES: u64 = 1 << 20;
+
+/// A request that has an end has one within this time.
+pub(super) const ANSWER_TIME: Duration = Duration::from_secs(10);
+/// An answer to a request that makes or changes one object, bytes.
+pub(super) const ANSWER_BYTES: usize = 256 << 10;
+
+/// Changes that wait to be told; what does not fit is counted.
+pub(super) const QUEUE: usize = 1_024;
+/// An Event is tried this often …
+pub(super) const TRIES: u32 = 8;
+/// … with this time between the first two tries, then twice that, …
+pub(super) const FIRST_WAIT: Duration = Duration::from_millis(500);
+/// … but no more than this, whatever the server asks for.
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// After the server said that we may not, it is asked again.
+pub(super) const REFUSED_FOR: Duration = Duration::from_hours(1);
+/// At the end there is this long for what waits.
+pub(super) const LAST: Duration = Duration::from_millis(300);
+
+/// The longest note that the API takes, bytes.
+pub(super) const NOTE_BYTES: usize = 1_024;
+/// The longest name of an object, and of a pod in it so that the rest has room.
+pub(super) const NAME_BYTES: usize = 253;
+/// The same again within this time after the last is counted, and no Event of its own.
+pub(super) const SERIES_MS: u64 = 600_000;
+/// A pod may have this many Events at once …
+pub(super) const BURST: u32 = 25;
+/// … and one more after each such time.
+pub(super) const REFILL_MS: u64 = 300_000;
+/// Pods and series that are remembered for that; namespaces in which we may not.
+pub(super) const REMEMBERED: usize = 4_096;

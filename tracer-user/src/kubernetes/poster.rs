@@ -1,0 +1,201 @@
+//! Tells the API what became known, one Event after the other, with patience that has an end.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use hyper::Method;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep};
+
+use crate::live::{boot_now, wall_clock};
+use crate::model::Change;
+use crate::output::Clock;
+
+use super::aggregate::{Aggregate, Step};
+use super::answer::Fate;
+use super::backoff::Backoff;
+use super::event::{Note, SeriesPatch};
+use super::http::{Api, Ask, JSON, MERGE_PATCH};
+use super::limits;
+
+/// Where one is not to be told, and until when.
+#[derive(Debug, Default)]
+struct Refused {
+    /// Whoever we are.
+    all: Option<Instant>,
+    /// By namespace.
+    places: HashMap<String, Instant>,
+    /// It was said.
+    told: bool,
+}
+
+/// What is done with what became known.
+pub(super) struct Poster {
+    api: Api,
+    /// The name of this node, or what stands for it.
+    instance: String,
+    aggregate: Aggregate,
+    refused: Refused,
+    /// Counts the times that somebody asked to try again.
+    asked: watch::Receiver<u64>,
+    /// It was said that the API does not answer.
+    told_silent: bool,
+    /// It was said that there is too much to tell of some pods.
+    told_spared: bool,
+}
+
+impl Poster {
+    pub(super) fn new(api: Api, instance: String, asked: watch::Receiver<u64>) -> Self {
+        Self {
+            api,
+            instance,
+            aggregate: Aggregate::default(),
+            refused: Refused::default(),
+            asked,
+            told_silent: false,
+            told_spared: false,
+        }
+    }
+
+    /// Takes what comes until nothing will.
+    pub(super) async fn run(mut self, mut changes: mpsc::Receiver<Change>) {
+        while let Some(change) = changes.recv().await {
+            if let Some(note) = Note::of(&change) {
+                self.tell(&note).await;
+            }
+        }
+    }
+
+    async fn tell(&mut self, note: &Note) {
+        if self.asked.has_changed().unwrap_or(false) {
+            self.asked.mark_unchanged();
+            self.refused = Refused::default();
+        }
+        if self.refused.holds(&note.pod.namespace) {
+            return;
+        }
+        let now = boot_now();
+        let mut step = self.aggregate.step(note, now);
+        if step == Step::Spare {
+            if !self.told_spared {
+                self.told_spared = true;
+                log::info!(
+                    "pod {}/{} has more to tell than Kubernetes wants to hear: {} Events at once, then one in {} min; \
+                     what is more is left out, here and of other pods",
+                    note.pod.namespace,
+                    note.pod.name,
+                    limits::BURST,
+                    limits::REFILL_MS / 60_000
+                );
+            }
+            return;
+        }
+        let mut backoff = Backoff::new(limits::FIRST_WAIT, limits::LONGEST_WAIT);
+        // a name is one and the same however often it is tried
+        let (clock, mut salt) = (wall_clock(), 0);
+        loop {
+            let (name, count, ask) = self.request(note, &step, clock, salt);
+            let fate = match self.api.ask(&ask, limits::ANSWER_BYTES, limits::ANSWER_TIME).await {
+                Ok(answer) => Fate::of(&answer),
+                Err(trouble) => Fate::Later(None, trouble.to_string()),
+            };
+            match fate {
+                // what was tried before may have been done, and only the answer was missing
+                Fate::Taken if backoff.tries() == 0 && salt < u64::from(limits::TRIES) => salt += 1,
+                Fate::Done | Fate::Taken => {
+                    self.aggregate.told(note, &name, count, now);
+                    if std::mem::take(&mut self.told_silent) {
+                        log::info!("Kubernetes takes Events again");
+                    }
+                    return log::debug!("Event {}/{name}: {}", note.pod.namespace, note.words.reason);
+                }
+                Fate::Later(after, why) => {
+                    if backoff.tries() + 1 >= limits::TRIES {
+                        return self.gives_up(&why);
+                    }
+                    sleep(backoff.wait(after)).await;
+                }
+                // it expired, or somebody deleted it
+                Fate::Gone if step != Step::Make => {
+                    self.aggregate.is_gone(note);
+                    step = Step::Make;
+                }
+                Fate::Gone => return,
+                Fate::Forbidden(why) => return self.is_forbidden(&note.pod.namespace, &why),
+                Fate::Stranger(why) => return self.is_stranger(&why),
+                // which is said in a watch only
+                Fate::TooOld => return,
+                Fate::Wrong(why) => {
+                    return log::warn!("Kubernetes did not take the Event {} on a pod: {why}", note.words.reason);
+                }
+            }
+        }
+    }
+
+    /// What to ask for a step: the name of the Event, how often it has happened by then, and the request.
+    fn request(&self, note: &Note, step: &Step, clock: Clock, salt: u64) -> (String, u32, Ask) {
+        let place = format!("/apis/events.k8s.io/v1/namespaces/{}/events", note.pod.namespace);
+        let json = |value: serde_json::Result<Vec<u8>>| Bytes::from(value.unwrap_or_default());
+        match step {
+            Step::Count { name, count } => {
+                let body = json(serde_json::to_vec(&SeriesPatch::new(*count, note.at, clock)));
+                let target = format!("{place}/{name}");
+                (
+                    name.clone(),
+                    *count,
+                    Ask { method: Method::PATCH, target, accept: JSON, body: Some((MERGE_PATCH, body)) },
+                )
+            }
+            Step::Make | Step::Spare => {
+                let name = note.name(clock, salt);
+                let body = json(serde_json::to_vec(&note.object(&name, &self.instance, clock)));
+                let ask = Ask { method: Method::POST, target: place, accept: JSON, body: Some((JSON, body)) };
+                (name, 1, ask)
+            }
+        }
+    }
+
+    fn gives_up(&mut self, why: &str) {
+        if !self.told_silent {
+            self.told_silent = true;
+            log::warn!("Kubernetes does not take Events, and what is to be told is lost until it does: {why}");
+        }
+    }
+
+    fn is_forbidden(&mut self, namespace: &str, why: &str) {
+        if !self.refused.told {
+            self.refused.told = true;
+            log::warn!(
+                "no Kubernetes Events in namespace {namespace}: {why}; what is needed is to create and patch events of \
+                 events.k8s.io. Asked again in an hour and on SIGHUP, and not said of other namespaces"
+            );
+        }
+        let until = Instant::now() + limits::REFUSED_FOR;
+        if self.refused.places.len() >= limits::REMEMBERED {
+            self.refused.places.retain(|_, until| *until > Instant::now());
+        }
+        if self.refused.places.len() < limits::REMEMBERED {
+            self.refused.places.insert(namespace.to_owned(), until);
+        }
+    }
+
+    fn is_stranger(&mut self, why: &str) {
+        if !self.refused.told {
+            self.refused.told = true;
+            log::warn!(
+                "no Kubernetes Events: the API does not know the token of this pod: {why}. Asked again in an hour and on \
+                 SIGHUP"
+            );
+        }
+        self.refused.all = Some(Instant::now() + limits::REFUSED_FOR);
+    }
+}
+
+impl Refused {
+    /// Whether it is not yet time to ask again.
+    fn holds(&self, namespace: &str) -> bool {
+        let now = Instant::now();
+        let holds = |until: Option<&Instant>| until.is_some_and(|until| *until > now);
+        holds(self.all.as_ref()) || holds(self.places.get(namespace))
+    }
+}
