@@ -74,6 +74,7 @@ const NEEDS: &[Need] = &[
     need(Group::Containers, "stress-ng", &["stress-ng"], "signal and fork storms"),
     need(Group::Containers, "strace", &["strace"], "a PID 1 that is being ptraced"),
     need(Group::Containers, "tmux", &["tmux"], "a terminal for the live screen"),
+    need(Group::Containers, "promtool", &["prometheus"], "judges the agent's metrics; no server is started"),
     need(Group::Vm, "qemu-system-x86_64", &["qemu-system-x86"], "boots the other kernels"),
 ];
 
