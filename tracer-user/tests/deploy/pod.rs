@@ -186,6 +186,25 @@ fn wait_for_agent(pod: &Pod, running: &Running) {
     });
 }
 
+/// No thread has more than what is kept, and none can get more, however much the pod was given.
+#[track_caller]
+fn assert_gave_up(pid: u32) {
+    // include/uapi/linux/capability.h
+    const KEPT: u64 = 1 << 39 | 1 << 19;
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
+    let statuses = tasks.map(|task| fs::read_to_string(task.expect("an entry").path().join("status")).expect("it runs"));
+    let statuses: Vec<String> = statuses.collect();
+    assert!(statuses.len() >= 3, "clients and metrics have threads of their own");
+    for status in &statuses {
+        let field = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(":\t")).expect("a field");
+            u64::from_str_radix(line.trim(), 16).expect("hexadecimal")
+        };
+        assert_eq!((field("CapEff"), field("CapPrm"), field("CapInh"), field("CapAmb")), (KEPT, KEPT, 0, 0), "{status}");
+        assert_eq!(field("NoNewPrivs"), 1, "{status}");
+    }
+}
+
 /// What a client in the agent's container is told: `kubectl exec`.
 #[track_caller]
 fn ask(kubelet: &Kubelet<'_>, running: &Running, options: &[&str]) -> Vec<Value> {
@@ -242,6 +261,7 @@ fn the_pod_tells_what_a_tracer_on_the_node_tells() {
         let (early, early_id) = neighbour(&kubelet, "early", DROPS);
         let (pod, running) = run(&node, &kubelet, "tracer-x7x2k", &Agent::of(manifest));
         wait_for_agent(&pod, &running);
+        assert_gave_up(kubelet.pid(&running.id));
         let (late, late_id) = neighbour(&kubelet, "late", ANOTHER_USERS);
         for one in [&early, &late] {
             kubelet.delete(one, None);
