@@ -99,7 +99,11 @@ fn save(path: &Path, text: &str) -> Result<()> {
 }
 
 fn remove(dir: &PathBuf) -> Result<()> {
-    if dir.exists() { fs::remove_dir_all(dir).with_context(|| format!("cannot remove {}", dir.display())) } else { Ok(()) }
+    if dir.exists() {
+        fs::remove_dir_all(dir).with_context(|| format!("cannot remove {}", dir.display()))
+    } else {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -134,13 +138,18 @@ mod tests {
         let deb = dir.join(&file);
         let list = sh::read(sh::cmd("dpkg-deb").arg("--contents").arg(&deb)).expect("a package");
         let lines: Vec<Vec<&str>> = list.lines().map(|line| line.split_whitespace().collect()).collect();
-        let line = |path: &str| lines.iter().find(|words| words.last() == Some(&path)).unwrap_or_else(|| panic!("no {path}: {list}"));
+        let line = |path: &str| {
+            lines.iter().find(|words| words.last() == Some(&path)).unwrap_or_else(|| panic!("no {path}: {list}"))
+        };
         assert_eq!(line("./usr/bin/tracer")[..2], ["-rwxr-xr-x", "root/root"]);
         for (_, to, _) in FILES {
             assert_eq!(line(&format!("./{to}"))[..2], ["-rw-r--r--", "root/root"], "{to}");
         }
         let field = |name: &str| sh::read(sh::cmd("dpkg-deb").arg("--field").arg(&deb).arg(name)).expect("a field");
-        assert_eq!((field("Package").trim(), field("Version").trim(), field("Architecture").trim()), (NAME, VERSION, "amd64"));
+        assert_eq!(
+            (field("Package").trim(), field("Version").trim(), field("Architecture").trim()),
+            (NAME, VERSION, "amd64")
+        );
         assert!(!dir.join("deb-amd64").exists() && !dir.join("tracer.1.gz").exists(), "nothing is left behind");
         remove(&dir).expect("it is ours");
     }

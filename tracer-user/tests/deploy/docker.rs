@@ -127,7 +127,8 @@ fn taken(id: &str) -> (u64, u64) {
         let text = std::fs::read_to_string(format!("/sys/fs/cgroup/docker/{id}/cpu.stat")).ok()?;
         text.lines().find_map(|line| line.strip_prefix("usage_usec ")?.parse::<u64>().ok())
     };
-    let memory = v1("memory", "memory.usage_in_bytes").or_else(|| number(format!("/sys/fs/cgroup/docker/{id}/memory.current")));
+    let memory =
+        v1("memory", "memory.usage_in_bytes").or_else(|| number(format!("/sys/fs/cgroup/docker/{id}/memory.current")));
     let cpu = v1("cpuacct", "cpuacct.usage").or_else(|| usec().map(|usec| usec * 1000));
     (memory.expect("memory is accounted for"), cpu.expect("time is accounted for"))
 }
@@ -145,7 +146,9 @@ fn what_it_takes() {
     agent::node(&dir, &docker.socket(), "docker.sock", |program| docker.enter(program));
     let agent = Agent::of(PLAIN);
     let id = read(&mut run(&docker, "tracer", &agent));
-    until("the agent to trace", PATIENCE, || docker.container_logs("tracer").contains("clients attach on").then_some(()));
+    until("the agent to trace", PATIENCE, || {
+        docker.container_logs("tracer").contains("clients attach on").then_some(())
+    });
     let mut highest = 0;
     let mut measure = |what: &str, seconds: u64, meanwhile: &dyn Fn()| {
         let (_, before) = taken(&id);

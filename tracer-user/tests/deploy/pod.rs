@@ -192,7 +192,8 @@ fn assert_gave_up(pid: u32) {
     // include/uapi/linux/capability.h
     const KEPT: u64 = 1 << 39 | 1 << 19;
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
-    let statuses = tasks.map(|task| fs::read_to_string(task.expect("an entry").path().join("status")).expect("it runs"));
+    let statuses =
+        tasks.map(|task| fs::read_to_string(task.expect("an entry").path().join("status")).expect("it runs"));
     let statuses: Vec<String> = statuses.collect();
     assert!(statuses.len() >= 3, "clients and metrics have threads of their own");
     for status in &statuses {
@@ -200,7 +201,11 @@ fn assert_gave_up(pid: u32) {
             let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(":\t")).expect("a field");
             u64::from_str_radix(line.trim(), 16).expect("hexadecimal")
         };
-        assert_eq!((field("CapEff"), field("CapPrm"), field("CapInh"), field("CapAmb")), (KEPT, KEPT, 0, 0), "{status}");
+        assert_eq!(
+            (field("CapEff"), field("CapPrm"), field("CapInh"), field("CapAmb")),
+            (KEPT, KEPT, 0, 0),
+            "{status}"
+        );
         assert_eq!(field("NoNewPrivs"), 1, "{status}");
     }
 }
