@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
@@ -10,8 +11,9 @@ use tokio::sync::mpsc;
 
 use crate::agent::config::{self, Config, ConfigError, Layer, Origin, SETTINGS, USUAL_FILE};
 use crate::agent::server::{Request as Wanted, Server};
-use crate::agent::{BindError, Hub, Rotator, Sinks, listen};
+use crate::agent::{BindError, Ends, Hub, Rotator, Sink, Sinks, listen};
 use crate::live::{End, Request, Session};
+use crate::otlp::{Exporter, Queue, Target};
 
 use super::options::{Failure, print};
 use super::{DONE, UNSUITABLE, USAGE, logging};
@@ -41,6 +43,8 @@ pub(super) struct Args {
     sockets: Sockets,
     #[command(flatten)]
     memory: Memory,
+    #[command(flatten)]
+    traces: Traces,
     #[command(flatten)]
     logs: Logs,
 }
@@ -99,6 +103,18 @@ struct Memory {
     record_files: Option<String>,
 }
 
+/// Where traces of terminations go.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Traces (OpenTelemetry)")]
+struct Traces {
+    /// Send each termination as a trace to this collector, by OTLP over HTTP: http://127.0.0.1:4318
+    #[arg(long, value_name = "URL")]
+    otlp_endpoint: Option<String>,
+    /// What is true of all on this machine: k8s.cluster.name=east
+    #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',')]
+    otlp_attributes: Vec<String>,
+}
+
 /// What it says on standard error.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Logs")]
@@ -114,7 +130,7 @@ struct Logs {
 impl Args {
     /// What the command line says of each setting.
     fn flags(&self) -> Layer {
-        let Self { socket, config: _, print_config: _, filters, sockets, memory, logs } = self;
+        let Self { socket, config: _, print_config: _, filters, sockets, memory, traces, logs } = self;
         let one = |value: &Option<String>| value.iter().cloned().collect::<Vec<_>>();
         let values = SETTINGS.iter().map(|setting| {
             let values = match setting.name {
@@ -131,6 +147,8 @@ impl Args {
                 "record-dir" => one(&memory.record_dir),
                 "record-size" => one(&memory.record_size),
                 "record-files" => one(&memory.record_files),
+                "otlp-endpoint" => one(&traces.otlp_endpoint),
+                "otlp-attributes" => traces.otlp_attributes.clone(),
                 "log-level" => one(&logs.log_level),
                 "log-format" => one(&logs.log_format),
                 _ => Vec::new(),
@@ -197,7 +215,12 @@ async fn serve(args: &Args, config: Config) -> anyhow::Result<ExitCode> {
     };
     let hub = Hub::new(config.bounds, config.typed_filters());
     // whoever wants changes (metrics, events) has its place here
-    let view = Box::new(Sinks::new(Vec::new()));
+    let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
+    let traces = config.traces.clone().map(|target| (target, Arc::new(Queue::default())));
+    if let Some((_, queue)) = &traces {
+        sinks.push(Box::new(Ends::new(Arc::clone(queue))));
+    }
+    let view = Box::new(Sinks::new(sinks));
     let mut session = Session::start(&request, |_, _| view).map_err(super::live::unsuitable)?;
     // the one before it may have been killed in the middle of a stop
     session.doubt_the_past();
@@ -205,6 +228,7 @@ async fn serve(args: &Args, config: Config) -> anyhow::Result<ExitCode> {
     // threads of ours are made now that no privilege is left that is not needed
     let (requests, mut wanted) = mpsc::channel(REQUESTS);
     let server = Server::start(bound, requests.clone()).context("cannot serve clients")?;
+    let exporter = traces.map(export).transpose().context("cannot export traces")?;
     log::info!("tracing; clients attach on {}", config.socket.display());
     let mut running = Running { config, rotator: None, requests };
     running.record()?;
@@ -232,7 +256,20 @@ async fn serve(args: &Args, config: Config) -> anyhow::Result<ExitCode> {
     running.stop();
     // which waits for nobody longer than a moment
     session.finish().await?;
+    // the last ends are told by that
+    if let Some(exporter) = exporter {
+        exporter.stop();
+    }
     Ok(ExitCode::from(DONE))
+}
+
+/// Begins to send what ends.
+fn export((mut target, queue): (Target, Arc<Queue>)) -> io::Result<Exporter> {
+    log::info!("terminations are exported to {}", target.endpoint);
+    // after what was configured, which counts more: in a container this may be the pod's name
+    let host = nix::unistd::gethostname().unwrap_or_default();
+    target.attributes.push(("host.name".to_owned(), host.to_string_lossy().into_owned()));
+    Exporter::start(target, queue)
 }
 
 /// What can change while it runs.
@@ -272,7 +309,7 @@ impl Running {
         let (bounds, level, format, record) = (new.bounds, new.level, new.format, new.record.clone());
         let other_record = record != self.config.record;
         // what is not taken over is not what is used
-        let Config { socket, filters, sockets, .. } = self.config.clone();
+        let Config { socket, filters, sockets, traces, .. } = self.config.clone();
         let mut values = new.values;
         for name in &fixed {
             match self.config.values.get(name) {
@@ -280,7 +317,7 @@ impl Running {
                 None => drop(values.remove(name)),
             }
         }
-        self.config = Config { socket, filters, sockets, bounds, record, level, format, values };
+        self.config = Config { socket, filters, sockets, bounds, record, traces, level, format, values };
         hub.set_bounds(bounds);
         logging::set_agent(level, format);
         if other_record {

@@ -27,7 +27,7 @@ mod places;
 mod queue;
 mod session;
 mod state;
-mod transport;
+pub(crate) mod transport;
 
 pub use docker::engine;
 pub use look_up::{look_up, who_answers};

@@ -1,4 +1,4 @@
-//! Connections to Unix sockets, with a limit on what is read.
+//! Connections, with a limit on what is read: most are to Unix sockets.
 //!
 //! Every connection has an allowance of bytes; once that is used up, reading fails, and so does what it was for.
 
@@ -18,10 +18,10 @@ const READ_SIZE: usize = 8 << 10;
 
 /// How many bytes may still be read.
 #[derive(Clone, Debug)]
-pub(super) struct Allowance(Arc<AtomicUsize>);
+pub(crate) struct Allowance(Arc<AtomicUsize>);
 
 impl Allowance {
-    pub(super) fn new(bytes: usize) -> Self {
+    pub(crate) fn new(bytes: usize) -> Self {
         Self(Arc::new(AtomicUsize::new(bytes)))
     }
 
@@ -39,8 +39,8 @@ impl Allowance {
 
 /// A connection that hyper can use.
 #[derive(Debug)]
-pub(super) struct Metered {
-    stream: UnixStream,
+pub(crate) struct Metered<S = UnixStream> {
+    stream: S,
     allowance: Allowance,
 }
 
@@ -48,13 +48,15 @@ impl Metered {
     pub(super) async fn connect(socket: &Path, allowance: &Allowance) -> io::Result<Self> {
         Ok(Self::over(UnixStream::connect(socket).await?, allowance))
     }
+}
 
-    pub(super) fn over(stream: UnixStream, allowance: &Allowance) -> Self {
+impl<S> Metered<S> {
+    pub(crate) fn over(stream: S, allowance: &Allowance) -> Self {
         Self { stream, allowance: allowance.clone() }
     }
 }
 
-impl hyper::rt::Read for Metered {
+impl<S: AsyncRead + Unpin> hyper::rt::Read for Metered<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -70,7 +72,7 @@ impl hyper::rt::Read for Metered {
     }
 }
 
-impl hyper::rt::Write for Metered {
+impl<S: AsyncWrite + Unpin> hyper::rt::Write for Metered<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
