@@ -13,7 +13,7 @@ use crate::agent::config::{self, Config, ConfigError, Layer, Origin, SETTINGS, U
 use crate::agent::server::{Request as Wanted, Server};
 use crate::agent::{BindError, Ends, Hub, Rotator, Sink, Sinks, listen};
 use crate::live::{End, Request, Session};
-use crate::otlp::{Exporter, Queue, Target};
+use crate::otlp::{Exporter, Queue, Summary, Target};
 
 use super::options::{Failure, print};
 use super::{DONE, UNSUITABLE, USAGE, logging};
@@ -107,8 +107,8 @@ struct Memory {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Traces (OpenTelemetry)")]
 struct Traces {
-    /// Send each termination as a trace to this collector, by OTLP over HTTP: http://127.0.0.1:4318
-    #[arg(long, value_name = "URL")]
+    /// Send each termination as a trace to the collector at this address (OTLP over HTTP)
+    #[arg(long, value_name = "http://HOST:4318")]
     otlp_endpoint: Option<String>,
     /// What is true of all on this machine: k8s.cluster.name=east
     #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',')]
@@ -258,7 +258,10 @@ async fn serve(args: &Args, config: Config) -> anyhow::Result<ExitCode> {
     session.finish().await?;
     // the last ends are told by that
     if let Some(exporter) = exporter {
-        exporter.stop();
+        match exporter.stop() {
+            Summary { sent, lost: 0 } => log::info!("{sent} terminations were exported"),
+            Summary { sent, lost } => log::warn!("{sent} terminations were exported, {lost} were not"),
+        }
     }
     Ok(ExitCode::from(DONE))
 }

@@ -104,6 +104,7 @@ impl Exporter {
     }
 
     /// Ends it. What waits is sent if that takes no longer than [`limits::LAST_WORDS`].
+    #[must_use]
     pub fn stop(self) -> Summary {
         self.queue.close();
         self.thread.join().unwrap_or_else(|_panic| {
@@ -140,12 +141,8 @@ impl Work {
             () = self.all() => {}
             () = over => {}
         }
-        let Self { target, queue, sent, refused, pending, .. } = self;
+        let Self { queue, sent, refused, pending, .. } = self;
         let lost = queue.dropped() + refused + pending + queue.len() as u64;
-        match (sent, lost) {
-            (sent, 0) => log::info!("{sent} terminations were exported to {}", target.endpoint),
-            (sent, lost) => log::warn!("{sent} terminations were exported to {}, {lost} were not", target.endpoint),
-        }
         Summary { sent, lost }
     }
 

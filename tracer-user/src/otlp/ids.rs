@@ -21,7 +21,9 @@ pub(super) fn trace(container: &str, started: BootNs) -> TraceId {
 pub(super) fn span(trace: &TraceId, parts: &[&[u8]]) -> SpanId {
     let mut hash = Fnv::default();
     hash.write(trace);
-    parts.iter().for_each(|part| hash.write(part));
+    for part in parts {
+        hash.write(part);
+    }
     let [high, low] = hash.finish();
     (high ^ low).max(1).to_be_bytes()
 }
@@ -96,6 +98,6 @@ mod tests {
     }
 
     fn hex(bytes: &[u8]) -> String {
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
     }
 }

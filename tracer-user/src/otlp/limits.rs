@@ -29,8 +29,8 @@ pub const COMPLAINT: usize = 300;
 /// The first wait before a request is sent again; each one is twice as long, and a random part less.
 pub const BACKOFF: Duration = Duration::from_secs(1);
 /// The longest wait.
-pub const BACKOFF_MAX: Duration = Duration::from_secs(60);
+pub const BACKOFF_MAX: Duration = Duration::from_mins(1);
 /// The longest wait that a collector may ask for.
-pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
+pub const RETRY_AFTER_MAX: Duration = Duration::from_mins(5);
 /// At the end of the agent, for what has not been sent.
 pub const LAST_WORDS: Duration = Duration::from_millis(400);

@@ -21,21 +21,18 @@ pub(super) fn resource(container: &ContainerName, image: Option<&str>, common: &
         .or_else(|| compose("service"))
         .unwrap_or_else(|| container.own());
     told.text("service.name", service);
-    match in_kubernetes {
-        Some(pod) => {
-            told.text("service.namespace", &pod.namespace);
-            told.text("k8s.namespace.name", &pod.namespace);
-            told.text("k8s.pod.name", &pod.name);
-            told.text("k8s.pod.uid", &pod.uid);
-            told.text("k8s.container.name", container.name.as_deref().unwrap_or_default());
-            if let Some((kind, name)) = workload {
-                told.text(kind.key(), name);
-            }
+    if let Some(pod) = in_kubernetes {
+        told.text("service.namespace", &pod.namespace);
+        told.text("k8s.namespace.name", &pod.namespace);
+        told.text("k8s.pod.name", &pod.name);
+        told.text("k8s.pod.uid", &pod.uid);
+        told.text("k8s.container.name", container.name.as_deref().unwrap_or_default());
+        if let Some((kind, name)) = workload {
+            told.text(kind.key(), name);
         }
-        None => {
-            told.text("service.namespace", compose("project").unwrap_or_default());
-            told.text("container.name", container.name.as_deref().unwrap_or_default());
-        }
+    } else {
+        told.text("service.namespace", compose("project").unwrap_or_default());
+        told.text("container.name", container.name.as_deref().unwrap_or_default());
     }
     told.text("container.id", &container.id);
     if let Some(image) = image {

@@ -57,7 +57,8 @@ pub(super) fn picture(trace: &ResourceSpans) -> String {
             writeln!(text, "  {:24} {line}", "").expect("a string");
         }
     }
-    text.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+    let lines: Vec<_> = text.lines().map(str::trim_end).chain([""]).collect();
+    lines.join("\n")
 }
 
 fn seconds(ns: u64) -> String {
@@ -71,7 +72,9 @@ fn seconds(ns: u64) -> String {
 pub(super) fn all(trace: &ResourceSpans) -> String {
     let mut text = picture(trace);
     let list = |text: &mut String, attributes: &[KeyValue]| {
-        attributes.iter().for_each(|known| writeln!(text, "    {}", tell(known)).expect("a string"));
+        for known in attributes {
+            writeln!(text, "    {}", tell(known)).expect("a string");
+        }
     };
     writeln!(text, "\nresource").expect("a string");
     list(&mut text, &trace.resource.as_ref().expect("there is one").attributes);

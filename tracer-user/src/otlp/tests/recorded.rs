@@ -26,7 +26,7 @@ fn ends(case: &str) -> (Vec<Ending>, Clock) {
     let queue = Arc::new(Queue::default());
     let (mut node, mut sink) = (Node::new(), Ends::new(Arc::clone(&queue)));
     let mut hand_over = |node: &mut Node| {
-        let wanted: Vec<_> = node.take_changes().into_iter().filter(|change| sink.wants(change)).collect();
+        let wanted: Vec<_> = node.take_changes().filter(|change| sink.wants(change)).collect();
         sink.take(&wanted);
     };
     for event in reader {
@@ -126,7 +126,9 @@ fn what_holds_of_the_trace_of_every_recorded_end() {
             assert!(root.parent_span_id.is_empty(), "{place}: the root has a parent");
             let ids: HashSet<_> = spans(&told).iter().map(|span| span.span_id.as_slice()).collect();
             assert_eq!(ids.len(), spans(&told).len(), "{place}: an id is there twice");
-            spans(&told).iter().for_each(|span| check_span(&place, span, &ids, root));
+            for span in spans(&told) {
+                check_span(&place, span, &ids, root);
+            }
             // the same end is the same trace, and others are others
             assert_eq!(told, trace(&ending, clock, &common()), "{place}");
             assert!(seen.insert(root.trace_id.clone()), "{place} has the id of another");

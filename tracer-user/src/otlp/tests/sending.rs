@@ -51,7 +51,7 @@ fn roots(asked: &[Asked]) -> Vec<Vec<String>> {
 #[test]
 fn what_ends_together_is_sent_together_as_the_protocol_wants_it() {
     let collector = Collector::start([]);
-    let (queue, exporter) = exporter(&collector.url(), Pace { gather: Duration::from_secs(60), ..PACE });
+    let (queue, exporter) = exporter(&collector.url(), Pace { gather: Duration::from_mins(1), ..PACE });
     for name in ["app", "sidecar"] {
         queue.push(end(name));
     }
