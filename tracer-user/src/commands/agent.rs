@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
@@ -11,9 +12,10 @@ use tokio::sync::mpsc;
 use crate::agent::config::{self, Config, ConfigError, Layer, Origin, SETTINGS, USUAL_FILE};
 use crate::agent::metrics::{self, Ask, Listening, Own};
 use crate::agent::server::{Request as Wanted, Server};
-use crate::agent::{BindError, Hub, Rotator, Sink, Sinks, listen};
+use crate::agent::{BindError, Ends, Hub, Rotator, Sink, Sinks, listen};
 use crate::kubernetes;
 use crate::live::{End, Request, Session};
+use crate::otlp::{Exporter, Queue, Summary, Target};
 
 use super::options::{Failure, print};
 use super::{DONE, UNSUITABLE, USAGE, logging};
@@ -47,6 +49,8 @@ pub(super) struct Args {
     metrics: Metrics,
     #[command(flatten)]
     kubernetes: Kubernetes,
+    #[command(flatten)]
+    traces: Traces,
     #[command(flatten)]
     logs: Logs,
 }
@@ -132,6 +136,18 @@ struct Kubernetes {
     node_name: Option<String>,
 }
 
+/// Where traces of terminations go.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Traces (OpenTelemetry)")]
+struct Traces {
+    /// Send each termination as a trace to the collector at this address (OTLP over HTTP)
+    #[arg(long, value_name = "http://HOST:4318")]
+    otlp_endpoint: Option<String>,
+    /// What is true of all on this machine: k8s.cluster.name=east
+    #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',')]
+    otlp_attributes: Vec<String>,
+}
+
 /// What it says on standard error.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Logs")]
@@ -147,7 +163,8 @@ struct Logs {
 impl Args {
     /// What the command line says of each setting.
     fn flags(&self) -> Layer {
-        let Self { socket, config: _, print_config: _, filters, sockets, memory, metrics, kubernetes, logs } = self;
+        let Self { socket, config: _, print_config: _, filters, sockets, memory, metrics, kubernetes, traces, logs } =
+            self;
         let one = |value: &Option<String>| value.iter().cloned().collect::<Vec<_>>();
         let values = SETTINGS.iter().map(|setting| {
             let values = match setting.name {
@@ -169,6 +186,8 @@ impl Args {
                 "kubernetes-events" => one(&kubernetes.kubernetes_events),
                 "kubernetes-api" => one(&kubernetes.kubernetes_api),
                 "node-name" => one(&kubernetes.node_name),
+                "otlp-endpoint" => one(&traces.otlp_endpoint),
+                "otlp-attributes" => traces.otlp_attributes.clone(),
                 "log-level" => one(&logs.log_level),
                 "log-format" => one(&logs.log_format),
                 _ => Vec::new(),
@@ -243,6 +262,10 @@ async fn serve(args: &Args, config: Config) -> anyhow::Result<ExitCode> {
     let counted = metrics::Metrics::new(config.metrics_pod_names);
     // whoever wants changes (metrics, events) has its place here
     let mut sinks: Vec<Box<dyn Sink>> = listening.iter().map(|_| counted.sink()).collect();
+    let traces = config.traces.clone().map(|target| (target, Arc::new(Queue::default())));
+    if let Some((_, queue)) = &traces {
+        sinks.push(Box::new(Ends::new(Arc::clone(queue))));
+    }
     let mut kubernetes = None;
     let mut session = Session::start(&request, |_, _| {
         // a thread of ours, now that no privilege is left that is not needed
@@ -268,6 +291,7 @@ async fn serve(args: &Args, config: Config) -> anyhow::Result<ExitCode> {
         }
         None => None,
     };
+    let exporter = traces.map(export).transpose().context("cannot export traces")?;
     log::info!("tracing; clients attach on {}", config.socket.display());
     let mut running = Running { config, rotator: None, kubernetes, requests };
     running.record()?;
@@ -307,6 +331,13 @@ async fn serve(args: &Args, config: Config) -> anyhow::Result<ExitCode> {
     if let Some(kubernetes) = running.kubernetes.take() {
         kubernetes.stop();
     }
+    // the last ends are told by that
+    if let Some(exporter) = exporter {
+        match exporter.stop() {
+            Summary { sent, lost: 0 } => log::info!("{sent} terminations were exported"),
+            Summary { sent, lost } => log::warn!("{sent} terminations were exported, {lost} were not"),
+        }
+    }
     finished?;
     Ok(ExitCode::from(DONE))
 }
@@ -321,6 +352,15 @@ fn own(hub: &Hub, session: &Session) -> Own {
         ring_fill: session.tracker().ring_fill(),
         ..hub.own()
     }
+}
+
+/// Begins to send what ends.
+fn export((mut target, queue): (Target, Arc<Queue>)) -> io::Result<Exporter> {
+    log::info!("terminations are exported to {}", target.endpoint);
+    // after what was configured, which counts more: in a container this may be the pod's name
+    let host = nix::unistd::gethostname().unwrap_or_default();
+    target.attributes.push(("host.name".to_owned(), host.to_string_lossy().into_owned()));
+    Exporter::start(target, queue)
 }
 
 /// What can change while it runs.
@@ -378,7 +418,6 @@ impl Running {
         let (bounds, level, format, record) = (new.bounds, new.level, new.format, new.record.clone());
         let other_record = record != self.config.record;
         // what is not taken over is not what is used
-        let Config { socket, filters, sockets, metrics, metrics_pod_names, kubernetes, .. } = self.config.clone();
         let mut values = new.values;
         for name in &fixed {
             match self.config.values.get(name) {
@@ -386,19 +425,7 @@ impl Running {
                 None => drop(values.remove(name)),
             }
         }
-        self.config = Config {
-            socket,
-            filters,
-            sockets,
-            bounds,
-            record,
-            metrics,
-            metrics_pod_names,
-            kubernetes,
-            level,
-            format,
-            values,
-        };
+        self.config = Config { bounds, record, level, format, values, ..self.config.clone() };
         hub.set_bounds(bounds);
         logging::set_agent(level, format);
         if other_record {

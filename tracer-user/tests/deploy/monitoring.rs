@@ -63,7 +63,9 @@ fn panels() -> Vec<(String, String)> {
         assert!(!targets.is_empty(), "{title}");
         for target in targets {
             let expression = target["expr"].as_str().expect("an expression");
-            let plain = ["$__rate_interval", "$__range"].iter().fold(expression.to_owned(), |text, name| text.replace(name, "5m"));
+            let plain = ["$__rate_interval", "$__range"]
+                .iter()
+                .fold(expression.to_owned(), |text, name| text.replace(name, "5m"));
             let plain = plain.replace("$namespace", ".*");
             assert!(!plain.contains('$'), "{title}: {plain}");
             found.push((title.to_owned(), plain));
@@ -95,7 +97,8 @@ fn names(expression: &str) -> (BTreeSet<&str>, BTreeSet<&str>) {
 fn every_metric_and_label_is_one_that_the_agent_has() {
     let known: BTreeMap<&str, &[&str]> = METRICS.iter().copied().collect();
     let (rules, panels) = (rules(), panels());
-    let recorded: BTreeSet<String> = rules.iter().map(|(name, _)| name.clone()).filter(|name| name.contains(':')).collect();
+    let recorded: BTreeSet<String> =
+        rules.iter().map(|(name, _)| name.clone()).filter(|name| name.contains(':')).collect();
     let mut used = BTreeSet::new();
     for (name, expression) in rules.iter().chain(&panels) {
         let (metrics, labels) = names(expression);
@@ -154,7 +157,10 @@ fn the_dashboard_can_be_imported() {
     }
     for variable in dashboard["templating"]["list"].as_array().expect("a list") {
         let name = variable["name"].as_str().expect("a name");
-        assert!(DASHBOARD.contains(&format!("${name}")) || DASHBOARD.contains(&format!("${{{name}}}")), "{name} is used");
+        assert!(
+            DASHBOARD.contains(&format!("${name}")) || DASHBOARD.contains(&format!("${{{name}}}")),
+            "{name} is used"
+        );
     }
 }
 
@@ -169,8 +175,11 @@ fn promtool_understands_the_rules_and_the_dashboard() {
     promtool(&["check", "rules"], &prometheus.join("alerts.yaml"));
     promtool(&["test", "rules"], &prometheus.join("alerts.test.yaml"));
     // an expression of a panel is checked as if it were to be recorded
-    let rules: Vec<_> =
-        panels().iter().enumerate().map(|(n, (_, expr))| json!({"record": format!("panel:{n}"), "expr": expr})).collect();
+    let rules: Vec<_> = panels()
+        .iter()
+        .enumerate()
+        .map(|(n, (_, expr))| json!({"record": format!("panel:{n}"), "expr": expr}))
+        .collect();
     let file = tempfile::NamedTempFile::new().expect("a file");
     fs::write(file.path(), json!({"groups": [{"name": "panels", "rules": rules}]}).to_string()).expect("it is ours");
     promtool(&["check", "rules"], file.path());
@@ -180,7 +189,8 @@ fn promtool_understands_the_rules_and_the_dashboard() {
 fn every_alert_is_tested() {
     let tests = fs::read_to_string(lab::workspace().join("deploy/prometheus/alerts.test.yaml")).expect("it is there");
     for (name, _) in rules().iter().filter(|(name, _)| !name.contains(':')) {
-        let fires = |part: &str| part.split("exp_alerts:").nth(1).is_some_and(|rest| !rest.trim_start().starts_with("[]"));
+        let fires =
+            |part: &str| part.split("exp_alerts:").nth(1).is_some_and(|rest| !rest.trim_start().starts_with("[]"));
         let parts: Vec<_> = tests.split("alertname: ").filter(|part| part.starts_with(name.as_str())).collect();
         assert!(parts.iter().any(|part| fires(part)), "{name} is seen firing");
     }

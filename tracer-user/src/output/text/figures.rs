@@ -21,7 +21,12 @@ pub(crate) fn figures(condition: &Condition) -> Vec<(&'static str, String)> {
                 (None, code) => ("the last exited with code", code.map_or_else(not_known, |code| code.to_string())),
             };
             let within = format!("{} in {}", of.plain("deaths"), of.duration("window_ms"));
-            vec![("children", of.plain("comm")), ("deaths", within), ended, ("started by pid", of.plain("supervisor_pid"))]
+            vec![
+                ("children", of.plain("comm")),
+                ("deaths", within),
+                ended,
+                ("started by pid", of.plain("supervisor_pid")),
+            ]
         }
         ConditionKind::OrphanExit => vec![
             ("children", of.plain("comm")),
@@ -117,8 +122,7 @@ mod tests {
     use super::*;
 
     fn told(kind: ConditionKind, figures: Vec<(&'static str, Figure)>) -> String {
-        let condition =
-            Condition { kind, container: None, explanation: String::new(), fix: None, figures };
+        let condition = Condition { kind, container: None, explanation: String::new(), fix: None, figures };
         let told = super::figures(&condition).into_iter().map(|(label, text)| format!("{label} {text}"));
         told.collect::<Vec<_>>().join(", ")
     }
@@ -171,12 +175,7 @@ mod tests {
         assert_eq!(
             told(
                 ConditionKind::Stuck,
-                vec![
-                    ("pid", Number(9)),
-                    ("state", name("D")),
-                    ("since_ms", Number(2_000)),
-                    ("stack", name("a < b")),
-                ]
+                vec![("pid", Number(9)), ("state", name("D")), ("since_ms", Number(2_000)), ("stack", name("a < b")),]
             ),
             "pid 9, state D, since SIGKILL 2.0 s, kernel stack, innermost first a < b"
         );
