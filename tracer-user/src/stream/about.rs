@@ -22,6 +22,8 @@ pub fn about<'a>(container: &str, events: impl Iterator<Item = &'a Event> + Clon
 /// What belongs to the container and its pod.
 struct Of {
     ids: HashSet<String>,
+    /// UIDs.
+    pods: HashSet<String>,
     cgroups: HashSet<CgroupId>,
     /// Processes of `--pid` are known by their pids and have no cgroup of their own: then everything is theirs.
     all: bool,
@@ -57,7 +59,8 @@ impl Of {
         ids.extend(sandboxes.into_iter().map(str::to_owned));
         let of_pids = |what: &What| matches!(what, What::Cgroup(found) if found.container == container && found.runtime == "process");
         let all = events.clone().any(|event| of_pids(&event.1));
-        Self { ids, cgroups: HashSet::new(), all, tasks: HashSet::new(), pids: HashSet::new() }
+        let pods = pods.into_iter().map(str::to_owned).collect();
+        Self { ids, pods, cgroups: HashSet::new(), all, tasks: HashSet::new(), pids: HashSet::new() }
     }
 
     fn concerns(&mut self, what: &What) -> bool {
@@ -77,6 +80,7 @@ impl Of {
             What::Counted(counted) => self.cgroups.contains(&counted.cgroup),
             What::Dismissed(dismissed) => self.ids.contains(&dismissed.container),
             What::Described(told) => self.ids.contains(&told.id),
+            What::Pod(told) => self.pods.contains(&told.pod.uid),
             What::Signal(sent) => self.has(&sent.target),
             What::Deliver(delivered) => self.has(&delivered.target),
             What::Exit(exited) => self.has(&exited.task),

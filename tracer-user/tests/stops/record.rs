@@ -90,6 +90,10 @@ fn of_containers(events: &[Event], ids: &[&str]) -> Vec<Event> {
             What::CgroupGone(gone) => cgroups.contains(&gone.cgroup),
             What::Dismissed(dismissed) => ids.contains(&dismissed.container.as_str()),
             What::Described(described) => ids.contains(&described.id.as_str()),
+            What::Pod(told) => ids.iter().any(|id| {
+                let pod = node.container_by_id(id).and_then(|(_, container)| node.pod(container.pod?));
+                pod.is_some_and(|pod| pod.uid == told.pod.uid)
+            }),
             What::CgroupFigures(figures) => cgroups.contains(&figures.cgroup),
             What::Counted(counted) => cgroups.contains(&counted.cgroup),
             What::Lost(_) => true,

@@ -1,5 +1,6 @@
 //! Rules that need time: thresholds at their edges, and an hour of ordinary life.
 
+mod deletion;
 mod edges;
 mod hints;
 mod hour;

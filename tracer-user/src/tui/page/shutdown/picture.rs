@@ -99,7 +99,7 @@ impl Shutdown {
         sections: &[Section<'_>],
         theme: Theme,
     ) {
-        let Some(started) = sections.iter().map(|section| section.termination.axis_start()).min() else { return };
+        let Some(started) = sections.iter().map(|section| section.termination.picture_start()).min() else { return };
         if area.height < LOG_LEAST {
             return;
         }
