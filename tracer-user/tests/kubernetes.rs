@@ -291,7 +291,7 @@ fn a_watch_that_ends_goes_on_where_it_was() {
 }
 
 #[test]
-fn a_watch_waits_for_a_server_that_hangs_asks_to_wait_or_breaks_off() {
+fn a_watch_waits_for_a_server_that_asks_to_wait_or_breaks_off() {
     let (open, changes) = lines(&[("ADDED", pod("a", 11, None))]);
     let too_many = lab::kubernetes::status(429, "TooManyRequests", "try again later");
     let nonsense = Reply::Whole(200, None, json!(["nonsense"]));
@@ -300,7 +300,6 @@ fn a_watch_waits_for_a_server_that_hangs_asks_to_wait_or_breaks_off() {
         Reply::Whole(429, Some(1), too_many),
         Reply::Cut,
         nonsense,
-        Reply::Hang,
         list(9, &[]),
         Reply::Whole(410, None, gone),
         list(10, &[]),
@@ -309,8 +308,18 @@ fn a_watch_waits_for_a_server_that_hangs_asks_to_wait_or_breaks_off() {
     let (thread, mut pods) = watch(&api);
     assert_eq!(next(&mut pods).pod.uid, "a");
     let asked = api.asked();
-    assert_eq!(asked.len(), 8);
+    assert_eq!(asked.len(), 7);
     assert!(asked[1].at - asked[0].at >= Duration::from_secs(1));
+    drop(open);
+    thread.stop();
+}
+
+#[test]
+fn a_server_that_hangs_is_asked_for_pods_again() {
+    let (open, changes) = lines(&[("ADDED", pod("a", 11, None))]);
+    let api = Api::with([Reply::Hang, list(10, &[]), changes]);
+    let (thread, mut pods) = watch(&api);
+    assert_eq!(next(&mut pods).pod.uid, "a");
     drop(open);
     thread.stop();
 }

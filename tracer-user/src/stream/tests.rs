@@ -216,13 +216,13 @@ fn a_cut_is_told_from_damage() {
         format!("recording cut short before line 8, byte {without_end}; good events before that: 6")
     );
     let (good, error) = read(&bytes[..without_end - 10]);
-    assert_eq!(good, events()[..4]);
-    assert!(matches!(error, Some(ReadError::Truncated { line: 6, within: true, events: 4, .. })), "{error:?}");
+    assert_eq!(good, events()[..5]);
+    assert!(matches!(error, Some(ReadError::Truncated { line: 7, within: true, events: 5, .. })), "{error:?}");
 }
 
 #[test]
 fn the_end_record_is_held_to_its_word() {
-    assert!(said(&with("{\"events\":6}", "{\"events\":6}")).contains("tells of 6 events, 5 are there"));
+    assert!(said(&with("{\"events\":6}", "{\"events\":7}")).contains("tells of 7 events, 6 are there"));
     let mut bytes = recording();
     bytes.extend_from_slice(b"[9,{\"tick\":{}}]\n");
     let (good, error) = read(&bytes);

@@ -28,13 +28,17 @@ pub(super) fn budget(story: &Story<'_>) -> String {
     sentences.into_iter().flatten().fold(String::new(), |text, sentence| text + " " + &sentence)
 }
 
-/// It took long from the request to delete the pod to the first signal.
+/// It took long from the request to delete the pod until something came of it.
 fn deletion(story: &Story<'_>) -> Option<String> {
-    let until = story.termination.deletion?.until_signal_ms?;
-    let signal = story.termination.stop_signal.unwrap_or(Signal::KILL);
-    let seconds = until / 1_000;
-    (until >= limits::DELETION_SLOW_MS)
-        .then(|| format!("The deletion of its pod had been asked for {seconds} s (± 1 s) before {signal} was sent."))
+    let termination = story.termination;
+    let took = termination.started.ms_since(termination.deletion?.requested);
+    let seconds = took / 1_000;
+    let began = match (&termination.pre_stop, termination.stop_signal) {
+        (Some(_), _) => "the preStop hook began".to_owned(),
+        (None, signal) => format!("{} was sent", signal.unwrap_or(Signal::KILL)),
+    };
+    (took >= limits::DELETION_SLOW_MS)
+        .then(|| format!("The deletion of its pod had been asked for {seconds} s (± 1 s) before {began}."))
 }
 
 /// What the hook took.
