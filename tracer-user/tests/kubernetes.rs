@@ -114,17 +114,25 @@ fn where_it_is_forbidden_it_is_not_asked_again_until_somebody_says_so() {
 }
 
 #[test]
-fn who_is_not_known_asks_nowhere() {
-    let api = Api::with([Reply::status(401, "Unauthorized", "Unauthorized")]);
+fn who_is_not_known_asks_nowhere_until_somebody_says_so() {
+    let unknown = || Reply::status(401, "Unauthorized", "Unauthorized");
+    let api = Api::start(move |_| unknown());
     let (thread, mut events) = speak(&api.url());
-    for namespace in ["shop", "bank"] {
+    for namespace in ["shop", "bank", "shop"] {
         tell(&mut events, zombies(namespace, "a"));
     }
     api.wait_for(1, PATIENCE);
+    // takes what waits
+    thread.stop();
+    assert_eq!(api.asked().len(), 1, "{:?}", api.asked());
+
+    let (thread, mut events) = speak(&api.url());
+    tell(&mut events, zombies("shop", "a"));
+    api.wait_for(2, PATIENCE);
     thread.try_again();
-    tell(&mut events, zombies("last", "a"));
-    let asked = api.wait_for(2, PATIENCE);
-    assert!(asked[1].target.contains("/last/"), "{asked:?}");
+    tell(&mut events, zombies("bank", "a"));
+    let asked = api.wait_for(3, PATIENCE);
+    assert!(asked[2].target.contains("/bank/"), "{asked:?}");
     thread.stop();
 }
 
