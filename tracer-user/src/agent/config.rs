@@ -53,7 +53,7 @@ const fn list(name: &'static str) -> Setting {
 const TRACES_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
 
 /// All of them.
-pub const SETTINGS: [Setting; 23] = [
+pub const SETTINGS: [Setting; 24] = [
     one("socket", Some(USUAL_SOCKET), false),
     list("container"),
     list("pod"),
@@ -70,6 +70,7 @@ pub const SETTINGS: [Setting; 23] = [
     one("metrics-listen", None, false),
     one("metrics-pod-names", Some("false"), false),
     one("kubernetes-events", Some("false"), false),
+    one("kubernetes-watch", Some("false"), false),
     one("kubernetes-api", None, false),
     one("node-name", None, false),
     Setting { standard: &[TRACES_ENDPOINT, "OTEL_EXPORTER_OTLP_ENDPOINT"], ..one("otlp-endpoint", None, false) },
@@ -206,9 +207,14 @@ impl Config {
         };
         let kubernetes = kubernetes::Settings {
             events: values.wanted("kubernetes-events", yes_or_no)?,
-            node: values.one("node-name", filled)?,
+            watch: values.wanted("kubernetes-watch", yes_or_no)?,
+            node: values.one("node-name", node_name)?,
             proxy: values.one("kubernetes-api", |text| text.parse().map_err(|error| format!("{error}")))?,
         };
+        if kubernetes.watch && kubernetes.node.is_none() {
+            let what = "node-name is wanted as well: in a pod, spec.nodeName by the downward API".to_owned();
+            return Err(ConfigError { at: "kubernetes-watch".to_owned(), what });
+        }
         Ok(Self {
             socket: values.wanted("socket", socket)?,
             filters: Filters {
@@ -320,6 +326,16 @@ impl Values {
 
     fn wanted<T>(&self, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<T, ConfigError> {
         self.one(name, parse)?.ok_or_else(|| ConfigError { at: name.to_owned(), what: "it has no value".to_owned() })
+    }
+}
+
+/// What may be the name of a node, and nothing that would be more than a name in a request.
+fn node_name(text: &str) -> Result<String, String> {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.');
+    if !text.is_empty() && text.len() <= 253 && text.bytes().all(fits) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("{text} is no name of a node"))
     }
 }
 
@@ -498,6 +514,7 @@ mod tests {
             ),
             ("metrics-pod-names", "yes", "yes is neither true nor false"),
             ("kubernetes-events", "yes", "yes is neither true nor false"),
+            ("node-name", "a&b", "a&b is no name of a node"),
             ("kubernetes-api", "k8s", "k8s is no address such as http://127.0.0.1:8001"),
         ] {
             let error = Config::new(flag(name, value), Layer::new(), Layer::new()).expect_err(value);
@@ -511,7 +528,10 @@ mod tests {
         let config = |text: &str| Config::new(Layer::new(), Layer::new(), parsed(text).expect("good")).expect("good");
         assert_eq!(config("node-name = \"n1\"\nkubernetes-events = false\n").kubernetes, None);
         let wanted = config("node-name = \"n1\"\nkubernetes-events = true\n").kubernetes.expect("it is wanted");
-        assert_eq!((wanted.events, wanted.node.as_deref()), (true, Some("n1")));
+        assert_eq!((wanted.events, wanted.watch, wanted.node.as_deref()), (true, false, Some("n1")));
+        let watch = Config::new(flag("kubernetes-watch", "true"), Layer::new(), Layer::new());
+        let error = watch.expect_err("of which node?").to_string();
+        assert!(error.starts_with("kubernetes-watch: node-name is wanted as well"), "{error}");
     }
 
     #[test]

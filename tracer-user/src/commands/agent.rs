@@ -128,6 +128,9 @@ struct Kubernetes {
     /// Tell what goes wrong as Events on the pods, for kubectl describe pod [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     kubernetes_events: Option<String>,
+    /// Hear from the API when somebody deletes a pod of this node, and which workload it belongs to [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    kubernetes_watch: Option<String>,
     /// The API without encryption, instead of where a pod finds it: kubectl proxy, a test
     #[arg(long, value_name = "URL", hide = true)]
     kubernetes_api: Option<String>,
@@ -184,6 +187,7 @@ impl Args {
                 "metrics-listen" => one(&metrics.metrics_listen),
                 "metrics-pod-names" => one(&metrics.metrics_pod_names),
                 "kubernetes-events" => one(&kubernetes.kubernetes_events),
+                "kubernetes-watch" => one(&kubernetes.kubernetes_watch),
                 "kubernetes-api" => one(&kubernetes.kubernetes_api),
                 "node-name" => one(&kubernetes.node_name),
                 "otlp-endpoint" => one(&traces.otlp_endpoint),
@@ -269,13 +273,17 @@ async fn serve(args: &Args, config: Config) -> anyhow::Result<ExitCode> {
     let mut kubernetes = None;
     let mut session = Session::start(&request, |_, _| {
         // a thread of ours, now that no privilege is left that is not needed
-        kubernetes = config.kubernetes.as_ref().and_then(start_kubernetes).map(|(kubernetes, events)| {
-            sinks.extend(events.map(|events| Box::new(events) as Box<dyn Sink>));
-            kubernetes
+        kubernetes = config.kubernetes.as_ref().and_then(start_kubernetes).map(|started| {
+            sinks.extend(started.events.map(|events| Box::new(events) as Box<dyn Sink>));
+            (started.thread, started.pods)
         });
         Box::new(Sinks::new(sinks))
     })
     .map_err(super::live::unsuitable)?;
+    let (kubernetes, pods) = kubernetes.unzip();
+    if let Some(pods) = pods.flatten() {
+        session.listen(pods);
+    }
     // the one before it may have been killed in the middle of a stop
     session.doubt_the_past();
     session.pipeline.set_tap(Box::new(hub.clone()));
@@ -372,17 +380,21 @@ struct Running {
 }
 
 /// Without an API the agent does what else it does.
-fn start_kubernetes(settings: &kubernetes::Settings) -> Option<(kubernetes::Kubernetes, Option<kubernetes::Events>)> {
-    match kubernetes::Kubernetes::start(settings) {
-        Ok((thread, events)) => {
-            log::info!("Kubernetes is told what goes wrong, as Events on the pods");
-            Some((thread, Some(events)))
-        }
+fn start_kubernetes(settings: &kubernetes::Settings) -> Option<kubernetes::Started> {
+    let started = match kubernetes::Kubernetes::start(settings) {
+        Ok(started) => started,
         Err(error) => {
             log::warn!("nothing of Kubernetes' API: {error}");
-            None
+            return None;
         }
+    };
+    if settings.events {
+        log::info!("Kubernetes is told what goes wrong, as Events on the pods");
     }
+    if let Some(node) = settings.node.as_ref().filter(|_| settings.watch) {
+        log::info!("the pods of node {node} are watched");
+    }
+    Some(started)
 }
 
 impl Running {

@@ -2,7 +2,7 @@ use ratatui::style::Color;
 
 use super::*;
 use crate::event::made::{Made, at, exit, fork, gone, signal};
-use crate::event::{Event, Handler};
+use crate::event::{Deletion, Event, Handler, PodName, PodTold, What};
 use crate::model::Node;
 use crate::signal::Signal;
 use crate::tui::testing::Stage;
@@ -109,6 +109,17 @@ fn graceful() {
 fn not_forwarded_in_a_tree_of_depth_3() {
     snapshots("tree_over", &Stage::made(&tree(2, "queue", None, 5_000)));
     snapshots("tree_going_on", &until(tree(2, "queue", None, 5_000), 6_000));
+}
+
+/// The API of Kubernetes told that its pod was deleted some time before.
+#[test]
+fn a_pod_that_was_deleted_before_anything_came_of_it() {
+    let pod = PodName { namespace: "shop".to_owned(), name: "web".to_owned(), uid: "uid-of-web".to_owned() };
+    let deletion = Some(Deletion { requested: at(5_000), grace_ms: 30_000 });
+    let told = What::Pod(PodTold { pod, owner: None, deletion, gone: false });
+    let events = merged(dropped(2, "app", Some("shop/web"), 11_500), vec![Event(at(5_100), told)]);
+    let stage = Stage::made(&events);
+    insta::assert_snapshot!("deleted_80", stage.screen(&mut Shutdown::default(), SIZES[0]));
 }
 
 #[test]
