@@ -449,6 +449,16 @@ pub struct Described {
     pub partial: bool,
 }
 
+impl Described {
+    /// Keeps of its command and its hook's the program alone.
+    pub fn leave_out_arguments(&mut self) {
+        self.command.truncate(1);
+        if let Some(Hook::Exec { command }) = &mut self.hook {
+            command.truncate(1);
+        }
+    }
+}
+
 /// A preStop hook as the pod's specification has it (`lifecycle.preStop`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]

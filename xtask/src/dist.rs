@@ -1,6 +1,6 @@
 //! `cargo xtask dist`: what a release consists of.
 
-use crate::{build, elf, paths, setup, sh, ui};
+use crate::{build, deb, elf, paths, setup, sh, ui};
 use anyhow::{Context, Result, bail};
 use std::env::consts::ARCH;
 use std::fs;
@@ -26,13 +26,18 @@ pub(crate) fn run() -> Result<()> {
         files.push(file);
         stage.end("static");
     }
-    let stage = ui::Stage::start("man page, completions, checksums");
+    let stage = ui::Stage::start("man page, completions");
     let native = TRIPLES.iter().find(|triple| triple.starts_with(ARCH));
     let native = native.with_context(|| format!("a release is made on x86-64 or arm64, not on {ARCH}"))?;
     let tracer = dist.join(format!("tracer-{native}"));
     files.push(write(&dist, "tracer.1", &tracer, &["man"])?);
     for (shell, file) in COMPLETIONS {
         files.push(write(&dist, file, &tracer, &["completions", shell])?);
+    }
+    stage.end("written");
+    let stage = ui::Stage::start("Debian packages, checksums");
+    for triple in TRIPLES {
+        files.push(deb::make(&dist.join(format!("tracer-{triple}")), deb::architecture(triple), &dist)?);
     }
     let sums = sh::read(sh::cmd("sha256sum").current_dir(&dist).args(&files))?;
     save(&dist.join("SHA256SUMS"), &sums)?;

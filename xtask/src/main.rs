@@ -2,6 +2,7 @@
 
 mod build;
 mod cargo;
+mod deb;
 mod demo;
 mod dist;
 mod elf;
@@ -44,7 +45,7 @@ enum Task {
     Zoo(zoo::Args),
     /// Draw the shutdown page over a recording as an SVG, for the top of the README
     Picture(picture::Args),
-    /// Static binaries for x86-64 and arm64, man page, completions and checksums, in target/dist
+    /// Static binaries for x86-64 and arm64, Debian packages, man page, completions and checksums, in target/dist
     Dist,
 }
 

@@ -53,7 +53,7 @@ const fn list(name: &'static str) -> Setting {
 const TRACES_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
 
 /// All of them.
-pub const SETTINGS: [Setting; 24] = [
+pub const SETTINGS: [Setting; 25] = [
     one("socket", Some(USUAL_SOCKET), false),
     list("container"),
     list("pod"),
@@ -62,6 +62,7 @@ pub const SETTINGS: [Setting; 24] = [
     list("cgroup"),
     list("cri"),
     list("docker"),
+    one("command-lines", Some("false"), false),
     one("history-terminations", Some("512"), true),
     one("history-size", Some("64MiB"), true),
     one("record-dir", None, true),
@@ -147,6 +148,8 @@ pub struct Config {
     pub filters: Filters,
     /// Who is asked for names.
     pub sockets: Vec<Socket>,
+    /// Arguments of containers' commands and hooks are remembered and recorded, too: they may hold secrets.
+    pub command_lines: bool,
     /// How much it remembers.
     pub bounds: Bounds,
     /// Where it records to.
@@ -233,6 +236,7 @@ impl Config {
                 })?,
             },
             record,
+            command_lines: values.wanted("command-lines", yes_or_no)?,
             metrics: values.one("metrics-listen", address)?,
             metrics_pod_names: values.wanted("metrics-pod-names", yes_or_no)?,
             kubernetes: Some(kubernetes).filter(kubernetes::Settings::is_wanted),
@@ -582,6 +586,7 @@ mod tests {
         let (before, after) = (config(""), config("log-level = \"warn\"\nsocket = \"/a\"\nrecord-dir = \"/var\"\n"));
         assert_eq!(before.changes(&after), (vec!["record-dir", "log-level"], vec!["socket"]));
         assert!(before.metrics.is_none() && !before.metrics_pod_names, "nothing listens if nobody says so");
+        assert!(!before.command_lines && config("command-lines = true\n").command_lines, "only if somebody says so");
         let metrics = config("metrics-listen = \"[::]:9469\"\nmetrics-pod-names = true\n");
         assert_eq!((metrics.metrics.map(|at| at.port()), metrics.metrics_pod_names), (Some(9469), true));
         assert_eq!(after.record.expect("it is set").files, 8);

@@ -14,7 +14,7 @@ use crate::agent::metrics::{self, Ask, Listening, Own};
 use crate::agent::server::{Request as Wanted, Server};
 use crate::agent::{BindError, Ends, Hub, Rotator, Sink, Sinks, listen};
 use crate::kubernetes;
-use crate::live::{End, Request, Session};
+use crate::live::{End, Options, Request, Session};
 use crate::otlp::{Exporter, Queue, Summary, Target};
 
 use super::options::{Failure, print};
@@ -92,6 +92,9 @@ struct Sockets {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Memory and recordings")]
 struct Memory {
+    /// Keep the arguments of containers' commands and preStop hooks, too, which may hold secrets [default: the program alone]
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    command_lines: Option<String>,
     /// Terminations that are remembered [default: 512]
     #[arg(long, value_name = "NUMBER")]
     history_terminations: Option<String>,
@@ -179,6 +182,7 @@ impl Args {
                 "cgroup" => filters.cgroup.clone(),
                 "cri" => sockets.cri.clone(),
                 "docker" => sockets.docker.clone(),
+                "command-lines" => one(&memory.command_lines),
                 "history-terminations" => one(&memory.history_terminations),
                 "history-size" => one(&memory.history_size),
                 "record-dir" => one(&memory.record_dir),
@@ -260,6 +264,7 @@ async fn serve(args: &Args, config: Config) -> anyhow::Result<ExitCode> {
         outlives_hangup: true,
         // somebody may look at it on the terminal UI
         foresee: true,
+        options: Options { programs_only: !config.command_lines, ..Options::default() },
         ..Request::default()
     };
     let hub = Hub::new(config.bounds, config.typed_filters());

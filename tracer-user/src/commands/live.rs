@@ -80,6 +80,7 @@ impl Capture {
             all_signals: self.all_signals,
             log: self.verbose >= 2,
             ring_bytes: self.ring_size.map(|kib| kib.next_power_of_two() * 1024),
+            programs_only: false,
         }
     }
 }

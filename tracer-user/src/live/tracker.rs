@@ -51,6 +51,8 @@ pub struct Tracker {
     owned: Owned,
     /// What the command line asks for.
     filters: Filters,
+    /// Arguments of commands are left out.
+    programs_only: bool,
     /// Only what `--cgroup` and `--pid` name.
     only: Option<Only>,
     /// Removed cgroups that are still tracked.
@@ -80,6 +82,8 @@ pub struct Options {
     pub log: bool,
     /// Size of the ring, bytes; `None` for the usual one.
     pub ring_bytes: Option<u32>,
+    /// Of the commands that runtimes tell keep the program alone: arguments may hold secrets.
+    pub programs_only: bool,
 }
 
 impl Tracker {
@@ -122,6 +126,7 @@ impl Tracker {
             cgroups: HashMap::new(),
             owned: Owned::default(),
             filters: filters.clone(),
+            programs_only: options.programs_only,
             only,
             lingering: VecDeque::new(),
             descriptions: Descriptions::default(),
@@ -345,7 +350,10 @@ impl Tracker {
     ///
     /// # Errors
     /// When it turns out to be asked for after all, and a map or the task iterator fails.
-    pub fn described(&mut self, described: Described, events: &mut Vec<Event>) -> anyhow::Result<()> {
+    pub fn described(&mut self, mut described: Described, events: &mut Vec<Event>) -> anyhow::Result<()> {
+        if self.programs_only {
+            described.leave_out_arguments();
+        }
         let known = self.cgroups.values().any(|found| found.container == described.id);
         if known {
             events.push(Event(boot_now(), What::Described(described.clone())));

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -15,6 +17,12 @@ const PROGRAMS: [&str; 5] = ["dockerd", "docker", "containerd", "runc", "nsenter
 const DROPS: [&str; 3] = ["sh", "-c", "sleep 1000; true"];
 /// Docker 20.10 does not know these; the lab's runtime gives them to whoever has `SYS_PTRACE`.
 const NEW: [&str; 2] = ["BPF", "PERFMON"];
+
+/// The limit of memory, bytes.
+fn limit(agent: &Agent) -> u64 {
+    let text = &agent.container().resources.limits["memory"];
+    text.strip_suffix("Mi").and_then(|number| number.parse::<u64>().ok()).expect("MiB") << 20
+}
 
 /// `docker run` as far as the image.
 #[track_caller]
@@ -34,6 +42,10 @@ fn run(docker: &Daemon, name: &str, agent: &Agent) -> Command {
     let known = security.capabilities.add.iter().filter(|name| !NEW.contains(&name.as_str()));
     run.args(known.map(|name| format!("--cap-add={name}")));
     run.args(container.env.iter().map(|one| format!("--env={}={}", one.name, one.value)));
+    if docker.cgroups == Cgroups::Host {
+        // pure v2 on a hybrid host lacks the controller
+        run.arg(format!("--memory={}", limit(agent)));
+    }
     for mount in agent.mounts(&dir) {
         let only = if mount.read_only { "ro" } else { "rw" };
         let follows = if mount.follows { ",rslave" } else { "" };
@@ -104,4 +116,69 @@ fn the_agent_in_a_container_of_docker_tells_a_neighbours_stop() {
         docker.stop("tracer", 10);
         assert_eq!(docker.wait("tracer"), 0, "{}", docker.container_logs("tracer"));
     }
+}
+
+/// Memory of a container's cgroup, bytes, with what the kernel holds for it, and CPU time, ns.
+#[track_caller]
+fn taken(id: &str) -> (u64, u64) {
+    let number = |path: String| std::fs::read_to_string(path).ok().and_then(|text| text.trim().parse::<u64>().ok());
+    let v1 = |controller: &str, file: &str| number(format!("/sys/fs/cgroup/{controller}/docker/{id}/{file}"));
+    let usec = || {
+        let text = std::fs::read_to_string(format!("/sys/fs/cgroup/docker/{id}/cpu.stat")).ok()?;
+        text.lines().find_map(|line| line.strip_prefix("usage_usec ")?.parse::<u64>().ok())
+    };
+    let memory =
+        v1("memory", "memory.usage_in_bytes").or_else(|| number(format!("/sys/fs/cgroup/docker/{id}/memory.current")));
+    let cpu = v1("cpuacct", "cpuacct.usage").or_else(|| usec().map(|usec| usec * 1000));
+    (memory.expect("memory is accounted for"), cpu.expect("time is accounted for"))
+}
+
+/// What `resources` in the manifest is from.
+#[test]
+#[ignore = "needs root: cargo xtask test runs it"]
+fn what_it_takes() {
+    if !lab::can_run("what_it_takes", &[&PROGRAMS[..], &["stress-ng"]].concat()) {
+        return;
+    }
+    let docker = Daemon::start_with_runtimes(Cgroups::Host);
+    image::build(&docker, false);
+    let dir = docker.socket().parent().map(Path::to_owned).expect("it is in a directory");
+    agent::node(&dir, &docker.socket(), "docker.sock", |program| docker.enter(program));
+    let agent = Agent::of(PLAIN);
+    let id = read(&mut run(&docker, "tracer", &agent));
+    until("the agent to trace", PATIENCE, || {
+        docker.container_logs("tracer").contains("clients attach on").then_some(())
+    });
+    let mut highest = 0;
+    let mut measure = |what: &str, seconds: u64, meanwhile: &dyn Fn()| {
+        let (_, before) = taken(&id);
+        let begun = Instant::now();
+        meanwhile();
+        sleep(Duration::from_secs(seconds).saturating_sub(begun.elapsed()));
+        let (memory, after) = taken(&id);
+        highest = highest.max(memory);
+        let millicores = u128::from(after - before) / 1000 / begun.elapsed().as_millis().max(1);
+        eprintln!("{what}: {} MiB, {millicores}m CPU over {:.0?}", memory >> 20, begun.elapsed());
+    };
+    measure("started", 1, &|| {});
+    measure("nothing happens", 10, &|| {});
+    for number in 0..10 {
+        docker.run(&format!("web-{number}"), &DROPS, &Options::default());
+    }
+    measure("ten containers, nothing happens", 10, &|| {});
+    let stop_all = || {
+        for number in 0..10 {
+            docker.stop(&format!("web-{number}"), 1);
+        }
+    };
+    measure("they are stopped", 1, &stop_all);
+    let storm = ["stress-ng", "--quiet", "--temp-path", "/tmp", "--kill", "1", "--fork", "1", "--timeout", "15"];
+    let under_storm = || {
+        docker.run("storm", &storm, &Options::default());
+        docker.wait("storm");
+    };
+    measure("a storm of signals and forks", 15, &under_storm);
+    assert!(highest < limit(&agent), "{} MiB", highest >> 20);
+    let log = docker.container_logs("tracer");
+    assert!(!log.contains("error"), "{log}");
 }

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 
 use super::agent::{PLAIN, PRIVILEGED};
-use super::k8s::{self, ConfigMap, DaemonSet, Words};
+use super::k8s::{self, ClusterRole, ClusterRoleBinding, ConfigMap, DaemonSet, Words};
 use super::lab::tracer::BINARY;
 use super::lab::{self, read};
 
@@ -113,7 +113,7 @@ fn every_value_has_its_effect() {
 
     let (plain, objects, notes) = set(json!({}));
     assert_eq!(kinds(&objects), ["ConfigMap", "DaemonSet", "ServiceAccount"]);
-    assert!(notes.contains("Metrics are on port 9464") && !notes.contains("{{"), "{notes}");
+    assert!(notes.contains("Metrics are on port 9469") && !notes.contains("{{"), "{notes}");
 
     let (quiet, objects, notes) = set(json!({"metrics": {"enabled": false, "serviceMonitor": {"enabled": true}}}));
     let container = &quiet.spec.template.spec.containers[0];
@@ -184,6 +184,32 @@ fn every_value_has_its_effect() {
     let (named, ..) = set(json!({"fullnameOverride": "eye", "nameOverride": "looking"}));
     assert_eq!(named.metadata.name, "eye");
     assert_eq!(named.metadata.labels["app.kubernetes.io/name"], "looking");
+}
+
+/// The rights are those of the plain manifest, and there are none where they are not needed.
+#[test]
+#[ignore = "needs root: cargo xtask test runs it"]
+fn events_take_a_token_and_a_role() {
+    if !lab::can_run("events_take_a_token_and_a_role", &["go", SPRIG]) {
+        return;
+    }
+    let renderer = Renderer::build();
+    let (objects, _) = renderer.objects(&json!({}), CURRENT);
+    assert!(!objects.iter().any(|object| object["kind"].as_str().is_some_and(|kind| kind.contains("Role"))));
+    let (objects, _) = renderer.objects(&json!({"kubernetesEvents": true, "fullnameOverride": "eye"}), CURRENT);
+    let set: DaemonSet = k8s::one(&objects, "DaemonSet");
+    let pod = &set.spec.template.spec;
+    assert_eq!(pod.automount_service_account_token, Some(true));
+    let variable = |name: &str| pod.containers[0].env.iter().find(|one| one.name == name).expect("it is set");
+    assert_eq!(variable("TRACER_KUBERNETES_EVENTS").value, "true");
+    let node = variable("TRACER_NODE_NAME").value_from.as_ref().expect("it is a field's");
+    assert_eq!(node.field_ref.field_path, "spec.nodeName");
+    let (role, binding): (ClusterRole, ClusterRoleBinding) =
+        (k8s::one(&objects, "ClusterRole"), k8s::one(&objects, "ClusterRoleBinding"));
+    assert_eq!((&binding.role_ref.name, &binding.subjects[0].name), (&role.metadata.name, &pod.service_account_name));
+    assert_eq!(binding.subjects[0].namespace, set.metadata.namespace);
+    let plain = k8s::documents(include_str!("../../../deploy/kubernetes/rbac.yaml"));
+    assert_eq!(role.rules, k8s::one::<ClusterRole>(&plain, "ClusterRole").rules);
 }
 
 /// The agent itself says that it understands its configuration.

@@ -41,6 +41,8 @@ pub(crate) fn check_types(documents: &[Value]) {
             Some("ConfigMap") => drop(read::<ConfigMap>(document)),
             Some("ServiceAccount") => drop(read::<ServiceAccount>(document)),
             Some("Namespace") => drop(read::<Namespace>(document)),
+            Some("ClusterRole") => drop(read::<ClusterRole>(document)),
+            Some("ClusterRoleBinding") => drop(read::<ClusterRoleBinding>(document)),
             Some("Service") => drop(read::<Service>(document)),
             // what is in there is of other projects, or of no interest here
             Some("ServiceMonitor" | "NetworkPolicy") => drop(read::<Other>(document)),
@@ -96,7 +98,9 @@ types! {
         security_context: SecurityContext,
         volume_mounts: Vec<VolumeMount>
     }
-    Variable { name: String, value: String }
+    Variable { name: String, value: String, value_from: Option<ValueFrom> }
+    ValueFrom { field_ref: FieldRef }
+    FieldRef { field_path: String }
     Port { name: String, container_port: u16, protocol: String }
     Probe { http_get: HttpGet, period_seconds: u32, timeout_seconds: u32, failure_threshold: u32 }
     HttpGet { path: String, port: Value }
@@ -137,5 +141,10 @@ types! {
         ports: Vec<ServicePort>
     }
     ServicePort { name: String, port: u16, target_port: Value, protocol: String }
+    ClusterRole { api_version: String, kind: String, metadata: Metadata, rules: Vec<Rule> }
+    Rule { api_groups: Vec<String>, resources: Vec<String>, verbs: Vec<String> }
+    ClusterRoleBinding { api_version: String, kind: String, metadata: Metadata, role_ref: RoleRef, subjects: Vec<Subject> }
+    RoleRef { api_group: String, kind: String, name: String }
+    Subject { kind: String, name: String, namespace: String }
     Other { api_version: String, kind: String, metadata: Metadata, spec: Value }
 }

@@ -42,6 +42,30 @@ const ADDED: [&str; 2] = ["instance", "job"];
 const ALERTS: &str = include_str!("../../../deploy/prometheus/alerts.yaml");
 const DASHBOARD: &str = include_str!("../../../deploy/grafana/tracer.json");
 
+/// An agent that has seen a stop has each of them, with exactly these labels.
+#[track_caller]
+pub(crate) fn assert_has_all(exposition: &str) {
+    // of containers that have zombies or a limit of pids, and of what did not happen, there is nothing to tell
+    let silent = ["tracer_zombies", "tracer_zombie_oldest_age_seconds", "tracer_pids_current", "tracer_pids_max"];
+    let lossless = ["tracer_events_lost_total", "tracer_conditions_total", "tracer_dropped_signals_total"];
+    for (name, labels) in METRICS {
+        let declared = [*name, name.trim_end_matches("_total")];
+        let declared = declared.iter().any(|name| exposition.contains(&format!("\n# TYPE {name} ")));
+        assert!(declared || exposition.contains(&format!("# TYPE {name} ")), "{name} in {exposition}");
+        let sample = |line: &&str| {
+            let rest = ["_bucket", ""].iter().find_map(|end| line.strip_prefix(&format!("{name}{end}")));
+            rest.is_some_and(|rest| rest.starts_with(['{', ' ']))
+        };
+        let Some(line) = exposition.lines().find(sample) else {
+            assert!(silent.contains(name) || lossless.contains(name), "no sample of {name} in {exposition}");
+            continue;
+        };
+        let inner = line.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map_or("", |(inner, _)| inner);
+        let found: BTreeSet<_> = inner.split(',').filter_map(|pair| pair.split_once('=')).map(|(key, _)| key).collect();
+        assert_eq!(found, labels.iter().copied().collect(), "{line}");
+    }
+}
+
 /// The rules: what they record, or the alert's name, and the expression.
 fn rules() -> Vec<(String, String)> {
     let documents = k8s::documents(ALERTS);

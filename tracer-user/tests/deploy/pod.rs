@@ -2,6 +2,8 @@
 //! more. It tells what a tracer on the node tells; and it has no capability that it could do without.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -21,6 +23,7 @@ use super::lab::kubelet::spec::{ContainerSpec, NAMESPACE, Pids, PodSpec};
 use super::lab::kubelet::{Kubelet, Pod, Running};
 use super::lab::tracer::{BINARY, Said, Tracer};
 use super::lab::{self, PATIENCE, until};
+use super::monitoring;
 
 /// A PID 1 that does not think of signals.
 const DROPS: &[&str] = &["sh", "-c", "echo ready; sleep 1000; true"];
@@ -183,6 +186,30 @@ fn wait_for_agent(pod: &Pod, running: &Running) {
     });
 }
 
+/// No thread has more than what is kept, and none can get more, however much the pod was given.
+#[track_caller]
+fn assert_gave_up(pid: u32) {
+    // include/uapi/linux/capability.h
+    const KEPT: u64 = 1 << 39 | 1 << 19;
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
+    let statuses =
+        tasks.map(|task| fs::read_to_string(task.expect("an entry").path().join("status")).expect("it runs"));
+    let statuses: Vec<String> = statuses.collect();
+    assert!(statuses.len() >= 3, "clients and metrics have threads of their own");
+    for status in &statuses {
+        let field = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(":\t")).expect("a field");
+            u64::from_str_radix(line.trim(), 16).expect("hexadecimal")
+        };
+        assert_eq!(
+            (field("CapEff"), field("CapPrm"), field("CapInh"), field("CapAmb")),
+            (KEPT, KEPT, 0, 0),
+            "{status}"
+        );
+        assert_eq!(field("NoNewPrivs"), 1, "{status}");
+    }
+}
+
 /// What a client in the agent's container is told: `kubectl exec`.
 #[track_caller]
 fn ask(kubelet: &Kubelet<'_>, running: &Running, options: &[&str]) -> Vec<Value> {
@@ -239,6 +266,7 @@ fn the_pod_tells_what_a_tracer_on_the_node_tells() {
         let (early, early_id) = neighbour(&kubelet, "early", DROPS);
         let (pod, running) = run(&node, &kubelet, "tracer-x7x2k", &Agent::of(manifest));
         wait_for_agent(&pod, &running);
+        assert_gave_up(kubelet.pid(&running.id));
         let (late, late_id) = neighbour(&kubelet, "late", ANOTHER_USERS);
         for one in [&early, &late] {
             kubelet.delete(one, None);
@@ -258,11 +286,30 @@ fn the_pod_tells_what_a_tracer_on_the_node_tells() {
         let told = ask(&kubelet, &running, &["--pod", &format!("{NAMESPACE}/late")]);
         let ended: Vec<_> = told.iter().filter(|line| line["kind"] == "termination").collect();
         assert!(matches!(ended[..], [one] if is_termination_of(one, &late_id)), "{ended:#?}");
+        answers(&Agent::of(manifest));
         // it ends by itself, long before kubelet would kill it
         let asked = Instant::now();
         kubelet.delete(&pod, None);
         assert!(asked.elapsed() < Duration::from_secs(8), "{:?}", asked.elapsed());
     }
+}
+
+/// kubelet's probes succeed, and Prometheus gets what dashboards and alerts are made of. The pod has the host's network here.
+#[track_caller]
+fn answers(agent: &Agent) {
+    let container = agent.container();
+    let get = |path: &str| {
+        let mut stream = TcpStream::connect(("127.0.0.1", container.ports[0].container_port)).expect("it listens");
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: tracer\r\nConnection: close\r\n\r\n").expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("UTF-8");
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{path}: {answer}");
+        answer
+    };
+    for probe in [&container.liveness_probe, &container.readiness_probe] {
+        get(&probe.as_ref().expect("it has one").http_get.path);
+    }
+    monitoring::assert_has_all(&get("/metrics"));
 }
 
 /// The executable of a container's first process, as the agent's events have it.
@@ -271,6 +318,8 @@ fn executable(kubelet: &Kubelet<'_>, running: &Running, id: &str) -> Option<Stri
     ask(kubelet, running, &["--record", "/run/tracer/asked.rec"]);
     let file = format!("/proc/{}/root/run/tracer/asked.rec", kubelet.pid(&running.id));
     let text = fs::read_to_string(file).expect("the recording is there");
+    // arguments may hold secrets: of commands the program alone is there
+    assert!(text.contains(r#""command":["setpriv"]"#) && !text.contains("echo ready"), "{text}");
     let pid = kubelet.pid(id);
     let events = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let of_first = events.map(|event| event[1]["process"].clone()).find(|process| process["task"]["pid"] == pid);

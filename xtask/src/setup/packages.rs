@@ -83,7 +83,7 @@ const NEEDS: &[Need] = &[
         &["golang-github-masterminds-sprig-dev"],
         "the functions of Helm's templates, to render the chart",
     ),
-    need(Group::Containers, "promtool", &["prometheus"], "checks alert rules; Prometheus itself is not started"),
+    need(Group::Containers, "promtool", &["prometheus"], "judges metrics and alert rules; no server is started"),
     need(Group::Containers, "shellcheck", &["shellcheck"], "reads the kubectl plugin"),
     need(Group::Containers, "systemd-analyze", &["systemd"], "reads the unit"),
     need(Group::Containers, "dpkg-deb", &["dpkg"], "makes and reads the Debian package"),

@@ -12,7 +12,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -42,7 +42,7 @@ pub type Ask = oneshot::Sender<Snapshot>;
 /// What is read from a connection at once.
 const READ_SIZE: usize = 4 << 10;
 /// After the listening socket failed it is asked again this much later.
-const PAUSE: std::time::Duration = std::time::Duration::from_millis(200);
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// A socket that listens, and where.
 #[derive(Debug)]
@@ -82,7 +82,8 @@ impl Server {
         let (stop, mut stopped) = watch::channel(false);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let thread = std::thread::Builder::new().name("tracer-metrics".to_owned()).spawn(move || {
-            let desk = Arc::new(Desk { asks, hierarchies, last: Mutex::default() });
+            let patience = limits::METRICS_PATIENCE;
+            let desk = Arc::new(Desk { asks, hierarchies, patience, last: Mutex::default() });
             runtime.block_on(async {
                 tokio::select! {
                     () = accept(listening.socket, desk) => {}
@@ -151,6 +152,8 @@ async fn connection(stream: TcpStream, desk: Arc<Desk>) {
 struct Desk {
     asks: mpsc::Sender<Ask>,
     hierarchies: Hierarchies,
+    /// How long the tracing thread has to answer.
+    patience: Duration,
     /// The last answer, for those who ask right after.
     last: Mutex<Option<(Instant, Arc<Snapshot>)>>,
 }
@@ -195,7 +198,7 @@ impl Desk {
             self.asks.send(ask).await.ok()?;
             answer.await.ok()
         };
-        let snapshot = Arc::new(timeout(limits::METRICS_PATIENCE, asked).await.ok()??);
+        let snapshot = Arc::new(timeout(self.patience, asked).await.ok()??);
         *last = Some((Instant::now(), Arc::clone(&snapshot)));
         Some(snapshot)
     }
@@ -256,5 +259,69 @@ impl hyper::rt::Write for Connection {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Metrics, Own};
+    use super::*;
+    use crate::model::Node;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    /// Serves one connection and returns the answer to a request for this path.
+    async fn get(desk: &Arc<Desk>, path: &str) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let mut client = TcpStream::connect(listener.local_addr().expect("it has one")).await.expect("it listens");
+        let (stream, _) = listener.accept().await.expect("one connects");
+        let served = tokio::spawn(connection(stream, Arc::clone(desk)));
+        let request = format!("GET {path} HTTP/1.1\r\nHost: here\r\n\r\n");
+        client.write_all(request.as_bytes()).await.expect("it reads");
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.expect("it answers");
+        served.await.expect("no panic");
+        answer
+    }
+
+    fn desk(patience: Duration) -> (Arc<Desk>, mpsc::Receiver<Ask>) {
+        let (asks, asked) = mpsc::channel(4);
+        (Arc::new(Desk { asks, hierarchies: Hierarchies::default(), patience, last: Mutex::default() }), asked)
+    }
+
+    #[tokio::test]
+    async fn a_tracing_thread_that_hangs_or_is_gone_is_not_well() {
+        let (hanging, asked) = desk(Duration::from_millis(50));
+        for path in ["/healthz", "/readyz", "/metrics"] {
+            assert!(get(&hanging, path).await.starts_with("HTTP/1.1 503 "), "{path}");
+        }
+        drop(asked);
+        assert!(get(&hanging, "/healthz").await.starts_with("HTTP/1.1 503 "));
+    }
+
+    #[tokio::test]
+    async fn who_is_well_is_ready_when_something_is_attached_and_is_asked_once_in_a_while() {
+        let (desk, mut asked) = desk(Duration::from_secs(30));
+        let answering = tokio::spawn(async move {
+            let mut answers = 0;
+            while let Some(ask) = asked.recv().await {
+                let own = Own { programs: usize::from(answers > 0), ..Own::default() };
+                answers += 1;
+                ask.send(Metrics::new(false).snapshot(&Node::new(), own)).expect("it waits");
+            }
+            answers
+        });
+        assert!(get(&desk, "/readyz").await.starts_with("HTTP/1.1 503 "), "nothing is attached");
+        assert!(get(&desk, "/healthz").await.starts_with("HTTP/1.1 200 "));
+        *desk.last.lock().await = None;
+        assert!(get(&desk, "/readyz").await.starts_with("HTTP/1.1 200 "));
+        // what was said is good for a while, whoever asks
+        let (_, said) = desk.last.lock().await.clone().expect("it was asked");
+        let soon = Instant::now() + Duration::from_secs(3_600);
+        *desk.last.lock().await = Some((soon, said));
+        for _ in 0..20 {
+            assert!(get(&desk, "/metrics").await.contains("tracer_containers 0"));
+        }
+        drop(desk);
+        assert_eq!(answering.await.expect("no panic"), 2);
     }
 }
