@@ -28,14 +28,13 @@ impl Work {
     fn of(path: &Path) -> Self {
         let events: Vec<_> =
             Reader::new(BufReader::new(File::open(path).unwrap())).unwrap().map(Result::unwrap).collect();
-        let begins = events.iter().position(|Event(_, what)| matches!(what, What::Exec(e) if e.filename.ends_with("/true")));
+        let begins =
+            events.iter().position(|Event(_, what)| matches!(what, What::Exec(e) if e.filename.ends_with("/true")));
         let marker = begins.map(|at| &events[at]).unwrap_or_else(|| panic!("{}: no exec of true", path.display()));
         let Event(_, What::Exec(marker)) = marker else { unreachable!("it was found as one") };
         let joins = |event: &&Event| matches!(&event.1, What::Joined(joined) if joined.task.key() == marker.task.key());
         let from = events.iter().find(joins).unwrap().0.0;
-        let stops = |event: &&Event| {
-            matches!(&event.1, What::Signal(sent) if sent.target.ns_pid == 1 && sent.sender.comm.as_str() == "runc")
-        };
+        let stops = |event: &&Event| matches!(&event.1, What::Signal(sent) if sent.target.ns_pid == 1 && sent.sender.comm.as_str() == "runc");
         let until = events.iter().find(stops).unwrap().0.0;
         let (before, rest): (Vec<_>, Vec<_>) = events.into_iter().partition(|event| event.0.0 < from);
         let events = rest.into_iter().filter(|event| event.0.0 < until && !matches!(event.1, What::Tick {})).collect();

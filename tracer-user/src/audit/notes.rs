@@ -124,11 +124,8 @@ fn other_meaning(subject: &Subject, fate: &Fate) -> Option<Note> {
     let (first, signal) = (&subject.first, subject.stop.signal);
     let meaning = meaning(first, signal, fate)?;
     // of systemd the fix is told as such: a stop would end by SIGKILL for sure
-    let fix = if is_taken_to_reexecute(first, signal, fate) {
-        String::new()
-    } else {
-        in_time(meaning.fix, subject.grace_ms)
-    };
+    let fix =
+        if is_taken_to_reexecute(first, signal, fate) { String::new() } else { in_time(meaning.fix, subject.grace_ms) };
     Some(Note::new(NoteKind::OtherMeaning, format!("{}. {fix}", meaning.what).trim_end().to_owned()))
 }
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::event::{BootNs, Comm, CgroupFigures, CgroupId, Described, Foresight, PidNamespace, TaskKey};
+use crate::event::{BootNs, CgroupFigures, CgroupId, Comm, Described, Foresight, PidNamespace, TaskKey};
 
 use crate::signal::SignalSet;
 

@@ -177,10 +177,8 @@ fn reached(facts: &Facts, stop: &StopFact) -> (Verdict, Option<Cause>) {
         };
     }
     // whether it was passed on in time is a matter of luck; that nobody waited is not
-    let unreached = facts
-        .below
-        .iter()
-        .any(|process| process.killed && !process.asked && !process.later && !process.on_its_way);
+    let unreached =
+        facts.below.iter().any(|process| process.killed && !process.asked && !process.later && !process.on_its_way);
     match (unreached, killed_below) {
         (true, _) => (Verdict::NotForwarded, None),
         (false, true) => (Verdict::NotForwarded, Some(Cause::NotWaitedFor)),
@@ -301,7 +299,8 @@ mod tests {
         shell.below = vec![BelowFact { asked: true, ..child.clone() }];
         check(&shell, Verdict::TooSlow, None);
         // it cleans up, and never tells its child
-        shell.below = vec![child, BelowFact { asked: false, later: true, on_its_way: false, killed: true, waited_for: false }];
+        shell.below =
+            vec![child, BelowFact { asked: false, later: true, on_its_way: false, killed: true, waited_for: false }];
         shell.acted = true;
         check(&shell, Verdict::NotForwarded, None);
     }
@@ -343,13 +342,15 @@ mod tests {
             reraised.exit = exited(code);
             check(&reraised, Verdict::Graceful, None);
         }
-        reraised.below = vec![BelowFact { asked: false, later: false, on_its_way: false, killed: true, waited_for: false }];
+        reraised.below =
+            vec![BelowFact { asked: false, later: false, on_its_way: false, killed: true, waited_for: false }];
         check(&reraised, Verdict::NotForwarded, None);
     }
 
     #[test]
     fn processes_below() {
-        let below = |asked, killed, waited_for| BelowFact { asked, later: false, on_its_way: false, killed, waited_for };
+        let below =
+            |asked, killed, waited_for| BelowFact { asked, later: false, on_its_way: false, killed, waited_for };
         let mut exits_at_once = facts(Some(Fate::Caught), false, EXIT_0);
         exits_at_once.below = vec![below(false, true, false)];
         check(&exits_at_once, Verdict::NotForwarded, None);

@@ -163,8 +163,7 @@ fn judge<D>(
     }
     stops::end_tracers(tracers);
     if let Some(recording) = recording {
-        let recorded =
-            ran.iter().filter_map(|(case, outcome)| Some(part(case.recording(place), &outcome.as_ref()?.0)));
+        let recorded = ran.iter().filter_map(|(case, outcome)| Some(part(case.recording(place), &outcome.as_ref()?.0)));
         record::split(recording, &recorded.collect::<Vec<_>>());
     }
     drop(daemon);

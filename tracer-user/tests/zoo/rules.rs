@@ -64,11 +64,7 @@ fn nonsense(case: &Case) -> Vec<String> {
         let special = |step: &Step| {
             matches!(
                 step,
-                Step::StopAsConfigured
-                    | Step::Restart(_)
-                    | Step::Kill(_)
-                    | Step::ExecDetached(_)
-                    | Step::ExecBeside(_)
+                Step::StopAsConfigured | Step::Restart(_) | Step::Kill(_) | Step::ExecDetached(_) | Step::ExecBeside(_)
             )
         };
         claim(run.beside.is_none(), "a container beside it is Docker's");

@@ -85,11 +85,9 @@ fn take(container: &impl Container, tracers: &[Mutex<Tracer>], case: &Case, step
             straces.0.push(strace.stdin(Stdio::null()).stderr(Stdio::null()).spawn().expect("strace starts"));
             until(&what, PATIENCE, || host::status(pid, "TracerPid", 10).filter(|tracer| *tracer != 0).map(drop));
         }
-        Step::StopAsConfigured
-        | Step::Restart(_)
-        | Step::Kill(_)
-        | Step::ExecDetached(_)
-        | Step::ExecBeside(_) => container.special(step),
+        Step::StopAsConfigured | Step::Restart(_) | Step::Kill(_) | Step::ExecDetached(_) | Step::ExecBeside(_) => {
+            container.special(step);
+        }
     }
 }
 

@@ -226,7 +226,10 @@ fn dropped(fault: &Fault<'_>) -> Option<String> {
         Some(Cause::StopSignalMismatch) => {
             let (caught, signal) = fault.caught.zip(fault.stop_signal)?;
             let other = handles_another(caught, signal, fault.program)?;
-            format!("Make the stop signal one that it handles: {}. Or handle {stop} too.", set_stop_signal(other, fault.in_pod))
+            format!(
+                "Make the stop signal one that it handles: {}. Or handle {stop} too.",
+                set_stop_signal(other, fault.in_pod)
+            )
         }
         // it catches the signal and passes it on; that it cannot die of it afterwards is not the trouble
         Some(Cause::HandlerReraised) if fault.program == Program::PackageManager => format!("{PACKAGE_MANAGER}."),
@@ -379,7 +382,8 @@ fn too_slow(fault: &Fault<'_>) -> String {
         }
         _ => {
             let own = fault.stop_signal.and_then(|signal| fault.program.slow_advice(signal));
-            let own = own.map(|advice| in_time(advice, fault.grace_ms));
+            // whoever is given its time has what is configured
+            let own = own.map(|advice| in_time(advice, fault.cut_short_of_ms.or(fault.grace_ms)));
             let own = own.map_or_else(String::new, |advice| format!(" As to the shutdown: {advice}."));
             format!("{}{own}", longer(fault))
         }

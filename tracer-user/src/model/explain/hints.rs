@@ -8,8 +8,8 @@ use super::super::container::Container;
 use super::super::lifecycle::is_setup;
 use super::super::limits;
 use super::super::names::{HintKind, Outcome, Role, Verdict};
-use super::super::program::{Program, in_time};
 use super::super::process::{Place, Process, Receipt};
+use super::super::program::{Program, in_time};
 use super::super::signals::ASKING;
 use super::super::words::{count, seconds};
 use super::fix::{child_alone, set_stop_signal};
@@ -117,15 +117,13 @@ fn fast_stop(story: &Story<'_>) -> Option<String> {
         process.received.iter().any(|r| r.signal == signal.signal && r.at >= signal.at && r.outcome == Outcome::Caught)
     };
     let deepest = u32::from(story.facts.program.forwards());
-    let near =
-        |process: &&&Process| matches!(story.places.get(&process.key()), Some(Place::Below(depth)) if *depth <= deepest);
+    let near = |process: &&&Process| matches!(story.places.get(&process.key()), Some(Place::Below(depth)) if *depth <= deepest);
     let (process, gentle) = story.members.iter().filter(near).filter(took).find_map(|process| {
         let program = Program::of(process.comm().as_str(), process.exe.as_deref());
         program.gentle(signal.signal).map(|gentle| (process, gentle))
     })?;
-    let with = gentle.with.map_or_else(String::new, |with| {
-        format!("; {}", in_time(with, story.termination.grace.budget_ms))
-    });
+    let with =
+        gentle.with.map_or_else(String::new, |with| format!("; {}", in_time(with, story.termination.grace.budget_ms)));
     Some(format!(
         "{} took {} {}. {} lets it finish: {}{with}.",
         process.comm(),
@@ -156,7 +154,10 @@ fn no_time_for_workers(story: &Story<'_>) -> Option<String> {
     Some(format!(
         "php-fpm sent its workers SIGTERM {} after SIGQUIT: process_control_timeout is 0 unless it is set, and what they were serving was cut off. {}.",
         seconds(gap),
-        in_time("process_control_timeout = {s}s in its configuration gives them time", story.termination.grace.budget_ms)
+        in_time(
+            "process_control_timeout = {s}s in its configuration gives them time",
+            story.termination.grace.budget_ms
+        )
     ))
 }
 

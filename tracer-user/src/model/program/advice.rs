@@ -139,9 +139,7 @@ impl Program {
                 (Signal::QUIT, CUTS, Some("timeout {s} in its configuration limits how long that takes"))
             }
             // https://docs.celeryq.dev/en/stable/userguide/workers.html#stopping-the-worker
-            (Self::Celery, Signal::QUIT) => {
-                (Signal::TERM, "for a cold shutdown, which ends the tasks that run", None)
-            }
+            (Self::Celery, Signal::QUIT) => (Signal::TERM, "for a cold shutdown, which ends the tasks that run", None),
             // https://www.postgresql.org/docs/current/server-shutdown.html
             (Self::Postgres, Signal::QUIT) => (
                 Signal::INT,
