@@ -267,7 +267,7 @@ fn room(reaping: &Reaping) -> String {
             ": nothing more can be started in it (fork: Resource temporarily unavailable)".to_owned()
         }
         Some(ms) => format!(
-            ": at {}.{} more zombies a minute nothing can be started in it any more in {}",
+            ": at {}.{} more zombies a minute nothing can be started in it any more in {} (fork: Resource temporarily unavailable)",
             reaping.per_minute_tenths / 10,
             reaping.per_minute_tenths % 10,
             seconds(ms / 1_000 * 1_000)

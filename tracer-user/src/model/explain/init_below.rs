@@ -81,10 +81,7 @@ mod tests {
             "PID 1 is sh; tini is pid 7 (not PID 1), so orphans go to sh, unless it runs as tini -s."
         );
         let dumb = process(7, "dumb-init", Some(&shell));
-        assert_eq!(
-            said(&shell, &[dumb]),
-            "PID 1 is sh; dumb-init is pid 7 (not PID 1), so orphans go to sh."
-        );
+        assert_eq!(said(&shell, &[dumb]), "PID 1 is sh; dumb-init is pid 7 (not PID 1), so orphans go to sh.");
         let docker = process(1, "docker-init", None);
         let below = process(7, "tini", Some(&docker));
         assert!(said(&docker, &[below]).ends_with("so orphans go to docker-init, which reaps them."));
