@@ -95,12 +95,10 @@ fn code(words: &[&str]) -> usize {
     let next = words.get(1).copied().unwrap_or_default();
     let (own, ends) = (trimmed(words[0]).1, trimmed(words[0]).2);
     let begin = match first {
-        "docker" | "crictl" if !next.is_empty() => 2,
+        "docker" | "crictl" | "STOPSIGNAL" | "CMD" | "ENTRYPOINT" if !next.is_empty() => 2,
         "kubectl" if !next.is_empty() => 2 + usize::from(words.get(2).is_some_and(|word| trimmed(word).1 == "pod")),
         "npm" if trimmed(next).1 == "start" => 2,
-        "STOPSIGNAL" if !next.is_empty() => 2,
         "exec" if words.get(2).is_some_and(|word| word.starts_with('…')) || trimmed(next).1 == "PROGRAM" => 2,
-        "CMD" | "ENTRYPOINT" if !next.is_empty() => 2,
         "trap" if next.starts_with('\'') => 2 + usize::from(next.len() > 1 && words.len() > 2),
         program if takes_flags(program) && next.starts_with('-') => 1,
         _ if next == "=" && words.len() > 2 => 3,

@@ -91,8 +91,9 @@ impl Shutdown {
         if hidden || !told {
             // beside the last line of them
             let room = columns.saturating_sub(ALL_OF_IT.len() + 1);
-            let last = usize::from(rest.height).checked_sub(1).and_then(|last| prose.get_mut(last));
-            last.into_iter().for_each(|last| last.cut(room, glyphs));
+            if let Some(last) = usize::from(rest.height).checked_sub(1).and_then(|last| prose.get_mut(last)) {
+                last.cut(room, glyphs);
+            }
             draw::lines(buffer, rest, &prose, 0, theme);
             all_of_it(buffer, area, theme);
         } else {
