@@ -155,9 +155,8 @@ impl Story<'_> {
             let first = self.termination.processes.first()?;
             let key = TaskKey { pid: first.process.pid, start: first.process.start };
             let first = self.members.iter().find(|process| process.key() == key)?;
-            let below =
-                self.members.iter().filter(|process| matches!(self.places.get(&process.key()), Some(Place::Below(_))));
-            init_below(first, below.copied())
+            let is_below = |process: &&&Process| matches!(self.places.get(&process.key()), Some(Place::Below(_)));
+            init_below(first, &self.members.iter().filter(is_below).copied().collect::<Vec<_>>())
         };
         told().map_or_else(String::new, |said| format!(" {said}"))
     }

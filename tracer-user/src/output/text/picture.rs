@@ -451,9 +451,9 @@ impl Legend {
         if let Some(short) = short.filter(|short| lines.len() > 1 && room > 0 && short.width() <= limit) {
             return vec![short];
         }
+        let is_cut = lines.len() > room;
         lines.truncate(room);
-        if let Some(last) = lines.last_mut() {
-            // there is more: the cut says so
+        if let Some(last) = lines.last_mut().filter(|_| is_cut) {
             last.push(Paint::Dim, &" ".repeat(limit));
             last.cut(limit, glyphs);
         }

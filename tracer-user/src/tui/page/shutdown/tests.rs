@@ -282,7 +282,7 @@ fn along_the_axis() {
         stage.press(&mut page, keys);
         let screen = stage.screen(&mut page, (80, 21));
         // the line between the legend and the sentences
-        let legend = screen.lines().position(|line| line.contains("SIGTERM caught")).expect("a legend");
+        let legend = screen.lines().position(|line| line.contains("● caught")).expect("a legend");
         screen.lines().nth(legend + 1).map(|line| line.trim_matches(['"', ' ']).to_owned()).unwrap_or_default()
     };
     assert!(told("Home").starts_with("0 ms runc 90 sent SIGTERM to supervisord"), "{}", told("Home"));
@@ -302,6 +302,57 @@ fn along_the_axis() {
         stage.press(&mut page, "Home l l l");
         stage.screen(&mut page, (80, 21))
     });
+}
+
+/// `kill -9 1` from inside, and a `docker stop` after it: the page of the stop tells both.
+#[test]
+fn what_was_wrong_before_the_stop_is_told() {
+    let stage = Stage::recorded("kill-9-from-inside");
+    let screen = stage.screen(&mut Shutdown::default(), (80, 21));
+    assert!(screen.contains("Before   315 ms before that: sh (pid 8 in the container) sent SIGKILL"), "{screen}");
+    assert!(screen.contains("not even SIGKILL reaches an init"), "{screen}");
+    snapshots("kill_9", &stage);
+}
+
+/// A container that nobody stops, opened by its name: what is wrong with it is on the page, and who gets its orphans.
+#[test]
+fn what_is_wrong_while_it_runs_is_told() {
+    let told = |recording, until: fn(&Node) -> Option<BootNs>| {
+        let stage = Stage::recorded_until(recording, until);
+        let id = stage.node.containers().map(|(_, container)| container.name.id.clone()).next().expect("a container");
+        let mut page = Shutdown::default();
+        page.select(&id, &stage.scene());
+        stage.screen(&mut page, (80, 21))
+    };
+    let screen = told("zombies", |node| node.conditions().map(|(at, _)| at).next());
+    assert!(screen.contains("Now      9 zombies (python3 ×9)"), "{screen}");
+    let screen = told("tini-not-first", |node| {
+        let tini = node.processes().iter().find(|process| process.comm().as_str() == "tini")?;
+        Some(BootNs(tini.task.start).plus_ms(20))
+    });
+    assert!(screen.contains("Init     PID 1 is sh; tini is pid 7 (not PID 1), so orphans go to sh"), "{screen}");
+}
+
+/// Whatever does not fit leaves a mark: at each height of a terminal of 80 columns.
+#[test]
+fn nothing_is_cut_without_a_mark() {
+    for name in ["npm-start", "celery-dumb-init", "tini-shell", "kill-9-from-inside", "bash-trap-forwards"] {
+        let stage = Stage::recorded(name);
+        let entries = stops::entries(&stage.scene());
+        let sections = keys::sections(&entries, 0, &stage.scene());
+        let moments = keys::moments_of(&sections, stage.now).len();
+        for height in 14..40 {
+            let screen = stage.screen(&mut Shutdown::default(), (80, height));
+            let lines: Vec<_> = screen.lines().map(|line| line.trim_matches('"').trim_end()).collect();
+            // the list of what happened is whole, or says how much of it is not to be seen
+            let title = lines.iter().position(|line| line.contains("─ What happened"));
+            let whole = title.is_some_and(|title| lines.len() - title > moments);
+            let marked = title.is_some_and(|title| lines[title].contains(" more: H L "));
+            assert!(whole || marked || screen.contains("e: all of it"), "{name}, {height} lines:\n{screen}");
+            let legend = screen.contains("■ exit") || lines.iter().any(|line| line.ends_with('…'));
+            assert!(legend, "{name}, {height} lines:\n{screen}");
+        }
+    }
 }
 
 #[test]
@@ -367,7 +418,7 @@ fn colours_say_what_shapes_say() {
     stage.wait_until(60_000 + 20_000);
     let terminal = stage.terminal(&mut page, (80, 21));
     let used = terminal.backend().buffer().content().iter().find(|cell| cell.symbol() == "█").map(|cell| cell.fg);
-    assert_eq!(used, Some(Color::Yellow), "two thirds are used");
+    assert_eq!(used, Some(Color::Magenta), "two thirds are used");
     stage.theme.colors = Colors::None;
     let terminal = stage.terminal(&mut page, (80, 21));
     assert!(
