@@ -129,14 +129,16 @@ struct Metrics {
 #[command(next_help_heading = "Kubernetes")]
 struct Kubernetes {
     /// Tell what goes wrong as Events on the pods, for kubectl describe pod [default: false]
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    kubernetes_events: Option<String>,
+    #[arg(long = "kubernetes-events", value_name = "BOOL", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "true")]
+    events: Option<String>,
     /// Hear from the API when somebody deletes a pod of this node, and which workload it belongs to [default: false]
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    kubernetes_watch: Option<String>,
+    #[arg(long = "kubernetes-watch", value_name = "BOOL", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "true")]
+    watch: Option<String>,
     /// The API without encryption, instead of where a pod finds it: kubectl proxy, a test
-    #[arg(long, value_name = "URL", hide = true)]
-    kubernetes_api: Option<String>,
+    #[arg(long = "kubernetes-api", value_name = "URL", hide = true)]
+    api: Option<String>,
     /// Name of this node: spec.nodeName by the downward API
     #[arg(long, value_name = "NAME")]
     node_name: Option<String>,
@@ -190,9 +192,9 @@ impl Args {
                 "record-files" => one(&memory.record_files),
                 "metrics-listen" => one(&metrics.metrics_listen),
                 "metrics-pod-names" => one(&metrics.metrics_pod_names),
-                "kubernetes-events" => one(&kubernetes.kubernetes_events),
-                "kubernetes-watch" => one(&kubernetes.kubernetes_watch),
-                "kubernetes-api" => one(&kubernetes.kubernetes_api),
+                "kubernetes-events" => one(&kubernetes.events),
+                "kubernetes-watch" => one(&kubernetes.watch),
+                "kubernetes-api" => one(&kubernetes.api),
                 "node-name" => one(&kubernetes.node_name),
                 "otlp-endpoint" => one(&traces.otlp_endpoint),
                 "otlp-attributes" => traces.otlp_attributes.clone(),

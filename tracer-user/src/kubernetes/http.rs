@@ -282,7 +282,7 @@ mod tests {
                 asked.push(stream.read_u8().await.ok()?);
             }
             stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n").await.ok()?;
-            stream.write_all(&[b' '; 100_000]).await.ok()?;
+            stream.write_all(&vec![b' '; 100_000]).await.ok()?;
             stream.shutdown().await.ok()?;
             Some(String::from_utf8(asked).expect("text"))
         };

@@ -25,7 +25,9 @@ fn stopped(before: &[(u64, What)]) -> Termination {
     ]);
     events.sort_by_key(|event| event.0);
     let mut node = Node::new();
-    events.iter().for_each(|event| node.apply(event));
+    for event in &events {
+        node.apply(event);
+    }
     node.conclude();
     let end = node.terminations().next().expect("it ended");
     (**end).clone()
