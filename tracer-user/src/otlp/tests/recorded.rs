@@ -6,12 +6,16 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use prost::Message as _;
+
 use crate::agent::{Ends, Sink as _};
-use crate::model::{Node, Verdict};
+use crate::event::PodName;
+use crate::model::{ContainerName, Kill, Node, Outcome, Party, Role, Sender, Termination, Verdict};
 use crate::otlp::proto::{ResourceSpans, Span};
 use crate::otlp::testing::{all, picture, spans, tell};
 use crate::otlp::{Ending, Queue, limits, trace};
 use crate::output::{Clock, fixtures};
+use crate::signal::Signal;
 use crate::stream::Reader;
 
 fn directory() -> PathBuf {
@@ -64,13 +68,85 @@ fn what_ends_made_by_hand_look_like() {
     }
 }
 
+fn page() -> String {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/otlp.md");
+    fs::read_to_string(page).expect("docs/otlp.md")
+}
+
 /// The page shows what is made of this recording.
 #[test]
 fn the_picture_in_the_documentation_is_one_of_these() {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/otlp.md");
-    let page = fs::read_to_string(page).expect("docs/otlp.md");
     let picture = picture(&traces("cri-pre-stop")[0]);
-    assert!(page.contains(&picture), "docs/otlp.md does not show\n{picture}");
+    assert!(page().contains(&picture), "docs/otlp.md does not show\n{picture}");
+}
+
+#[test]
+fn the_documentation_quotes_the_bounds() {
+    let page = page().replace('\n', " ");
+    for said in [
+        format!(
+            "Names are cut at {} characters, sentences at {},{:03}",
+            limits::NAME,
+            limits::PROSE / 1000,
+            limits::PROSE % 1000
+        ),
+        format!("at most {} terminations or {} MiB a request", limits::BATCH, limits::BATCH_BYTES >> 20),
+        format!("A request has {} s", limits::REQUEST_TIME.as_secs()),
+        format!(
+            "`Retry-After` ({} min at most), else after {} s",
+            limits::RETRY_AFTER_MAX.as_secs() / 60,
+            limits::BACKOFF.as_secs()
+        ),
+        format!("… {} s, less a random part of up to half", limits::BACKOFF_MAX.as_secs()),
+        format!("the last {} terminations wait", limits::QUEUE),
+        format!("the agent has {} s for what still waits", limits::LAST_WORDS.as_secs_f64()),
+    ] {
+        assert!(page.contains(&said), "docs/otlp.md does not say: {said}");
+    }
+    assert_eq!(limits::GATHER.as_millis(), 500, "docs/otlp.md says: within half a second");
+}
+
+/// Whatever strangers choose is bounded and bears nothing that a terminal would obey.
+#[test]
+fn names_from_strangers_are_bounded_and_safe_wherever_they_come() {
+    let hostile = || "\x1b[2J\u{202e}\n\0".repeat(100_000);
+    let pod = PodName { namespace: hostile(), name: hostile(), uid: hostile() };
+    let labels = [("com.docker.compose.service", hostile()), ("job-name", hostile()), ("any", hostile())];
+    let container = Arc::new(ContainerName {
+        id: hostile(),
+        name: Some(hostile()),
+        pod: Some(pod),
+        labels: labels.map(|(key, value)| (key.to_owned(), value)).into(),
+        ..ContainerName::default()
+    });
+    let stranger = Party { container: Some(Arc::clone(&container)), ..fixtures::stranger() };
+    let sender = Sender { party: stranger.clone(), role: Role::Host, ancestors: Vec::new() };
+    let processes = vec![fixtures::process(
+        stranger.clone(),
+        None,
+        vec![fixtures::received(Signal::TERM, fixtures::after(1), &sender, Outcome::Default)],
+    )];
+    let termination = Termination {
+        container,
+        sender: Some(sender.clone()),
+        kill: Some(Kill { at: fixtures::after(2), sender }),
+        processes,
+        explanation: hostile(),
+        fix: Some(hostile()),
+        ..fixtures::too_slow()
+    };
+    for image in [hostile(), format!("{}:{}@{}", hostile(), hostile(), hostile())] {
+        let ending = Ending { termination: Arc::new(termination.clone()), image: Some(image) };
+        let told = trace(&ending, fixtures::CLOCK, &[("k8s.cluster.name".to_owned(), hostile())]);
+        assert!(told.encoded_len() < 32 << 10, "{} bytes", told.encoded_len());
+        let text = all(&told);
+        let unsafe_one = text.chars().find(|&c| c != '\n' && (c.is_control() || c == '\u{202e}'));
+        assert_eq!(unsafe_one, None, "{text}");
+        let (root, ids) = (&spans(&told)[0], spans(&told).iter().map(|span| span.span_id.as_slice()).collect());
+        for span in spans(&told) {
+            check_span("hostile", span, &ids, root);
+        }
+    }
 }
 
 fn check_span(place: &str, span: &Span, ids: &HashSet<&[u8]>, root: &Span) {
