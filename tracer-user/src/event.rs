@@ -14,10 +14,12 @@ mod foresight;
 mod ids;
 #[cfg(test)]
 pub(crate) mod made;
+mod pod;
 
 pub use comm::Comm;
 pub use foresight::{Foreseen, Foresight};
 pub use ids::{BootNs, CgroupId, TaskKey};
+pub use pod::{Deletion, Owner, PodTold};
 
 /// Something that happened, and when.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,6 +59,8 @@ pub enum What {
     Dismissed(Dismissed),
     /// A runtime described a container.
     Described(Described),
+    /// The API of Kubernetes told something of a pod.
+    Pod(PodTold),
     /// Figures of a container's cgroup (`pids.current`, `pids.max`).
     CgroupFigures(CgroupFigures),
     /// What would become of a container's stop signal, looked up because the model asked.

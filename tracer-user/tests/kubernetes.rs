@@ -5,6 +5,7 @@ mod lab;
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,11 +15,14 @@ use lab::daemon::Cgroups;
 use lab::kubelet::spec::{NAMESPACE, PodSpec};
 use lab::kubelet::{Kubelet, Pod};
 use lab::kubernetes::{Api, Asked, Reply};
-use lab::tracer::BINARY;
+use lab::tracer::{BINARY, Said, Tracer};
 use lab::{PATIENCE, send, until};
-use serde_json::json;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tokio::sync::mpsc::Receiver;
 use tracer_user::agent::Sink as _;
-use tracer_user::event::{BootNs, PodName};
+use tracer_user::event::{PodName, PodTold, What};
 use tracer_user::kubernetes::{Events, Kubernetes, Settings};
 use tracer_user::live::boot_now;
 use tracer_user::model::{Change, Condition, ConditionKind, ContainerName, News};
@@ -26,8 +30,9 @@ use tracer_user::model::{Change, Condition, ConditionKind, ContainerName, News};
 /// Speaks with a stand-in.
 fn speak(url: &str) -> (Kubernetes, Events) {
     let proxy = Some(url.parse().expect("an address"));
-    let settings = Settings { events: true, node: Some("node-1".to_owned()), proxy };
-    Kubernetes::start(&settings).expect("there is a thread")
+    let settings = Settings { events: true, watch: false, node: Some("node-1".to_owned()), proxy };
+    let started = Kubernetes::start(&settings).expect("there is a thread");
+    (started.thread, started.events.expect("they are wanted"))
 }
 
 /// Something that went wrong in a pod.
@@ -109,17 +114,25 @@ fn where_it_is_forbidden_it_is_not_asked_again_until_somebody_says_so() {
 }
 
 #[test]
-fn who_is_not_known_asks_nowhere() {
-    let api = Api::with([Reply::status(401, "Unauthorized", "Unauthorized")]);
+fn who_is_not_known_asks_nowhere_until_somebody_says_so() {
+    let unknown = || Reply::status(401, "Unauthorized", "Unauthorized");
+    let api = Api::start(move |_| unknown());
     let (thread, mut events) = speak(&api.url());
-    for namespace in ["shop", "bank"] {
+    for namespace in ["shop", "bank", "shop"] {
         tell(&mut events, zombies(namespace, "a"));
     }
     api.wait_for(1, PATIENCE);
+    // takes what waits
+    thread.stop();
+    assert_eq!(api.asked().len(), 1, "{:?}", api.asked());
+
+    let (thread, mut events) = speak(&api.url());
+    tell(&mut events, zombies("shop", "a"));
+    api.wait_for(2, PATIENCE);
     thread.try_again();
-    tell(&mut events, zombies("last", "a"));
-    let asked = api.wait_for(2, PATIENCE);
-    assert!(asked[1].target.contains("/last/"), "{asked:?}");
+    tell(&mut events, zombies("bank", "a"));
+    let asked = api.wait_for(3, PATIENCE);
+    assert!(asked[2].target.contains("/bank/"), "{asked:?}");
     thread.stop();
 }
 
@@ -183,11 +196,153 @@ fn a_pod_with_much_to_tell_is_heard_25_times() {
 
 #[test]
 fn without_an_api_there_is_a_reason() {
-    let settings = Settings { events: true, node: None, proxy: None };
+    let settings = Settings { events: true, watch: false, node: None, proxy: None };
     // no test runs in a pod
     let error = Kubernetes::start(&settings).expect_err("there is none").to_string();
     assert_eq!(error, "KUBERNETES_SERVICE_HOST is not set, so this is no pod of Kubernetes");
-    assert!(BootNs(0) < boot_now());
+}
+
+/// A pod as the API tells it to those who ask for the metadata.
+fn pod(uid: &str, version: u32, deletion: Option<&str>) -> Value {
+    let mut metadata = json!({
+        "name": "web-7d9f8b6c5-x2x4k", "namespace": "shop", "uid": uid, "resourceVersion": version.to_string(),
+        "labels": {"pod-template-hash": "7d9f8b6c5"},
+        "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-7d9f8b6c5", "uid": "1",
+                             "controller": true, "blockOwnerDeletion": true}],
+    });
+    if let Some(deletion) = deletion {
+        metadata["deletionTimestamp"] = json!(deletion);
+        metadata["deletionGracePeriodSeconds"] = json!(30);
+    }
+    json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata})
+}
+
+fn list(version: u32, pods: &[Value]) -> Reply {
+    let body = json!({
+        "kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1",
+        "metadata": {"resourceVersion": version.to_string()}, "items": pods,
+    });
+    Reply::Whole(200, None, body)
+}
+
+/// A watch that tells this and goes on for as long as the other end of the channel is kept.
+fn lines(told: &[(&str, Value)]) -> (Sender<String>, Reply) {
+    let (sender, receiver) = channel();
+    for (kind, object) in told {
+        sender.send(json!({"type": kind, "object": object}).to_string()).expect("it is there");
+    }
+    (sender, Reply::Lines(receiver))
+}
+
+/// Watches the pods of `node-1` as a stand-in tells them.
+fn watch(api: &Api) -> (Kubernetes, Receiver<What>) {
+    let proxy = Some(api.url().parse().expect("an address"));
+    let settings = Settings { events: false, watch: true, node: Some("node-1".to_owned()), proxy };
+    let started = Kubernetes::start(&settings).expect("there is a thread");
+    (started.thread, started.pods.expect("they are wanted"))
+}
+
+fn next(pods: &mut Receiver<What>) -> PodTold {
+    match pods.blocking_recv() {
+        Some(What::Pod(told)) => told,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn pods_are_listed_and_what_changes_is_told_until_it_is_too_old() {
+    let (open, changes) = lines(&[
+        ("ADDED", pod("b", 11, None)),
+        ("BOOKMARK", json!({"metadata": {"resourceVersion": "20"}})),
+        ("MODIFIED", pod("a", 21, Some("2026-11-21T14:03:36Z"))),
+        ("DELETED", pod("a", 22, Some("2026-11-21T14:03:36Z"))),
+        ("ERROR", lab::kubernetes::status(410, "Expired", "too old resource version: 10 (22)")),
+    ]);
+    let (last, quiet) = lines(&[]);
+    let api = Api::with([list(10, &[pod("a", 5, None)]), changes, list(30, &[]), quiet]);
+    let (thread, mut pods) = watch(&api);
+    let first = next(&mut pods);
+    assert_eq!((first.pod.uid.as_str(), first.deletion, first.gone), ("a", None, false));
+    assert_eq!(first.owner.map(|owner| (owner.kind, owner.name)), Some(("Deployment".to_owned(), "web".to_owned())));
+    assert_eq!(next(&mut pods).pod.uid, "b");
+    let deleted = next(&mut pods);
+    assert_eq!(deleted.deletion.map(|deletion| deletion.grace_ms), Some(30_000));
+    let gone = next(&mut pods);
+    assert_eq!((gone.pod.uid.as_str(), gone.deletion, gone.gone), ("a", deleted.deletion, true));
+    // who is in no list any more is gone
+    let gone = next(&mut pods);
+    assert_eq!((gone.pod.uid.as_str(), gone.gone), ("b", true));
+    let asked = api.wait_for(4, PATIENCE);
+    let all = "/api/v1/pods?fieldSelector=spec.nodeName%3Dnode-1&";
+    assert_eq!(asked[0].target, format!("{all}resourceVersion=0"));
+    let from =
+        |version| format!("{all}watch=true&allowWatchBookmarks=true&timeoutSeconds=240&resourceVersion={version}");
+    assert_eq!([&asked[1].target, &asked[3].target], [&from(10), &from(30)]);
+    let accept = asked[1].header("accept").expect("it says what it wants");
+    assert!(accept.starts_with("application/json;as=PartialObjectMetadata;"), "{accept}");
+    drop((open, last));
+    thread.stop();
+}
+
+#[test]
+fn a_watch_that_ends_goes_on_where_it_was() {
+    let (open, ends) = lines(&[("BOOKMARK", json!({"metadata": {"resourceVersion": "15"}}))]);
+    drop(open);
+    let (open, goes_on) = lines(&[("ADDED", pod("a", 16, None))]);
+    let api = Api::with([list(10, &[]), ends, goes_on]);
+    let (thread, mut pods) = watch(&api);
+    assert_eq!(next(&mut pods).pod.uid, "a");
+    let asked = api.asked();
+    assert!(asked.len() == 3 && asked[2].target.ends_with("&resourceVersion=15"), "{asked:?}");
+    drop(open);
+    thread.stop();
+}
+
+#[test]
+fn a_watch_waits_for_a_server_that_asks_to_wait_or_breaks_off() {
+    let (open, changes) = lines(&[("ADDED", pod("a", 11, None))]);
+    let too_many = lab::kubernetes::status(429, "TooManyRequests", "try again later");
+    let nonsense = Reply::Whole(200, None, json!(["nonsense"]));
+    let gone = lab::kubernetes::status(410, "Expired", "too old");
+    let api = Api::with([
+        Reply::Whole(429, Some(1), too_many),
+        Reply::Cut,
+        nonsense,
+        list(9, &[]),
+        Reply::Whole(410, None, gone),
+        list(10, &[]),
+        changes,
+    ]);
+    let (thread, mut pods) = watch(&api);
+    assert_eq!(next(&mut pods).pod.uid, "a");
+    let asked = api.asked();
+    assert_eq!(asked.len(), 7);
+    assert!(asked[1].at - asked[0].at >= Duration::from_secs(1));
+    drop(open);
+    thread.stop();
+}
+
+#[test]
+fn a_server_that_hangs_is_asked_for_pods_again() {
+    let (open, changes) = lines(&[("ADDED", pod("a", 11, None))]);
+    let api = Api::with([Reply::Hang, list(10, &[]), changes]);
+    let (thread, mut pods) = watch(&api);
+    assert_eq!(next(&mut pods).pod.uid, "a");
+    drop(open);
+    thread.stop();
+}
+
+#[test]
+fn without_permission_pods_are_asked_for_when_somebody_says_so() {
+    let forbidden = lab::kubernetes::status(403, "Forbidden", "pods is forbidden");
+    let api = Api::with([Reply::Whole(403, None, forbidden), list(1, &[pod("a", 1, None)])]);
+    let (thread, mut pods) = watch(&api);
+    api.wait_for(1, PATIENCE);
+    thread.try_again();
+    assert_eq!(next(&mut pods).pod.uid, "a");
+    let begun = Instant::now();
+    thread.stop();
+    assert!(begun.elapsed() < Duration::from_secs(2), "a watch is not waited for");
 }
 
 /// An agent in containerd's place, with its log. Dropping it kills it.
@@ -301,4 +456,45 @@ fn without_permission_that_is_said_once_and_all_else_goes_on() {
     assert_eq!(about, ["one", "three"]);
     let log = agent.end();
     assert_eq!(log.matches("no Kubernetes Events in namespace lab: 403").count(), 2, "once for each time:\n{log}");
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test runs it"]
+fn the_way_from_the_request_to_the_first_signal_is_told() {
+    if !lab::can_run("the_way_from_the_request_to_the_first_signal_is_told", &PROGRAMS) {
+        return;
+    }
+    let containerd = Containerd::start(Cgroups::PureV2);
+    let kubelet = Kubelet::new(&containerd);
+    let (tell, changes) = lines(&[]);
+    let api = Api::with([list(10, &[]), changes]);
+    let agent = Agent::start(&containerd, &["--kubernetes-watch", "--kubernetes-api", &api.url(), "--node-name", "n1"]);
+    api.wait_for(2, PATIENCE);
+    let attach = format!("--attach={}", containerd.dir().join("agent.sock").display());
+    let attached = |said: Said<'_>| matches!(said, Said::Note(note) if note.contains("attached to agent"));
+    let mut client = Tracer::start(containerd.enter(BINARY), &[&attach], attached);
+    let slow = run(&kubelet, "slow");
+    let named =
+        client.wait_for("the pod", PATIENCE, |line| line["kind"] == "container" && line["pod"]["name"] == "slow");
+    let uid = named["pod"]["uid"].as_str().expect("it has one").to_owned();
+    // kubelet takes its time: a grace period of 30 s from now on
+    let due = OffsetDateTime::now_utc() + Duration::from_secs(30);
+    let due = due.replace_nanosecond(0).expect("a second").format(&Rfc3339).expect("a time");
+    let begun = Instant::now();
+    let line = json!({"type": "MODIFIED", "object": pod(&uid, 11, Some(&due))}).to_string();
+    tell.send(line).expect("it is watched");
+    until("kubelet to have taken its time", PATIENCE, || (begun.elapsed() > Duration::from_secs(4)).then_some(()));
+    kubelet.delete(&slow, None);
+    let end = client.termination_of("main");
+    assert_eq!(end["owner"], json!({"kind": "Deployment", "name": "web"}), "{end}");
+    assert_eq!(end["deletion"]["grace_s"], 30.0, "{end}");
+    let until_signal = end["deletion"]["until_signal_s"].as_f64().expect("there was one");
+    assert!((3.0..12.0).contains(&until_signal), "{end}");
+    let why = end["explanation"].as_str().expect("text");
+    assert!(
+        why.contains("The deletion of its pod had been asked for ") && why.contains("(± 1 s) before SIGTERM"),
+        "{why}"
+    );
+    drop((client, tell));
+    agent.end();
 }

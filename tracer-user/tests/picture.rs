@@ -17,7 +17,8 @@ fn the_readmes_picture_is_current() {
     let clock = Clock { boot_to_wall_ns: reader.start().boot_to_wall_ns };
     let events: Vec<_> = reader.map(|event| event.unwrap()).collect();
     let screen = still::shutdown(&events, clock, (100, 31), None);
-    let picture = svg::render(&screen, "tracer's shutdown page: how the grace period of a container was used");
+    let picture =
+        svg::render(&screen, "tracer's shutdown page: how the grace period of a container was used", svg::Ground::Dark);
     let path = here.parent().unwrap().join("docs/shutdown.svg");
     if std::env::var_os("TRACER_UPDATE_DOCS").is_some() {
         std::fs::write(&path, picture).unwrap();

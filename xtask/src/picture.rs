@@ -21,6 +21,9 @@ pub(crate) struct Args {
     /// So long after the first sign of the first stop, ms [default: when all is over]
     #[arg(long)]
     after: Option<u64>,
+    /// As on a terminal with a white ground: to see whether all of it can be read there
+    #[arg(long, requires = "output")]
+    light: bool,
 }
 
 /// Builds what draws it (without the kernel programs, which it does not need) and runs it.
@@ -33,6 +36,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     command.arg(&recording).arg("--output").arg(&output).env("AYA_BUILD_SKIP", "1");
     if let Some(after) = args.after {
         command.args(["--after", &after.to_string()]);
+    }
+    if args.light {
+        command.arg("--light");
     }
     sh::run(&mut command)?;
     stage.end("drawn");

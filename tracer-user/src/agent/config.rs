@@ -15,6 +15,7 @@ use toml::de::{DeTable, DeValue};
 use crate::container::filter::Filters;
 use crate::container::runtime::{Kind, Socket, socket_path, usual_sockets};
 use crate::kubernetes;
+use crate::otlp::{Endpoint, Target, header, pair};
 
 use super::limits::Bounds;
 use super::protocol::USUAL_SOCKET;
@@ -34,18 +35,25 @@ pub struct Setting {
     pub usual: Option<&'static str>,
     /// SIGHUP may change it.
     pub reloads: bool,
+    /// Variables that others agreed on, in the order in which they count, after our own.
+    pub standard: &'static [&'static str],
+    /// Its value is not told.
+    pub secret: bool,
 }
 
 const fn one(name: &'static str, usual: Option<&'static str>, reloads: bool) -> Setting {
-    Setting { name, list: false, usual, reloads }
+    Setting { name, list: false, usual, reloads, standard: &[], secret: false }
 }
 
 const fn list(name: &'static str) -> Setting {
-    Setting { name, list: true, usual: None, reloads: false }
+    Setting { name, list: true, usual: None, reloads: false, standard: &[], secret: false }
 }
 
+/// In which a whole address stands, and not that of a collector for all that it takes.
+const TRACES_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
+
 /// All of them.
-pub const SETTINGS: [Setting; 21] = [
+pub const SETTINGS: [Setting; 25] = [
     one("socket", Some(USUAL_SOCKET), false),
     list("container"),
     list("pod"),
@@ -63,8 +71,16 @@ pub const SETTINGS: [Setting; 21] = [
     one("metrics-listen", None, false),
     one("metrics-pod-names", Some("false"), false),
     one("kubernetes-events", Some("false"), false),
+    one("kubernetes-watch", Some("false"), false),
     one("kubernetes-api", None, false),
     one("node-name", None, false),
+    Setting { standard: &[TRACES_ENDPOINT, "OTEL_EXPORTER_OTLP_ENDPOINT"], ..one("otlp-endpoint", None, false) },
+    Setting {
+        standard: &["OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"],
+        secret: true,
+        ..list("otlp-headers")
+    },
+    Setting { standard: &["OTEL_RESOURCE_ATTRIBUTES"], ..list("otlp-attributes") },
     one("log-level", Some("info"), true),
     one("log-format", Some("text"), true),
 ];
@@ -144,6 +160,8 @@ pub struct Config {
     pub metrics_pod_names: bool,
     /// What is wanted of the Kubernetes API, if anything is.
     pub kubernetes: Option<kubernetes::Settings>,
+    /// Where traces go.
+    pub traces: Option<Target>,
     /// What it says.
     pub level: LevelFilter,
     /// How it says it.
@@ -192,9 +210,14 @@ impl Config {
         };
         let kubernetes = kubernetes::Settings {
             events: values.wanted("kubernetes-events", yes_or_no)?,
-            node: values.one("node-name", filled)?,
+            watch: values.wanted("kubernetes-watch", yes_or_no)?,
+            node: values.one("node-name", node_name)?,
             proxy: values.one("kubernetes-api", |text| text.parse().map_err(|error| format!("{error}")))?,
         };
+        if kubernetes.watch && kubernetes.node.is_none() {
+            let what = "node-name is wanted as well: in a pod, spec.nodeName by the downward API".to_owned();
+            return Err(ConfigError { at: "kubernetes-watch".to_owned(), what });
+        }
         Ok(Self {
             socket: values.wanted("socket", socket)?,
             filters: Filters {
@@ -217,6 +240,7 @@ impl Config {
             metrics: values.one("metrics-listen", address)?,
             metrics_pod_names: values.wanted("metrics-pod-names", yes_or_no)?,
             kubernetes: Some(kubernetes).filter(kubernetes::Settings::is_wanted),
+            traces: values.traces()?,
             level: values.wanted("log-level", level)?,
             format: values.wanted("log-format", |text| match text {
                 "text" => Ok(LogFormat::Text),
@@ -242,6 +266,9 @@ impl Config {
         for setting in &SETTINGS {
             let written = match self.values.get(setting.name) {
                 None => writeln!(text, "# {} is not set", setting.name),
+                Some((_, origin)) if setting.secret => {
+                    writeln!(text, "# {} is set and not shown  # {origin}", setting.name)
+                }
                 Some((values, origin)) => {
                     // a JSON string is a TOML string, too
                     let quoted: Vec<_> = values.iter().map(|value| format!("{:?}", Json(value))).collect();
@@ -290,8 +317,29 @@ impl Values {
         Ok(self.each(name, parse)?.pop())
     }
 
+    /// Where traces go, if anybody wants some.
+    fn traces(&self) -> Result<Option<Target>, ConfigError> {
+        let origin = self.0.get("otlp-endpoint").map(|(_, origin)| origin);
+        let whole = origin.is_some_and(|origin| *origin == Origin::Environment(TRACES_ENDPOINT.to_owned()));
+        let parse = |text: &str| if whole { Endpoint::of_traces(text) } else { Endpoint::of_collector(text) };
+        let endpoint = self.one("otlp-endpoint", parse)?;
+        let headers = self.each("otlp-headers", header)?;
+        let attributes = self.each("otlp-attributes", pair)?;
+        Ok(endpoint.map(|endpoint| Target { endpoint, headers: headers.into_iter().collect(), attributes }))
+    }
+
     fn wanted<T>(&self, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<T, ConfigError> {
         self.one(name, parse)?.ok_or_else(|| ConfigError { at: name.to_owned(), what: "it has no value".to_owned() })
+    }
+}
+
+/// What may be the name of a node, and nothing that would be more than a name in a request.
+fn node_name(text: &str) -> Result<String, String> {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.');
+    if !text.is_empty() && text.len() <= 253 && text.bytes().all(fits) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("{text} is no name of a node"))
     }
 }
 
@@ -341,8 +389,9 @@ fn bytes(text: &str) -> Result<u64, String> {
 pub fn environment(read: impl Fn(&str) -> Option<String>) -> Layer {
     let mut layer = Layer::new();
     for setting in &SETTINGS {
-        let name = setting.variable();
-        let Some(text) = read(&name).filter(|text| !text.is_empty()) else { continue };
+        let names = std::iter::once(setting.variable()).chain(setting.standard.iter().map(|&name| name.to_owned()));
+        let said = |name: String| read(&name).filter(|text| !text.is_empty()).map(|text| (name, text));
+        let Some((name, text)) = names.into_iter().find_map(said) else { continue };
         let values = if setting.list { text.split(',').map(str::to_owned).collect() } else { vec![text] };
         layer.insert(setting.name, (values, Origin::Environment(name)));
     }
@@ -469,6 +518,7 @@ mod tests {
             ),
             ("metrics-pod-names", "yes", "yes is neither true nor false"),
             ("kubernetes-events", "yes", "yes is neither true nor false"),
+            ("node-name", "a&b", "a&b is no name of a node"),
             ("kubernetes-api", "k8s", "k8s is no address such as http://127.0.0.1:8001"),
         ] {
             let error = Config::new(flag(name, value), Layer::new(), Layer::new()).expect_err(value);
@@ -482,7 +532,52 @@ mod tests {
         let config = |text: &str| Config::new(Layer::new(), Layer::new(), parsed(text).expect("good")).expect("good");
         assert_eq!(config("node-name = \"n1\"\nkubernetes-events = false\n").kubernetes, None);
         let wanted = config("node-name = \"n1\"\nkubernetes-events = true\n").kubernetes.expect("it is wanted");
-        assert_eq!((wanted.events, wanted.node.as_deref()), (true, Some("n1")));
+        assert_eq!((wanted.events, wanted.watch, wanted.node.as_deref()), (true, false, Some("n1")));
+        let watch = Config::new(flag("kubernetes-watch", "true"), Layer::new(), Layer::new());
+        let error = watch.expect_err("of which node?").to_string();
+        assert!(error.starts_with("kubernetes-watch: node-name is wanted as well"), "{error}");
+    }
+
+    #[test]
+    fn the_variables_that_opentelemetry_agreed_on_count_after_our_own() {
+        let told = |variables: &[(&str, &str)]| {
+            let read =
+                |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+            Config::new(Layer::new(), environment(read), Layer::new())
+        };
+        let config = told(&[]).expect("good");
+        assert_eq!(config.traces, None);
+        let config = told(&[
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Basic%20c2VjcmV0,x-tenant=shop"),
+            ("OTEL_RESOURCE_ATTRIBUTES", "k8s.cluster.name=east,k8s.node.name=node-1"),
+        ]);
+        let config = config.expect("good");
+        let printed = config.print();
+        assert!(printed.contains("otlp-endpoint = \"http://c:4318\"  # OTEL_EXPORTER_OTLP_ENDPOINT\n"), "{printed}");
+        assert!(printed.contains("# otlp-headers is set and not shown  # OTEL_EXPORTER_OTLP_HEADERS\n"), "{printed}");
+        assert!(!printed.contains("c2VjcmV0") && !format!("{:?}", config.traces).contains("secret"), "{printed}");
+        let traces = config.traces.expect("it is set");
+        assert_eq!(traces.endpoint.to_string(), "http://c:4318/v1/traces");
+        assert_eq!((&traces.headers["authorization"], &traces.headers["x-tenant"]).0, "Basic c2VjcmV0");
+        assert_eq!(traces.attributes[1], ("k8s.node.name".to_owned(), "node-1".to_owned()));
+        // the address for traces alone is the whole of it
+        let endpoint =
+            |variables: &[(&str, &str)]| told(variables).expect("good").traces.expect("set").endpoint.to_string();
+        let (all, only, own) = (
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://all"),
+            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://only/in"),
+            ("TRACER_OTLP_ENDPOINT", "http://own"),
+        );
+        assert_eq!(endpoint(&[all, only]), "http://only/in");
+        assert_eq!(endpoint(&[all, only, own]), "http://own/v1/traces");
+        let error = told(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "https://c")]).expect_err("no TLS").to_string();
+        assert!(
+            error.starts_with("otlp-endpoint from OTEL_EXPORTER_OTLP_ENDPOINT: https://c: https is not"),
+            "{error}"
+        );
+        let error = told(&[("TRACER_OTLP_HEADERS", "x-a=sec\u{1}ret")]).expect_err("no header").to_string();
+        assert!(error.contains("x-a") && !error.contains("ret"), "{error}");
     }
 
     #[test]

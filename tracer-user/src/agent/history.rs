@@ -23,6 +23,8 @@ pub struct History {
     clips: VecDeque<Clip>,
     /// Containers that are gone and whose end may still be told, with the time they went.
     fading: VecDeque<(BootNs, Arc<str>)>,
+    /// What the API of Kubernetes said last of each pod, by UID.
+    pods: HashMap<String, Kept>,
     lost: VecDeque<Kept>,
     /// When something was lost, nobody knows how much: the last times.
     marks: VecDeque<Kept>,
@@ -84,6 +86,7 @@ impl History {
             cgroups: HashMap::new(),
             clips: VecDeque::new(),
             fading: VecDeque::new(),
+            pods: HashMap::new(),
             lost: VecDeque::new(),
             marks: VecDeque::new(),
             last_termination: None,
@@ -127,6 +130,7 @@ impl History {
             What::Lost(lost) => return self.lost(kept, lost),
             What::Tick {} => return,
             What::Dismissed(dismissed) => return self.forget(&dismissed.container),
+            What::Pod(told) => return self.pod(kept, &told.pod.uid),
             _ => {}
         }
         let Some(container) = self.container(&event.1, node) else { return };
@@ -191,13 +195,14 @@ impl History {
     pub fn all(&self) -> Vec<Arc<Event>> {
         let clips = self.clips.iter().flat_map(|clip| &clip.events);
         let lives = self.lives.values().flat_map(|life| &life.events);
-        in_order(clips.chain(lives).chain(&self.lost).chain(&self.marks))
+        in_order(clips.chain(lives).chain(self.pods.values()).chain(&self.lost).chain(&self.marks))
     }
 
     /// What is remembered of the containers that are there.
     #[must_use]
     pub fn present(&self) -> Vec<Arc<Event>> {
-        in_order(self.lives.values().filter(|life| !life.gone).flat_map(|life| &life.events))
+        let lives = self.lives.values().filter(|life| !life.gone).flat_map(|life| &life.events);
+        in_order(lives.chain(self.pods.values()))
     }
 
     /// Which container an event is about.
@@ -231,6 +236,7 @@ impl History {
             | What::State(_)
             | What::Foreseen(_)
             | What::Dismissed(_)
+            | What::Pod(_)
             | What::Lost(_)
             | What::Tick {} => CgroupId(0),
         };
@@ -246,6 +252,23 @@ impl History {
             let id = &node.container(process?.container?)?.name.id;
             self.lives.get_key_value(id.as_str()).map(|(id, _)| Arc::clone(id))
         })
+    }
+
+    /// The last word on a pod: of those that are over, and then of all, the oldest is forgotten when there are many.
+    fn pod(&mut self, kept: Kept, uid: &str) {
+        let is_over = |kept: &Kept| matches!(&kept.event.1, What::Pod(told) if told.gone);
+        if self.pods.len() >= limits::PODS && !self.pods.contains_key(uid) {
+            let oldest = self.pods.iter().min_by_key(|(_, kept)| (!is_over(kept), kept.seq));
+            if let Some(oldest) = oldest.map(|(uid, _)| uid.clone())
+                && let Some(oldest) = self.pods.remove(&oldest)
+            {
+                self.bytes -= weight(&oldest.event);
+            }
+        }
+        self.bytes += weight(&kept.event);
+        if let Some(before) = self.pods.insert(uid.to_owned(), kept) {
+            self.bytes -= weight(&before.event);
+        }
     }
 
     /// A loss: the oldest two become one when there are many. What is uncertain because of one holds it by itself.
@@ -282,6 +305,8 @@ impl History {
             since.is_some_and(|since| mark.event.0 >= since || since.ms_since(mark.event.0) <= limits::LOSS_MEMORY_MS)
         });
         events.extend(marks.cloned());
+        let pod = node.container_by_id(container).and_then(|(_, container)| node.pod(container.pod?));
+        events.extend(pod.and_then(|pod| self.pods.get(&pod.uid)).cloned());
         let bytes = events.iter().map(|kept| weight(&kept.event)).sum();
         self.bytes += bytes;
         self.terminations += usize::from(is_end);

@@ -27,6 +27,8 @@ pub const END_TAIL: usize = 64;
 pub const CONDITION_TAIL: usize = 256;
 /// Events of a stop that goes on; with more the older half is thinned, and the verdict of whoever attaches is uncertain.
 pub const STOP_EVENTS: usize = 16_384;
+/// Pods of which the last word of the API of Kubernetes is kept.
+pub const PODS: usize = 1_024;
 /// Losses that are kept apart, with their numbers.
 pub const LOSSES: usize = 64;
 /// Times of losses.

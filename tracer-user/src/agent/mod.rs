@@ -6,6 +6,7 @@
 
 pub mod client;
 pub mod config;
+mod ends;
 pub mod history;
 pub mod limits;
 pub mod metrics;
@@ -26,6 +27,7 @@ use crate::live::{Pipeline, Tap, boot_now, wall_clock};
 use crate::model::Node;
 use crate::stream::{FORMAT, Start};
 
+pub use ends::Ends;
 pub use rotation::{Rotation, Rotator};
 pub use sinks::{Sink, Sinks};
 pub use socket::{BindError, Bound, listen};

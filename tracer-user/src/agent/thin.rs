@@ -36,6 +36,7 @@ pub(super) fn subject(what: &What) -> Option<TaskKey> {
         | What::CgroupGone(_)
         | What::Dismissed(_)
         | What::Described(_)
+        | What::Pod(_)
         | What::CgroupFigures(_)
         | What::Counted(_)
         | What::Lost(_)
@@ -60,6 +61,10 @@ pub(super) fn weight(event: &Event) -> usize {
         What::Foreseen(foresight) => {
             let notes: usize = foresight.notes.iter().map(|note| note.len() + 24).sum();
             foresight.why.len() + foresight.fix.as_ref().map_or(0, String::len) + notes
+        }
+        What::Pod(told) => {
+            let owner = told.owner.as_ref().map_or(0, |owner| owner.kind.len() + owner.name.len());
+            told.pod.namespace.len() + told.pod.name.len() + 2 * told.pod.uid.len() + owner
         }
         What::Described(described) => {
             let labels: usize = described.labels.iter().map(|(key, value)| key.len() + value.len() + 64).sum();
@@ -136,7 +141,7 @@ pub(super) fn thin(events: &mut Vec<Kept>, known: &HashSet<TaskKey>, keep: impl 
         let what = &kept.event.1;
         let lives_on = || subject(what).is_none_or(|key| !passed.contains(&key));
         let stays = match what {
-            What::Cgroup(_) | What::CgroupGone(_) | What::Dismissed(_) | What::Lost(_) => true,
+            What::Cgroup(_) | What::CgroupGone(_) | What::Dismissed(_) | What::Pod(_) | What::Lost(_) => true,
             What::Described(described) => last_word.get(&described.id) == Some(&kept.seq),
             What::CgroupFigures(figures) => last_figures.get(&figures.cgroup) == Some(&kept.seq),
             What::Foreseen(foresight) => lives_on() && last_foresight.get(&foresight.task) == Some(&kept.seq),

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
@@ -11,9 +12,10 @@ use tokio::sync::mpsc;
 use crate::agent::config::{self, Config, ConfigError, Layer, Origin, SETTINGS, USUAL_FILE};
 use crate::agent::metrics::{self, Ask, Listening, Own};
 use crate::agent::server::{Request as Wanted, Server};
-use crate::agent::{BindError, Hub, Rotator, Sink, Sinks, listen};
+use crate::agent::{BindError, Ends, Hub, Rotator, Sink, Sinks, listen};
 use crate::kubernetes;
 use crate::live::{End, Options, Request, Session};
+use crate::otlp::{Exporter, Queue, Summary, Target};
 
 use super::options::{Failure, print};
 use super::{DONE, UNSUITABLE, USAGE, logging};
@@ -47,6 +49,8 @@ pub(super) struct Args {
     metrics: Metrics,
     #[command(flatten)]
     kubernetes: Kubernetes,
+    #[command(flatten)]
+    traces: Traces,
     #[command(flatten)]
     logs: Logs,
 }
@@ -125,14 +129,31 @@ struct Metrics {
 #[command(next_help_heading = "Kubernetes")]
 struct Kubernetes {
     /// Tell what goes wrong as Events on the pods, for kubectl describe pod [default: false]
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    kubernetes_events: Option<String>,
+    #[arg(long = "kubernetes-events", value_name = "BOOL", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "true")]
+    events: Option<String>,
+    /// Hear from the API when somebody deletes a pod of this node, and which workload it belongs to [default: false]
+    #[arg(long = "kubernetes-watch", value_name = "BOOL", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "true")]
+    watch: Option<String>,
     /// The API without encryption, instead of where a pod finds it: kubectl proxy, a test
-    #[arg(long, value_name = "URL", hide = true)]
-    kubernetes_api: Option<String>,
+    #[arg(long = "kubernetes-api", value_name = "URL", hide = true)]
+    api: Option<String>,
     /// Name of this node: spec.nodeName by the downward API
     #[arg(long, value_name = "NAME")]
     node_name: Option<String>,
+}
+
+/// Where traces of terminations go.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Traces (OpenTelemetry)")]
+struct Traces {
+    /// Send each termination as a trace to the collector at this address (OTLP over HTTP)
+    #[arg(long, value_name = "http://HOST:4318")]
+    otlp_endpoint: Option<String>,
+    /// What is true of all on this machine: k8s.cluster.name=east
+    #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',')]
+    otlp_attributes: Vec<String>,
 }
 
 /// What it says on standard error.
@@ -150,7 +171,8 @@ struct Logs {
 impl Args {
     /// What the command line says of each setting.
     fn flags(&self) -> Layer {
-        let Self { socket, config: _, print_config: _, filters, sockets, memory, metrics, kubernetes, logs } = self;
+        let Self { socket, config: _, print_config: _, filters, sockets, memory, metrics, kubernetes, traces, logs } =
+            self;
         let one = |value: &Option<String>| value.iter().cloned().collect::<Vec<_>>();
         let values = SETTINGS.iter().map(|setting| {
             let values = match setting.name {
@@ -170,9 +192,12 @@ impl Args {
                 "record-files" => one(&memory.record_files),
                 "metrics-listen" => one(&metrics.metrics_listen),
                 "metrics-pod-names" => one(&metrics.metrics_pod_names),
-                "kubernetes-events" => one(&kubernetes.kubernetes_events),
-                "kubernetes-api" => one(&kubernetes.kubernetes_api),
+                "kubernetes-events" => one(&kubernetes.events),
+                "kubernetes-watch" => one(&kubernetes.watch),
+                "kubernetes-api" => one(&kubernetes.api),
                 "node-name" => one(&kubernetes.node_name),
+                "otlp-endpoint" => one(&traces.otlp_endpoint),
+                "otlp-attributes" => traces.otlp_attributes.clone(),
                 "log-level" => one(&logs.log_level),
                 "log-format" => one(&logs.log_format),
                 _ => Vec::new(),
@@ -248,16 +273,24 @@ async fn serve(args: &Args, config: Config) -> anyhow::Result<ExitCode> {
     let counted = metrics::Metrics::new(config.metrics_pod_names);
     // whoever wants changes (metrics, events) has its place here
     let mut sinks: Vec<Box<dyn Sink>> = listening.iter().map(|_| counted.sink()).collect();
+    let traces = config.traces.clone().map(|target| (target, Arc::new(Queue::default())));
+    if let Some((_, queue)) = &traces {
+        sinks.push(Box::new(Ends::new(Arc::clone(queue))));
+    }
     let mut kubernetes = None;
     let mut session = Session::start(&request, |_, _| {
         // a thread of ours, now that no privilege is left that is not needed
-        kubernetes = config.kubernetes.as_ref().and_then(start_kubernetes).map(|(kubernetes, events)| {
-            sinks.extend(events.map(|events| Box::new(events) as Box<dyn Sink>));
-            kubernetes
+        kubernetes = config.kubernetes.as_ref().and_then(start_kubernetes).map(|started| {
+            sinks.extend(started.events.map(|events| Box::new(events) as Box<dyn Sink>));
+            (started.thread, started.pods)
         });
         Box::new(Sinks::new(sinks))
     })
     .map_err(super::live::unsuitable)?;
+    let (kubernetes, pods) = kubernetes.unzip();
+    if let Some(pods) = pods.flatten() {
+        session.listen(pods);
+    }
     // the one before it may have been killed in the middle of a stop
     session.doubt_the_past();
     session.pipeline.set_tap(Box::new(hub.clone()));
@@ -273,6 +306,7 @@ async fn serve(args: &Args, config: Config) -> anyhow::Result<ExitCode> {
         }
         None => None,
     };
+    let exporter = traces.map(export).transpose().context("cannot export traces")?;
     log::info!("tracing; clients attach on {}", config.socket.display());
     let mut running = Running { config, rotator: None, kubernetes, requests };
     running.record()?;
@@ -312,6 +346,13 @@ async fn serve(args: &Args, config: Config) -> anyhow::Result<ExitCode> {
     if let Some(kubernetes) = running.kubernetes.take() {
         kubernetes.stop();
     }
+    // the last ends are told by that
+    if let Some(exporter) = exporter {
+        match exporter.stop() {
+            Summary { sent, lost: 0 } => log::info!("{sent} terminations were exported"),
+            Summary { sent, lost } => log::warn!("{sent} terminations were exported, {lost} were not"),
+        }
+    }
     finished?;
     Ok(ExitCode::from(DONE))
 }
@@ -328,6 +369,15 @@ fn own(hub: &Hub, session: &Session) -> Own {
     }
 }
 
+/// Begins to send what ends.
+fn export((mut target, queue): (Target, Arc<Queue>)) -> io::Result<Exporter> {
+    log::info!("terminations are exported to {}", target.endpoint);
+    // after what was configured, which counts more: in a container this may be the pod's name
+    let host = nix::unistd::gethostname().unwrap_or_default();
+    target.attributes.push(("host.name".to_owned(), host.to_string_lossy().into_owned()));
+    Exporter::start(target, queue)
+}
+
 /// What can change while it runs.
 struct Running {
     config: Config,
@@ -337,17 +387,21 @@ struct Running {
 }
 
 /// Without an API the agent does what else it does.
-fn start_kubernetes(settings: &kubernetes::Settings) -> Option<(kubernetes::Kubernetes, Option<kubernetes::Events>)> {
-    match kubernetes::Kubernetes::start(settings) {
-        Ok((thread, events)) => {
-            log::info!("Kubernetes is told what goes wrong, as Events on the pods");
-            Some((thread, Some(events)))
-        }
+fn start_kubernetes(settings: &kubernetes::Settings) -> Option<kubernetes::Started> {
+    let started = match kubernetes::Kubernetes::start(settings) {
+        Ok(started) => started,
         Err(error) => {
             log::warn!("nothing of Kubernetes' API: {error}");
-            None
+            return None;
         }
+    };
+    if settings.events {
+        log::info!("Kubernetes is told what goes wrong, as Events on the pods");
     }
+    if let Some(node) = settings.node.as_ref().filter(|_| settings.watch) {
+        log::info!("the pods of node {node} are watched");
+    }
+    Some(started)
 }
 
 impl Running {
@@ -383,8 +437,6 @@ impl Running {
         let (bounds, level, format, record) = (new.bounds, new.level, new.format, new.record.clone());
         let other_record = record != self.config.record;
         // what is not taken over is not what is used
-        let Config { socket, filters, sockets, command_lines, metrics, metrics_pod_names, kubernetes, .. } =
-            self.config.clone();
         let mut values = new.values;
         for name in &fixed {
             match self.config.values.get(name) {
@@ -392,20 +444,7 @@ impl Running {
                 None => drop(values.remove(name)),
             }
         }
-        self.config = Config {
-            socket,
-            filters,
-            sockets,
-            command_lines,
-            bounds,
-            record,
-            metrics,
-            metrics_pod_names,
-            kubernetes,
-            level,
-            format,
-            values,
-        };
+        self.config = Config { bounds, record, level, format, values, ..self.config.clone() };
         hub.set_bounds(bounds);
         logging::set_agent(level, format);
         if other_record {

@@ -69,7 +69,7 @@ fn text(checks: &[Check], color: bool, width: usize, out: &mut dyn Write) -> io:
     for check in checks {
         let (mark, sgr) = match check.state {
             State::Ok => ("✓", "32"),
-            State::Warn => ("!", "33"),
+            State::Warn => ("!", "35"),
             State::Fail => ("✗", "1;31"),
         };
         let (on, off) = if color { (format!("\x1b[{sgr}m"), "\x1b[0m") } else { (String::new(), "") };
@@ -191,7 +191,7 @@ mod tests {
         let colored = shown(&some(), true);
         assert!(colored.contains("\x1b[32m✓\x1b[0m") && colored.contains("\x1b[1;31m✗\x1b[0m"));
         assert!(!colored.contains("\x1b[31m"), "nothing raw comes through");
-        let plain = ["\x1b[32m", "\x1b[33m", "\x1b[1;31m", "\x1b[0m"].iter().fold(colored, |t, s| t.replace(s, ""));
+        let plain = ["\x1b[32m", "\x1b[35m", "\x1b[1;31m", "\x1b[0m"].iter().fold(colored, |t, s| t.replace(s, ""));
         assert_eq!(plain, shown(&some(), false));
     }
 

@@ -158,7 +158,7 @@ mod tests {
         aggregate.told(&web, "web.1", 2, at(601));
         assert_eq!(aggregate.step(&web, at(1_201)), counted(3));
         // another container, another pod, another reason
-        let words = reasons::of_condition(ConditionKind::Zombies).expect("it is told");
+        let words = reasons::of_condition(ConditionKind::Zombies);
         for other in [note("1", "sidecar"), note("2", "app"), Note { words, ..note("1", "app") }] {
             assert_eq!(aggregate.step(&other, at(1_201)), Step::Make);
         }

@@ -36,9 +36,7 @@ pub(super) struct Pod {
 pub(super) fn is_told(change: &Change) -> bool {
     match &change.news {
         News::Termination(end) => reasons::of_verdict(end.verdict).is_some() && is_in_pod(&end.container),
-        News::Condition(condition) => {
-            reasons::of_condition(condition.kind).is_some() && condition.container.as_deref().is_some_and(is_in_pod)
-        }
+        News::Condition(condition) => condition.container.as_deref().is_some_and(is_in_pod),
         _ => false,
     }
 }
@@ -78,7 +76,7 @@ impl Note {
             }
             News::Condition(condition) => {
                 let Some(container) = &condition.container else { return None };
-                (reasons::of_condition(condition.kind)?, container, true, &condition.explanation, &condition.fix)
+                (reasons::of_condition(condition.kind), container, true, &condition.explanation, &condition.fix)
             }
             _ => return None,
         };
@@ -110,7 +108,7 @@ impl Note {
                 field_path: (!pod.container.is_empty()).then(|| format!("spec.containers{{{}}}", pod.container)),
             },
             note: text,
-            r#type: words.severity.slug(),
+            r#type: reasons::TYPE,
         }
     }
 

@@ -89,6 +89,30 @@ impl Api {
         timeout(time, exchange).await.unwrap_or(Err(Trouble::TimedOut(time)))
     }
 
+    /// Asks for lines without end, each of at most `limit` bytes; or what was answered instead.
+    pub(super) async fn follow(
+        &self,
+        ask: &Ask,
+        limit: usize,
+        time: Duration,
+    ) -> Result<Result<Lines, Answer>, Trouble> {
+        let allowance = Allowance::new(limit.saturating_add(HEAD_BYTES));
+        let begin = async {
+            let response = self.send(ask, &allowance).await?;
+            let (status, retry_after) = (response.status(), retry_after(&response));
+            let mut body = response.into_body();
+            if status.is_success() {
+                return Ok(Ok(Lines { body, allowance: allowance.clone(), limit, rest: Vec::new(), searched: 0 }));
+            }
+            let mut bytes = Vec::new();
+            while let Some(data) = next(&mut body).await? {
+                bytes.extend_from_slice(&data);
+            }
+            Ok(Err(Answer { status, retry_after, body: bytes }))
+        };
+        timeout(time, begin).await.unwrap_or(Err(Trouble::TimedOut(time)))
+    }
+
     async fn send(&self, ask: &Ask, allowance: &Allowance) -> Result<Response<Incoming>, Trouble> {
         let Access { host, port, .. } = &self.access;
         let unreachable = |what| Trouble::Unreachable { at: self.access.authority(), what };
@@ -122,6 +146,37 @@ impl Api {
             request = request.header(CONTENT_TYPE, kind);
         }
         request.body(Full::new(body.unwrap_or_default())).map_err(broken)
+    }
+}
+
+/// Lines of an answer that does not end.
+pub(super) struct Lines {
+    body: Incoming,
+    allowance: Allowance,
+    limit: usize,
+    /// What was read and not handed over.
+    rest: Vec<u8>,
+    /// How much of it holds no line end.
+    searched: usize,
+}
+
+impl Lines {
+    /// The next line; `None` at the end. What has no line end then is none. Safe to cancel.
+    pub(super) async fn next(&mut self) -> Result<Option<String>, Trouble> {
+        loop {
+            if let Some(end) = self.rest[self.searched..].iter().position(|&byte| byte == b'\n') {
+                let end = self.searched + end;
+                let line = String::from_utf8_lossy(&self.rest[..end]).into_owned();
+                self.rest.drain(..=end);
+                self.searched = 0;
+                self.allowance.renew(self.limit.saturating_add(HEAD_BYTES));
+                return Ok(Some(line));
+            }
+            self.searched = self.rest.len();
+            // what has no end yet is not forgiven: a line has a limit
+            let Some(data) = next(&mut self.body).await? else { return Ok(None) };
+            self.rest.extend_from_slice(&data);
+        }
     }
 }
 
@@ -227,7 +282,7 @@ mod tests {
                 asked.push(stream.read_u8().await.ok()?);
             }
             stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n").await.ok()?;
-            stream.write_all(&[b' '; 100_000]).await.ok()?;
+            stream.write_all(&vec![b' '; 100_000]).await.ok()?;
             stream.shutdown().await.ok()?;
             Some(String::from_utf8(asked).expect("text"))
         };

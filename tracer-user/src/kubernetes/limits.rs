@@ -35,3 +35,21 @@ pub(super) const BURST: u32 = 25;
 pub(super) const REFILL_MS: u64 = 300_000;
 /// Pods and series that are remembered for that; namespaces in which we may not.
 pub(super) const REMEMBERED: usize = 4_096;
+
+/// Pods of this node that are known at once.
+pub(super) const PODS: usize = 4_096;
+/// A list of all pods, bytes, and the time for it.
+pub(super) const LIST_BYTES: usize = 64 << 20;
+pub(super) const LIST_TIME: Duration = Duration::from_secs(10);
+/// One pod, bytes: the API's own store holds no larger ones.
+pub(super) const LINE_BYTES: usize = 2 << 20;
+/// The API is asked to end a watch after this time, and a watch that goes on longer hangs.
+pub(super) const WATCH_TIME: Duration = Duration::from_mins(4);
+/// A watch that ends sooner is not begun again at once.
+pub(super) const SHORT_WATCH: Duration = Duration::from_secs(5);
+/// The longest wait before an API that does not answer is asked for pods again.
+pub(super) const LONGEST_WATCH_WAIT: Duration = Duration::from_mins(1);
+/// So many failures in a row are told.
+pub(super) const SILENT_AFTER: u32 = 3;
+/// What was told of pods and not yet taken in.
+pub(super) const TOLD: usize = 64;

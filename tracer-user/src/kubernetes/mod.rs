@@ -1,4 +1,4 @@
-//! What the Kubernetes API has to do with it: Events on pods for what goes wrong.
+//! What the Kubernetes API has to do with it: Events on pods for what goes wrong, and what it tells of this node's pods.
 //!
 //! All of it is optional and nothing waits for it. It runs on a thread of its own behind a bounded queue; an API that is
 //! absent, refuses, hangs or talks nonsense costs Events and nothing else. No client library: those bring some eighty crates
@@ -11,18 +11,23 @@ mod backoff;
 mod event;
 mod http;
 mod limits;
+mod pods;
 mod poster;
 mod reasons;
+mod watcher;
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
+use futures_util::FutureExt as _;
+use futures_util::future::{FusedFuture as _, OptionFuture};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use crate::agent::Sink;
+use crate::event::What;
 use crate::model::Change;
 
 pub use access::{NoAccess, NoAddress, Proxy};
@@ -30,12 +35,15 @@ pub use access::{NoAccess, NoAddress, Proxy};
 use access::Access;
 use http::Api;
 use poster::Poster;
+use watcher::Watcher;
 
 /// What is wanted of the API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Tell it what goes wrong.
     pub events: bool,
+    /// Hear from it when somebody deletes a pod of this node, and whose the pods are.
+    pub watch: bool,
     /// The name of this node.
     pub node: Option<String>,
     /// Where it is, if not where a pod finds it.
@@ -46,7 +54,7 @@ impl Settings {
     /// Whether anything is.
     #[must_use]
     pub const fn is_wanted(&self) -> bool {
-        self.events
+        self.events || self.watch
     }
 }
 
@@ -56,6 +64,9 @@ pub enum StartError {
     /// There is no way to it.
     #[error(transparent)]
     NoAccess(#[from] NoAccess),
+    /// Nobody told which pods.
+    #[error("to watch this node's pods its name is wanted: --node-name, or TRACER_NODE_NAME from spec.nodeName")]
+    NoNode,
     /// There is no thread to be had.
     #[error("no thread for it: {0}")]
     Io(#[from] io::Error),
@@ -71,31 +82,52 @@ pub struct Kubernetes {
     left_out: Arc<AtomicU64>,
 }
 
+/// What was started: who is told, and who tells.
+#[derive(Debug)]
+pub struct Started {
+    /// The thread.
+    pub thread: Kubernetes,
+    /// Takes what is to be told, if that is wanted.
+    pub events: Option<Events>,
+    /// Brings what the API tells of pods ([`What::Pod`]), if that is wanted.
+    pub pods: Option<mpsc::Receiver<What>>,
+}
+
 impl Kubernetes {
-    /// Starts it. Whoever gets to know something hands it to the sink.
+    /// Starts it.
     ///
     /// # Errors
     /// When there is no API, or no thread.
-    pub fn start(settings: &Settings) -> Result<(Self, Events), StartError> {
+    pub fn start(settings: &Settings) -> Result<Started, StartError> {
         let access = match &settings.proxy {
             Some(proxy) => Access::proxy(proxy),
             None => Access::of_pod(|name| std::env::var(name).ok())?,
         };
         let api = Api::new(access);
-        let instance = settings.node.clone().unwrap_or_else(host_name);
         let (stop, stopped) = watch::channel(false);
         let (again, asked) = watch::channel(0);
-        let (sender, changes) = mpsc::channel(limits::QUEUE);
+        let left_out: Arc<AtomicU64> = Arc::default();
+        let (posting, events) = if settings.events {
+            let (sender, changes) = mpsc::channel(limits::QUEUE);
+            let poster = Poster::new(api.clone(), settings.node.clone().unwrap_or_else(host_name), asked.clone());
+            (Some(poster.run(changes)), Some(Events { changes: sender, left_out: Arc::clone(&left_out) }))
+        } else {
+            (None, None)
+        };
+        let (watching, pods) = if settings.watch {
+            let node = settings.node.clone().ok_or(StartError::NoNode)?;
+            let (sender, pods) = mpsc::channel(limits::TOLD);
+            (Some(Watcher::new(api, node, sender, asked).run()), Some(pods))
+        } else {
+            (None, None)
+        };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let poster = Poster::new(api, instance, asked);
         let thread = std::thread::Builder::new().name("tracer-kubernetes".to_owned()).spawn(move || {
-            runtime.block_on(until_stopped(poster.run(changes), stopped));
+            runtime.block_on(until_stopped(posting, watching, stopped));
             // a server that hangs must not keep us
             runtime.shutdown_background();
         })?;
-        let left_out = Arc::default();
-        let events = Events { changes: sender, left_out: Arc::clone(&left_out) };
-        Ok((Self { thread: Some(thread), stop, again, left_out }, events))
+        Ok(Started { thread: Self { thread: Some(thread), stop, again, left_out }, events, pods })
     }
 
     /// What did not fit so far.
@@ -124,14 +156,26 @@ impl Kubernetes {
     }
 }
 
-/// Runs to its end, or for a moment after it was told to stop.
-async fn until_stopped(work: impl Future<Output = ()>, mut stopped: watch::Receiver<bool>) {
-    tokio::pin!(work);
-    tokio::select! {
-        () = &mut work => return,
-        _ = stopped.wait_for(|stopped| *stopped) => {}
+/// Does both until it is told to stop; what is to be told then has a moment more.
+async fn until_stopped(
+    posting: Option<impl Future<Output = ()>>,
+    watching: Option<impl Future<Output = ()>>,
+    mut stopped: watch::Receiver<bool>,
+) {
+    // what is not wanted is done already, and what is done is not asked again
+    let posting = OptionFuture::from(posting).map(drop).fuse();
+    let watching = OptionFuture::from(watching).map(drop).fuse();
+    tokio::pin!(posting, watching);
+    loop {
+        tokio::select! {
+            () = &mut posting, if !posting.is_terminated() => {}
+            () = &mut watching, if !watching.is_terminated() => {}
+            _ = stopped.wait_for(|stopped| *stopped) => break,
+        }
     }
-    timeout(limits::LAST, work).await.unwrap_or_default();
+    if !posting.is_terminated() {
+        timeout(limits::LAST, posting).await.unwrap_or_default();
+    }
 }
 
 fn host_name() -> String {

@@ -120,11 +120,10 @@ impl Poster {
                     self.aggregate.is_gone(note);
                     step = Step::Make;
                 }
-                Fate::Gone => return,
+                // too old is said in a watch only
+                Fate::Gone | Fate::TooOld => return,
                 Fate::Forbidden(why) => return self.is_forbidden(&note.pod.namespace, &why),
                 Fate::Stranger(why) => return self.is_stranger(&why),
-                // which is said in a watch only
-                Fate::TooOld => return,
                 Fate::Wrong(why) => {
                     return log::warn!("Kubernetes did not take the Event {} on a pod: {why}", note.words.reason);
                 }

@@ -2,42 +2,29 @@
 
 use crate::model::{ConditionKind, Verdict};
 
-/// Whether somebody should look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Severity {
-    Warning,
-}
-
-impl Severity {
-    /// As the API has it.
-    pub(super) const fn slug(self) -> &'static str {
-        match self {
-            Self::Warning => "Warning",
-        }
-    }
-}
+/// Whoever is told this should look.
+pub(super) const TYPE: &str = "Warning";
 
 /// By which words something is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Words {
-    pub(super) severity: Severity,
     /// In CamelCase, as reasons are.
     pub(super) reason: &'static str,
     /// What was being done when it happened.
     pub(super) action: &'static str,
 }
 
-const fn stopping(reason: &'static str) -> Option<Words> {
-    Some(Words { severity: Severity::Warning, reason, action: "Stopping" })
+const fn stopping(reason: &'static str) -> Words {
+    Words { reason, action: "Stopping" }
 }
 
-const fn running(reason: &'static str) -> Option<Words> {
-    Some(Words { severity: Severity::Warning, reason, action: "Running" })
+const fn running(reason: &'static str) -> Words {
+    Words { reason, action: "Running" }
 }
 
 /// For the end of a container; `None` where nothing is wrong, or kubelet says it already.
 pub(super) const fn of_verdict(verdict: Verdict) -> Option<Words> {
-    match verdict {
+    Some(match verdict {
         Verdict::SigtermDropped => stopping("SigtermDropped"),
         Verdict::SigtermIgnored => stopping("SigtermIgnored"),
         Verdict::SigtermBlocked => stopping("SigtermBlocked"),
@@ -46,12 +33,12 @@ pub(super) const fn of_verdict(verdict: Verdict) -> Option<Words> {
         Verdict::OomKilled => running("OomKilled"),
         Verdict::Killed => running("KilledWithoutWarning"),
         Verdict::Crashed => running("Crashed"),
-        Verdict::Graceful | Verdict::DefaultAction | Verdict::Exited => None,
-    }
+        Verdict::Graceful | Verdict::DefaultAction | Verdict::Exited => return None,
+    })
 }
 
 /// For what is wrong while a container runs.
-pub(super) const fn of_condition(kind: ConditionKind) -> Option<Words> {
+pub(super) const fn of_condition(kind: ConditionKind) -> Words {
     match kind {
         ConditionKind::Zombies => running("ZombiesAccumulating"),
         ConditionKind::Stuck => stopping("ProcessStuck"),
@@ -69,7 +56,7 @@ mod tests {
 
     fn all() -> impl Iterator<Item = (&'static str, Option<Words>)> {
         let verdicts = Verdict::ALL.iter().map(|verdict| (verdict.slug(), of_verdict(*verdict)));
-        verdicts.chain(ConditionKind::ALL.iter().map(|kind| (kind.slug(), of_condition(*kind))))
+        verdicts.chain(ConditionKind::ALL.iter().map(|kind| (kind.slug(), Some(of_condition(*kind)))))
     }
 
     #[test]
@@ -87,8 +74,8 @@ mod tests {
         let table: String = all()
             .map(|(slug, words)| match words {
                 Some(words) => {
-                    let Words { severity, reason, action } = words;
-                    format!("| `{slug}` | {} | `{reason}` | `{action}` |\n", severity.slug())
+                    let Words { reason, action } = words;
+                    format!("| `{slug}` | {TYPE} | `{reason}` | `{action}` |\n")
                 }
                 None => format!("| `{slug}` | none | | |\n"),
             })

@@ -21,6 +21,7 @@ pub(super) fn count(events: &[Event]) -> Lost {
             | What::Pending(_)
             | What::State(_)
             | What::Described(_)
+            | What::Pod(_)
             | What::Dismissed(_)
             | What::CgroupFigures(_)
             | What::Foreseen(_)

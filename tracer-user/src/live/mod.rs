@@ -149,6 +149,8 @@ pub struct Session {
     sink: Sink,
     names: Names,
     descriptions: mpsc::Receiver<Described>,
+    /// What others tell who know something of what is traced.
+    told: Option<mpsc::Receiver<What>>,
     foresights: Foresights,
     interrupt: Interrupt,
     /// Not taken in yet.
@@ -206,6 +208,7 @@ impl Session {
             sink,
             names,
             descriptions,
+            told: None,
             foresights,
             interrupt,
             events,
@@ -249,6 +252,11 @@ impl Session {
         self.tracker.described(described, &mut self.events)
     }
 
+    /// Takes in what comes here as well, each when it comes.
+    pub fn listen(&mut self, told: mpsc::Receiver<What>) {
+        self.told = Some(told);
+    }
+
     /// Traces until `end` comes, or `over` says so of the pipeline, which is asked after each batch of events. What
     /// is not handed over by then, because the reader is slow, is with the next call.
     ///
@@ -273,6 +281,10 @@ impl Session {
                     // what the kernel told before comes before
                     self.drain()?;
                     self.tracker.described(described, &mut self.events)?;
+                }
+                what = next(&mut self.told) => {
+                    self.drain()?;
+                    self.events.push(Event(boot_now(), what));
                 }
                 Some(foreseen) = self.foresights.next() => {
                     // of a process whose end is in the ring nothing is to be told
@@ -450,6 +462,19 @@ impl Session {
 pub(crate) fn drop_privileges() {
     if let Err(error) = privileges::give_up(&[]) {
         log::info!("privileges that are not needed could not be given up: {error:#}");
+    }
+}
+
+/// What is told next; never anything when nobody tells.
+async fn next(told: &mut Option<mpsc::Receiver<What>>) -> What {
+    loop {
+        match told {
+            Some(receiver) => match receiver.recv().await {
+                Some(what) => return what,
+                None => *told = None,
+            },
+            None => std::future::pending().await,
+        }
     }
 }
 

@@ -229,7 +229,7 @@ mod tests {
     fn colours_are_for_headings_and_code() {
         let page = text(PAGE, 80, true);
         assert!(page.starts_with("\x1b[1;30;42m TOO-SLOW \x1b[0m\n"), "{page}");
-        assert!(page.contains("\x1b[36mcode\x1b[0m \x1b[36mwith\x1b[0m"), "{page}");
+        assert!(page.contains("\x1b[94mcode\x1b[0m \x1b[94mwith\x1b[0m"), "{page}");
         assert!(page.contains("\x1b[1mMore\x1b[0m"), "{page}");
     }
 

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::event::{Ancestor, BootNs, Comm, Handler, Lost, PodName, SendResult};
+use crate::event::{Ancestor, BootNs, Comm, Handler, Lost, Owner, PodName, SendResult};
 use crate::signal::{Signal, SignalSet};
 
 use super::names::{Cause, ConditionKind, ContainerState, HintKind, HookKind, Outcome, Role, Verdict};
@@ -318,6 +318,10 @@ pub struct Termination {
     pub exited: Option<BootNs>,
     /// Last process gone; `None` while it goes on.
     pub ended: Option<BootNs>,
+    /// The request to the API of Kubernetes to delete its pod, when it ended for that and the API told.
+    pub deletion: Option<Deleted>,
+    /// The workload that its pod belongs to, likewise.
+    pub owner: Option<Owner>,
     /// Grace period.
     pub grace: Grace,
     /// How the first process ended.
@@ -342,11 +346,29 @@ impl Termination {
         self.started.min(self.counted_from()).min(self.pod_started.unwrap_or(self.started))
     }
 
+    /// Where its picture begins: with the request to delete its pod, where that is known.
+    #[must_use]
+    pub fn picture_start(&self) -> BootNs {
+        let start = self.axis_start();
+        self.deletion.map_or(start, |deletion| deletion.requested.min(start))
+    }
+
     /// Where the runtime began to count the grace period; its own first sign where that is not known.
     #[must_use]
     pub fn counted_from(&self) -> BootNs {
         if self.grace.since == BootNs(0) { self.started } else { self.grace.since }
     }
+}
+
+/// The request to delete a pod, as one of its containers met it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deleted {
+    /// When it was made, give or take [`crate::event::Deletion::PRECISION_MS`].
+    pub requested: BootNs,
+    /// The grace period that was asked for, ms.
+    pub grace_ms: u64,
+    /// From the request to the first signal of the stop, ms, if there was one: a preStop hook is in it.
+    pub until_signal_ms: Option<u64>,
 }
 
 /// Who sent a decisive signal.

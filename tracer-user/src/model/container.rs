@@ -18,6 +18,7 @@ use super::respawn::Respawn;
 
 /// A container.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each learned from another event")]
 pub struct Container {
     /// Id, name, pod: shared with everything that was said about it.
     pub name: ContainerRef,

@@ -52,8 +52,8 @@ struct OomGroup<'a> {
     chosen: &'a Process,
     /// Who asked for memory.
     asked: Party,
-    /// How many it killed.
-    victims: usize,
+    /// How many died with it, itself included.
+    died: usize,
 }
 
 impl Story<'_> {
@@ -108,7 +108,7 @@ impl Story<'_> {
         by_another.then(|| format!("{} (pid {})", sent.sender.comm, sent.sender.ns_pid.unwrap_or(sent.sender.pid)))
     }
 
-    /// The kill of a whole cgroup, where the OOM killer did that: more than one victim, all of one moment, which is one sender's.
+    /// The kill of a whole cgroup, where the OOM killer did that: more than one victim, and one process that asked for memory.
     fn oom_group(&self) -> Option<OomGroup<'_>> {
         let kill = |process: &Process| {
             let by_kernel = |r: &&Receipt| r.signal == Signal::KILL && r.role == Role::Kernel;
@@ -118,7 +118,10 @@ impl Story<'_> {
         let victims: Vec<_> = victims.filter_map(|process| Some((kill(process)?, process))).collect();
         let ((_, asked), chosen) = victims.iter().min_by_key(|((at, _), _)| *at)?.clone();
         let one_sender = victims.iter().all(|((_, sender), _)| sender.pid == asked.pid);
-        (one_sender && victims.len() > 1).then_some(OomGroup { chosen, asked, victims: victims.len() })
+        // an init among the victims takes others along before their turn has come
+        let died = |process: &&&Process| process.exit.is_some_and(|(_, status)| status.signal() == Some(Signal::KILL));
+        let died = self.members.iter().filter(died).count().max(victims.len());
+        (one_sender && victims.len() > 1).then_some(OomGroup { chosen, asked, died })
     }
 
     /// Processes below the first that were killed: those that never were asked, or all.
@@ -152,9 +155,8 @@ impl Story<'_> {
             let first = self.termination.processes.first()?;
             let key = TaskKey { pid: first.process.pid, start: first.process.start };
             let first = self.members.iter().find(|process| process.key() == key)?;
-            let below =
-                self.members.iter().filter(|process| matches!(self.places.get(&process.key()), Some(Place::Below(_))));
-            init_below(first, below.copied())
+            let is_below = |process: &&&Process| matches!(self.places.get(&process.key()), Some(Place::Below(_)));
+            init_below(first, &self.members.iter().filter(is_below).copied().collect::<Vec<_>>())
         };
         told().map_or_else(String::new, |said| format!(" {said}"))
     }

@@ -122,6 +122,9 @@ limits! {
     /// A container that is told to stop this long after its pod was told late, ms: kubelet tells all at once but sidecars, and
     /// those with a preStop hook.
     TOLD_LATE_MS: u64 = 1_000;
+    /// From the request to delete a pod to the first sign of the stop it takes this long before the explanation says so, ms: what
+    /// is less may be the API's whole seconds.
+    DELETION_SLOW_MS: u64 = 3_000;
     /// This long after a loss a snapshot has set the model right for sure, ms: before, it may lack processes that it should
     /// know, so that even a stop of which nothing was lost can look like another.
     LOSS_HEALED_MS: u64 = 3_000;
@@ -143,6 +146,8 @@ limits! {
     TERMINATIONS_KEPT: usize = 512;
     /// Ends kept for the stop of one pod.
     POD_ENDS_KEPT: usize = 64;
+    /// Pods of which the API of Kubernetes told something, known at once.
+    PODS_TOLD: usize = 4_096;
     /// Conditions kept.
     CONDITIONS_KEPT: usize = 512;
     /// Containers kept after they are gone.

@@ -8,6 +8,7 @@ mod change;
 mod children;
 mod closing;
 mod container;
+mod deletion;
 mod dropped;
 mod explain;
 mod foresight;

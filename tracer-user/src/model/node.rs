@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
 
-use crate::event::{BootNs, CgroupFigures, CgroupId, Event, Lost, Task, TaskKey, What};
+use crate::event::{BootNs, CgroupFigures, CgroupId, Event, Lost, PodTold, Task, TaskKey, What};
 
 use super::announce::Undecided;
 use super::change::{Change, Condition, News, Party, Termination};
@@ -38,6 +38,8 @@ pub struct Node {
     pub(super) pods: BTreeMap<PodKey, Pod>,
     pub(super) pod_by_uid: HashMap<String, PodKey>,
     pub(super) next_pod: u32,
+    /// What the API of Kubernetes said of pods, by UID.
+    pub(super) pods_told: HashMap<String, PodTold>,
 }
 
 /// What the fold would like to know from the outside; the answer comes as an event, or never.
@@ -113,6 +115,7 @@ impl Node {
             What::CgroupGone(gone) => self.on_cgroup_gone(*at, gone.cgroup),
             What::Dismissed(dismissed) => self.on_dismissed(&dismissed.container),
             What::Described(described) => self.on_described(*at, described),
+            What::Pod(told) => self.on_pod_told(told),
             What::CgroupFigures(figures) => self.on_figures(*at, figures),
             What::Foreseen(foresight) => self.on_foreseen(*at, foresight),
             What::Counted(counted) => {

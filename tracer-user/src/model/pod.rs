@@ -149,6 +149,7 @@ impl Node {
             let uid = std::mem::take(&mut pod.uid);
             self.pods.remove(&pod_key);
             self.pod_by_uid.remove(&uid);
+            self.pod_is_over(&uid);
         }
     }
 

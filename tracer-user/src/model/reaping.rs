@@ -99,9 +99,8 @@ impl Node {
     #[must_use]
     pub fn init_below(&self, owner: ContainerKey) -> Option<String> {
         let first = self.processes.get(self.container(owner)?.first?)?;
-        let others: Vec<_> = self.processes.of(owner).filter(|process| process.key() != first.key()).collect();
-        let there = others.into_iter().filter(|process| process.is_live() || process.zombie);
-        explain::init_below(first, there)
+        let there = |process: &&Process| process.key() != first.key() && (process.is_live() || process.zombie);
+        explain::init_below(first, &self.processes.of(owner).filter(there).collect::<Vec<_>>())
     }
 
     fn zombie(&self, process: &Process, now: BootNs) -> Zombie {

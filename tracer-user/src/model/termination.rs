@@ -67,6 +67,8 @@ impl Node {
             pod_started: pod_stop.filter(|_| others.is_empty()).map(|stop| stop.started),
             exited: exit_at,
             ended: None,
+            deletion: self.deleted(container, stop),
+            owner: self.owner(container).cloned(),
             grace: patience.grace.clone(),
             exit: stop.exit.map(|(_, status)| status),
             processes: told,

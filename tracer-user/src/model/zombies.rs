@@ -192,6 +192,9 @@ impl Node {
         let from_exec = match reaping.as_ref().map_or(0, Reaping::from_exec) {
             0 => String::new(),
             1 => " One of them came from an exec (a probe, docker exec, kubectl exec).".to_owned(),
+            n if n == zombies.len() => {
+                " All of them came from an exec (a probe, docker exec, kubectl exec).".to_owned()
+            }
             n => format!(" {n} of them came from an exec (a probe, docker exec, kubectl exec)."),
         };
         let not_first = self.init_below(owner).map_or_else(String::new, |said| format!(" {said}"));
@@ -267,7 +270,7 @@ fn room(reaping: &Reaping) -> String {
             ": nothing more can be started in it (fork: Resource temporarily unavailable)".to_owned()
         }
         Some(ms) => format!(
-            ": at {}.{} more zombies a minute nothing can be started in it any more in {}",
+            ": at {}.{} more zombies a minute nothing can be started in it any more in {} (fork: Resource temporarily unavailable)",
             reaping.per_minute_tenths / 10,
             reaping.per_minute_tenths % 10,
             seconds(ms / 1_000 * 1_000)

@@ -144,6 +144,8 @@ pub(crate) fn dropped() -> Termination {
         kill: Some(Kill { at: after(30_013), sender: runc() }),
         started: after(0),
         pod_started: None,
+        deletion: None,
+        owner: None,
         exited: Some(after(30_014)),
         ended: Some(after(30_026)),
         grace: Grace { budget_ms: Some(30_000), source: Some("cri".to_owned()), used_ms: 30_014, since: after(0) },

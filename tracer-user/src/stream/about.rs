@@ -25,6 +25,8 @@ struct Of {
     ids: HashSet<String>,
     /// Other containers that sent it signals: who they are is told, and nothing else of them.
     senders: HashSet<String>,
+    /// UIDs.
+    pods: HashSet<String>,
     cgroups: HashSet<CgroupId>,
     /// Processes of `--pid` are known by their pids and have no cgroup of their own: then everything is theirs.
     all: bool,
@@ -77,7 +79,8 @@ impl Of {
         let of_pids = |what: &What| matches!(what, What::Cgroup(found) if found.container == container && found.runtime == "process");
         let all = events.clone().any(|event| of_pids(&event.1));
         let senders = senders(&ids, events);
-        Self { ids, senders, cgroups: HashSet::new(), all, tasks: HashSet::new(), pids: HashSet::new() }
+        let pods = pods.into_iter().map(str::to_owned).collect();
+        Self { ids, senders, pods, cgroups: HashSet::new(), all, tasks: HashSet::new(), pids: HashSet::new() }
     }
 
     fn concerns(&mut self, what: &What) -> bool {
@@ -97,6 +100,7 @@ impl Of {
             What::Counted(counted) => self.cgroups.contains(&counted.cgroup),
             What::Dismissed(dismissed) => self.ids.contains(&dismissed.container),
             What::Described(told) => self.ids.contains(&told.id) || self.senders.contains(&told.id),
+            What::Pod(told) => self.pods.contains(&told.pod.uid),
             What::Signal(sent) => self.has(&sent.target),
             What::Deliver(delivered) => self.has(&delivered.target),
             What::Exit(exited) => self.has(&exited.task),

@@ -14,7 +14,7 @@ const KEPT: usize = 60_000;
 const DISPENSABLE: [fn(&What) -> bool; 3] = [
     |what| matches!(what, What::Exit(_)),
     |what| matches!(what, What::Fork(_) | What::Exec(_)),
-    |what| !matches!(what, What::Cgroup(_) | What::Described(_)),
+    |what| !matches!(what, What::Cgroup(_) | What::Described(_) | What::Pod(_)),
 ];
 
 /// The last events, and of the older ones those that a replay needs to know who is who.
@@ -101,6 +101,8 @@ struct Gone {
     tasks: HashSet<TaskKey>,
     /// The last word on each container.
     described: HashMap<String, usize>,
+    /// The last word on each pod.
+    pods: HashMap<String, usize>,
     foreseen: HashMap<TaskKey, usize>,
 }
 
@@ -112,6 +114,7 @@ impl Gone {
                 What::CgroupGone(event) => drop(gone.cgroups.insert(event.cgroup)),
                 What::Reaped(event) => drop(gone.tasks.insert(event.task.key())),
                 What::Described(told) => drop(gone.described.insert(told.id.clone(), n)),
+                What::Pod(told) => drop(gone.pods.insert(told.pod.uid.clone(), n)),
                 What::Foreseen(told) => drop(gone.foreseen.insert(told.task, n)),
                 _ => {}
             }
@@ -125,6 +128,7 @@ impl Gone {
         match what {
             What::Cgroup(found) => !self.cgroups.contains(&found.cgroup),
             What::Described(told) => self.described.get(&told.id) == Some(&n),
+            What::Pod(told) => self.pods.get(&told.pod.uid) == Some(&n),
             What::Foreseen(told) => lives(told.task) && self.foreseen.get(&told.task) == Some(&n),
             What::Process(seen) => lives(seen.task.key()),
             What::Fork(forked) => lives(forked.child.key()),

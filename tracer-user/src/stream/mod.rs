@@ -26,7 +26,9 @@ pub(crate) use recorder::MODE;
 pub use recorder::{CreateError, Recorder, create};
 
 /// Version of the recording format. It changes whenever the shape of an event does.
-pub const FORMAT: u32 = 1;
+///
+/// 2: [`crate::event::What::Pod`]. All else is as in 1, so one reader reads both.
+pub const FORMAT: u32 = 2;
 
 /// Longest line of a recording, bytes, line break included. A longer one is refused when written and taken for
 /// damage when read, so that a file without line breaks cannot use up the memory.

@@ -2,8 +2,8 @@ use std::io::{self, Write};
 
 use super::*;
 use crate::event::{
-    Ancestor, BootNs, CgroupFound, CgroupId, Comm, Described, Event, Exited, Handler, Lost, SendResult, SignalSent,
-    Task, What,
+    Ancestor, BootNs, CgroupFound, CgroupId, Comm, Deletion, Described, Event, Exited, Handler, Lost, Owner, PodName,
+    PodTold, SendResult, SignalSent, Task, What,
 };
 use crate::signal::{Signal, SignalSet};
 
@@ -58,11 +58,18 @@ fn events() -> Vec<Event> {
         pod_uid: None,
         new: true,
     };
+    let told = PodTold {
+        pod: PodName { namespace: "shop".to_owned(), name: "web".to_owned(), uid: "9d3c".to_owned() },
+        owner: Some(Owner { kind: "Deployment".to_owned(), name: "web".to_owned() }),
+        deletion: Some(Deletion { requested: BootNs(2), grace_ms: 30_000 }),
+        gone: true,
+    };
     vec![
         Event(BootNs(1), What::Cgroup(found)),
         Event(BootNs(2), What::Signal(sent)),
         Event(BootNs(3), What::Tick {}),
         Event(BootNs(4), What::Exit(exited)),
+        Event(BootNs(5), What::Pod(told)),
         Event(BootNs(u64::MAX), What::Lost(Lost { signal: 3, ..Lost::default() })),
     ]
 }
@@ -129,6 +136,17 @@ fn the_format_is_written_down() {
     insta::assert_snapshot!(String::from_utf8(recording()).expect("UTF-8"));
 }
 
+/// Format 1 had no pods, and all else as it is.
+#[test]
+fn a_recording_of_format_1_is_read() {
+    let text =
+        String::from_utf8(recording()).expect("UTF-8").replace("\"tracer-recording\":2", "\"tracer-recording\":1");
+    let old: String = text.split_inclusive('\n').filter(|line| !line.contains("{\"pod\":")).collect();
+    let (events, error) = read(old.replace("\"events\":6", "\"events\":5").as_bytes());
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!(events, self::events().into_iter().filter(|event| !matches!(event.1, What::Pod(_))).collect::<Vec<_>>());
+}
+
 #[test]
 fn what_is_no_recording_is_told_by_its_looks() {
     for (bytes, expect) in [
@@ -155,12 +173,12 @@ fn what_is_no_recording_is_told_by_its_looks() {
 
 #[test]
 fn a_newer_format_is_refused_whatever_else_it_holds() {
-    let newer = with("{\"tracer-recording\":1,", "{\"tracer-recording\":7,\"unheard-of\":[],");
+    let newer = with("{\"tracer-recording\":2,", "{\"tracer-recording\":7,\"unheard-of\":[],");
     assert_eq!(
         said(&newer),
-        "recording of format 7, written by tracer 0.1.0; this tracer reads up to format 1: update tracer"
+        "recording of format 7, written by tracer 0.1.0; this tracer reads up to format 2: update tracer"
     );
-    assert!(said(&with("\"tracer-recording\":1", "\"tracer-recording\":0")).contains("there is no format 0"));
+    assert!(said(&with("\"tracer-recording\":2", "\"tracer-recording\":0")).contains("there is no format 0"));
 }
 
 #[test]
@@ -189,22 +207,22 @@ fn damage_is_told_with_its_place_and_what_was_before_it_is_delivered() {
 #[test]
 fn a_cut_is_told_from_damage() {
     let bytes = recording();
-    let without_end = bytes.len() - "{\"end\":{\"events\":5}}\n".len();
+    let without_end = bytes.len() - "{\"end\":{\"events\":6}}\n".len();
     let (good, error) = read(&bytes[..without_end]);
     assert_eq!(good, events());
-    assert!(matches!(error, Some(ReadError::Truncated { line: 7, within: false, events: 5, .. })), "{error:?}");
+    assert!(matches!(error, Some(ReadError::Truncated { line: 8, within: false, events: 6, .. })), "{error:?}");
     assert_eq!(
         said(&bytes[..without_end]),
-        format!("recording cut short before line 7, byte {without_end}; good events before that: 5")
+        format!("recording cut short before line 8, byte {without_end}; good events before that: 6")
     );
     let (good, error) = read(&bytes[..without_end - 10]);
-    assert_eq!(good, events()[..4]);
-    assert!(matches!(error, Some(ReadError::Truncated { line: 6, within: true, events: 4, .. })), "{error:?}");
+    assert_eq!(good, events()[..5]);
+    assert!(matches!(error, Some(ReadError::Truncated { line: 7, within: true, events: 5, .. })), "{error:?}");
 }
 
 #[test]
 fn the_end_record_is_held_to_its_word() {
-    assert!(said(&with("{\"events\":5}", "{\"events\":6}")).contains("tells of 6 events, 5 are there"));
+    assert!(said(&with("{\"events\":6}", "{\"events\":7}")).contains("tells of 7 events, 6 are there"));
     let mut bytes = recording();
     bytes.extend_from_slice(b"[9,{\"tick\":{}}]\n");
     let (good, error) = read(&bytes);

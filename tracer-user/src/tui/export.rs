@@ -1,5 +1,7 @@
 //! What one pastes into a ticket: a finding as Markdown, or as the JSON line that other tools read. Pure.
 
+mod code;
+
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -159,12 +161,14 @@ impl<'a> Report<'a> {
         }
         for (label, text) in block::facts(termination, glyphs) {
             if over || !matches!(label, "Exit" | "Verdict" | "More") {
-                row(&mut page, label, &text);
+                let code = (label == "More").then(|| format!("`{text}`"));
+                let text = code.unwrap_or_else(|| escaped(&text));
+                add(&mut page, format_args!("| {label} | {text} |\n"));
             }
         }
         let picture = picture::draw(termination, COLUMNS, glyphs);
         if over && !picture.is_empty() {
-            code(&mut page, &picture);
+            code_block(&mut page, &picture);
         }
         page
     }
@@ -227,7 +231,7 @@ fn heading(title: &str, container: Option<&ContainerName>) -> String {
 }
 
 fn paragraph(page: &mut String, label: &str, text: &str) {
-    let text: Vec<_> = text.split('\n').map(escaped).collect();
+    let text: Vec<_> = text.split('\n').map(code::marked).collect();
     add(page, format_args!("**{label}:** {}\n\n", text.join("  \n")));
 }
 
@@ -246,7 +250,7 @@ fn row(page: &mut String, label: &str, text: &str) {
 }
 
 /// A code block that no text in it can end.
-fn code(page: &mut String, lines: &[Line]) {
+fn code_block(page: &mut String, lines: &[Line]) {
     let mut text = String::new();
     for line in lines {
         line.write(&mut text, false);
@@ -335,7 +339,7 @@ mod tests {
         let mut page = String::new();
         let mut line = Line::default();
         line.push(crate::output::line::Paint::Plain, "a ```` b");
-        code(&mut page, &[line]);
+        code_block(&mut page, &[line]);
         assert!(page.contains("\n`````text\n"), "{page}");
     }
 }

@@ -12,16 +12,61 @@ const FONT: usize = 140;
 const PADDING: usize = 140;
 /// Where letters stand, from the top of their cell.
 const BASELINE: usize = 140;
-const BACKGROUND: &str = "#0d1117";
-const FOREGROUND: &str = "#e6edf3";
+
+/// What the screen is drawn on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ground {
+    /// Light letters on a dark ground.
+    #[default]
+    Dark,
+    /// Dark letters on white, in the colours of a plain xterm, which are the hardest to read there.
+    Light,
+}
+
+impl Ground {
+    const fn background(self) -> &'static str {
+        match self {
+            Self::Dark => "#0d1117",
+            Self::Light => "#ffffff",
+        }
+    }
+
+    const fn foreground(self) -> &'static str {
+        match self {
+            Self::Dark => "#e6edf3",
+            Self::Light => "#000000",
+        }
+    }
+
+    /// The sixteen colours of a terminal.
+    const fn color(self, color: Color) -> Option<&'static str> {
+        let (dark, light) = match color {
+            Color::Black => ("#0d1117", "#000000"),
+            Color::Red => ("#ff7b72", "#cd0000"),
+            Color::Green => ("#56d364", "#00cd00"),
+            Color::Yellow => ("#e3b341", "#cdcd00"),
+            Color::Blue => ("#79c0ff", "#0000ee"),
+            Color::LightBlue => ("#79c0ff", "#5c5cff"),
+            Color::Magenta => ("#d2a8ff", "#cd00cd"),
+            Color::Cyan => ("#56d4dd", "#00cdcd"),
+            Color::White | Color::Gray => ("#f0f6fc", "#e5e5e5"),
+            Color::DarkGray => ("#8b949e", "#7f7f7f"),
+            _ => return None,
+        };
+        Some(match self {
+            Self::Dark => dark,
+            Self::Light => light,
+        })
+    }
+}
 
 /// Draws what is in the buffer. `title` is for those who cannot see it.
 #[must_use]
-pub fn render(buffer: &Buffer, title: &str) -> String {
+pub fn render(buffer: &Buffer, title: &str, ground: Ground) -> String {
     let area = buffer.area;
     let (columns, lines) = (usize::from(area.width), usize::from(area.height));
     let (width, height) = (columns * CELL.0 + 2 * PADDING, lines * CELL.1 + 2 * PADDING);
-    let mut svg = Svg::default();
+    let mut svg = Svg { text: String::new(), ground };
     let title = escaped(title);
     svg.add(format_args!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" role=\"img\" viewBox=\"0 0 {} {}\" width=\"{}\" height=\"{}\">\n<title>{title}</title>\n",
@@ -35,15 +80,16 @@ pub fn render(buffer: &Buffer, title: &str) -> String {
         tenths(FONT)
     ));
     svg.add(format_args!(
-        "<rect width=\"{}\" height=\"{}\" rx=\"8\" fill=\"{BACKGROUND}\"/>\n",
+        "<rect width=\"{}\" height=\"{}\" rx=\"8\" fill=\"{}\"/>\n",
         tenths(width),
-        tenths(height)
+        tenths(height),
+        ground.background()
     ));
     for y in 0..lines {
         svg.line(&buffer.content()[y * columns..(y + 1) * columns], y);
     }
-    svg.0.push_str("</svg>\n");
-    svg.0
+    svg.text.push_str("</svg>\n");
+    svg.text
 }
 
 /// Colours of a cell as they are seen.
@@ -56,46 +102,32 @@ struct Look {
 }
 
 impl Look {
-    fn of(cell: &Cell) -> Self {
+    fn of(cell: &Cell, ground: Ground) -> Self {
         let reversed = cell.modifier.contains(Modifier::REVERSED);
-        let (front, back) = (color(cell.fg), color(cell.bg));
+        let (front, back) = (ground.color(cell.fg), ground.color(cell.bg));
         let (front, back) = if reversed {
-            (back.unwrap_or(BACKGROUND), Some(front.unwrap_or(FOREGROUND)))
+            (back.unwrap_or(ground.background()), Some(front.unwrap_or(ground.foreground())))
         } else {
-            (front.unwrap_or(FOREGROUND), back)
+            (front.unwrap_or(ground.foreground()), back)
         };
         let dim = cell.modifier.contains(Modifier::DIM) && !reversed;
         Self { front, back, bold: cell.modifier.contains(Modifier::BOLD), dim }
     }
 }
 
-/// The sixteen colours of a terminal on a dark ground.
-const fn color(color: Color) -> Option<&'static str> {
-    Some(match color {
-        Color::Black => "#0d1117",
-        Color::Red => "#ff7b72",
-        Color::Green => "#56d364",
-        Color::Yellow => "#e3b341",
-        Color::Blue => "#79c0ff",
-        Color::Magenta => "#d2a8ff",
-        Color::Cyan => "#56d4dd",
-        Color::White | Color::Gray => "#f0f6fc",
-        Color::DarkGray => "#8b949e",
-        _ => return None,
-    })
+struct Svg {
+    text: String,
+    ground: Ground,
 }
-
-#[derive(Default)]
-struct Svg(String);
 
 impl Svg {
     /// Writing to a String cannot fail.
     fn add(&mut self, text: std::fmt::Arguments<'_>) {
-        self.0.write_fmt(text).unwrap_or_default();
+        self.text.write_fmt(text).unwrap_or_default();
     }
 
     fn line(&mut self, cells: &[Cell], y: usize) {
-        let looks: Vec<_> = cells.iter().map(Look::of).collect();
+        let looks: Vec<_> = cells.iter().map(|cell| Look::of(cell, self.ground)).collect();
         let mut x = 0;
         while x < cells.len() {
             let same = looks[x..].iter().take_while(|look| look.back == looks[x].back).count();
@@ -309,6 +341,11 @@ mod tests {
         );
         buffer.set_style(ratatui::layout::Rect::new(0, 1, 2, 1), Style::new().add_modifier(Modifier::REVERSED));
         buffer.set_style(ratatui::layout::Rect::new(9, 0, 1, 1), Style::new().add_modifier(Modifier::DIM));
-        insta::assert_snapshot!(render(&buffer, "what \"it\" is"));
+        insta::assert_snapshot!(render(&buffer, "what \"it\" is", Ground::Dark));
+        let light = render(&buffer, "", Ground::Light);
+        assert!(
+            light.contains("fill=\"#ffffff\"") && light.contains("#cd0000") && !light.contains("#0d1117"),
+            "{light}"
+        );
     }
 }

@@ -111,7 +111,8 @@ pub(crate) struct Grace {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Condition {
-    condition: ConditionKind,
+    #[serde(rename = "condition")]
+    kind: ConditionKind,
     /// Those of its figures that do not depend on the machine.
     #[serde(default)]
     figures: BTreeMap<String, Value>,
@@ -152,7 +153,7 @@ impl Expect {
     pub(crate) fn summary(&self) -> String {
         let verdicts =
             self.terminations.iter().map(|ending| summary(ending.verdict.slug(), ending.cause.map(Cause::slug)));
-        let conditions = self.conditions.iter().map(|condition| condition.condition.slug().to_owned());
+        let conditions = self.conditions.iter().map(|condition| condition.kind.slug().to_owned());
         conditions.chain(verdicts).collect::<Vec<_>>().join(", ")
     }
 
@@ -179,13 +180,13 @@ impl Expect {
         let mut conditions = of_kind("condition");
         conditions.dedup_by_key(|line| text(&line["condition"]));
         let kinds: Vec<_> = conditions.iter().map(|line| text(&line["condition"])).collect();
-        let expected: Vec<_> = self.conditions.iter().map(|condition| condition.condition.slug()).collect();
+        let expected: Vec<_> = self.conditions.iter().map(|condition| condition.kind.slug()).collect();
         differences.compare("conditions", &expected, &kinds);
         for (expected, line) in self.conditions.iter().zip(conditions) {
             for (name, figure) in &expected.figures {
-                differences.compare(&format!("{}: {name}", expected.condition), figure, &line[name]);
+                differences.compare(&format!("{}: {name}", expected.kind), figure, &line[name]);
             }
-            differences.place = format!("{}: ", expected.condition);
+            differences.place = format!("{}: ", expected.kind);
             differences.compare_sentences(line, &expected.says, &expected.advises);
             differences.place.clear();
         }

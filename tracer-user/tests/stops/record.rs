@@ -103,6 +103,10 @@ fn of_containers(events: &[Event], part: &Part<'_>) -> Vec<Event> {
             What::CgroupGone(gone) => cgroups.contains(&gone.cgroup),
             What::Dismissed(dismissed) => ids.contains(&dismissed.container.as_str()),
             What::Described(described) => has_name(&described.id),
+            What::Pod(told) => ids.iter().any(|id| {
+                let pod = node.container_by_id(id).and_then(|(_, container)| node.pod(container.pod?));
+                pod.is_some_and(|pod| pod.uid == told.pod.uid)
+            }),
             What::CgroupFigures(figures) => cgroups.contains(&figures.cgroup),
             What::Counted(counted) => cgroups.contains(&counted.cgroup),
             What::Lost(_) => true,

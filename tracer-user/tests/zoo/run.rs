@@ -86,7 +86,7 @@ fn take(container: &impl Container, tracers: &[Mutex<Tracer>], case: &Case, step
             until(&what, PATIENCE, || host::status(pid, "TracerPid", 10).filter(|tracer| *tracer != 0).map(drop));
         }
         Step::StopAsConfigured | Step::Restart(_) | Step::Kill(_) | Step::ExecDetached(_) | Step::ExecBeside(_) => {
-            container.special(step)
+            container.special(step);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::event::made::{self, Made};
-use crate::event::{Handler, Task};
+use crate::event::{Deletion, Handler, Owner, PodName, PodTold, Task};
 use crate::model::{Change, News};
 use crate::signal::Signal;
 use crate::stream::Reader;
@@ -96,6 +96,46 @@ fn who_attaches_in_between_comes_to_the_same_end() {
             assert_eq!(terminations(&attached), terminations(&agent.node), "{name}, from {} on", before.len());
         }
     }
+}
+
+/// What the API of Kubernetes told of a pod is remembered with its end, and as long as it may be asked for.
+#[test]
+fn deletions_are_remembered_with_the_ends_they_led_to() {
+    let told = |ms: u64, requested: Option<u64>, gone| {
+        let pod = PodName { namespace: "shop".to_owned(), name: "job".to_owned(), uid: "uid-of-job".to_owned() };
+        let owner = Some(Owner { kind: "Job".to_owned(), name: "job".to_owned() });
+        let deletion = requested.map(|ms| Deletion { requested: made::at(ms), grace_ms: 30_000 });
+        Event(made::at(ms), What::Pod(PodTold { pod, owner, deletion, gone }))
+    };
+    let mut events = short_life(10_000, 7);
+    events.extend([told(9_000, None, false), told(10_050, Some(10_040), false), told(40_200, Some(10_040), true)]);
+    // and then so many others that nothing is remembered of it but its end
+    let others = (0..2 * limits::PODS as u64).map(|number| {
+        let pod = PodName { namespace: "shop".to_owned(), name: "x".to_owned(), uid: number.to_string() };
+        Event(made::at(60_000 + number), What::Pod(PodTold { pod, owner: None, deletion: None, gone: false }))
+    });
+    events.extend(others);
+    events.sort_by_key(|event| event.0);
+    for at in 0..14 {
+        let (before, after) = events.split_at(at);
+        let mut agent = Agent::new(Bounds::default());
+        agent.take_all(before);
+        let mut attached = agent.attach();
+        for event in after {
+            agent.take(event);
+            attached.apply(event);
+        }
+        agent.node.conclude();
+        attached.conclude();
+        let ends = terminations(&agent.node);
+        let until_signal = ends.iter().map(|end| end.deletion?.until_signal_ms).collect::<Vec<_>>();
+        assert_eq!(until_signal, [Some(60)]);
+        assert_eq!(terminations(&attached), ends, "from {at} on");
+    }
+    let mut agent = Agent::new(Bounds::default());
+    agent.take_all(&events);
+    assert_eq!(terminations(&agent.attach()), terminations(&agent.node));
+    assert_eq!((agent.history.pods.len(), agent.history.present().len()), (limits::PODS, limits::PODS));
 }
 
 /// A probe: kubelet runs a command in the container, again and again.

@@ -109,6 +109,8 @@ impl Sink for Counting {
 
     fn take(&mut self, changes: &[Change]) {
         let mut counts = self.0.borrow_mut();
-        changes.iter().for_each(|change| counts.take(change));
+        for change in changes {
+            counts.take(change);
+        }
     }
 }

@@ -85,12 +85,12 @@ impl Writer<'_> {
         self.0.encode_descriptor(name, help, None, kind)
     }
 
-    fn counter(&mut self, name: &'static str, help: &str, value: impl EncodeCounterValue) -> fmt::Result {
-        self.family(name, help, MetricType::Counter)?.encode_counter::<NoLabelSet, _, u64>(&value, None)
+    fn counter(&mut self, name: &'static str, help: &str, value: &impl EncodeCounterValue) -> fmt::Result {
+        self.family(name, help, MetricType::Counter)?.encode_counter::<NoLabelSet, _, u64>(value, None)
     }
 
-    fn gauge(&mut self, name: &'static str, help: &str, value: impl EncodeGaugeValue) -> fmt::Result {
-        self.family(name, help, MetricType::Gauge)?.encode_gauge(&value)
+    fn gauge(&mut self, name: &'static str, help: &str, value: &impl EncodeGaugeValue) -> fmt::Result {
+        self.family(name, help, MetricType::Gauge)?.encode_gauge(value)
     }
 
     fn counters<'a>(
@@ -214,7 +214,7 @@ impl Shown {
             "How many processes and threads a container may have (pids.max), where that is limited.",
             pids().filter_map(|(labels, (_, max))| Some((named(labels), max?))),
         )?;
-        to.gauge("tracer_containers", "Containers that are traced.", self.snapshot.containers.len())
+        to.gauge("tracer_containers", "Containers that are traced.", &self.snapshot.containers.len())
     }
 
     fn agent(&self, to: &mut Writer<'_>) -> fmt::Result {
@@ -226,20 +226,20 @@ impl Shown {
             "Records that did not fit into the kernel's ring or could not be used.",
             seen::lost(&self.snapshot.lost).into_iter().map(kinds),
         )?;
-        to.counter("tracer_wakeups", "How often the loop woke up.", own.wakeups)?;
+        to.counter("tracer_wakeups", "How often the loop woke up.", &own.wakeups)?;
         to.gauge(
             "tracer_ring_fill_ratio",
             "How full the kernel's ring was at the most in the last 30 to 60 s; 1 is full.",
-            own.ring_fill,
+            &own.ring_fill,
         )?;
-        to.gauge("tracer_clients", "Clients that are attached.", own.clients)?;
+        to.gauge("tracer_clients", "Clients that are attached.", &own.clients)?;
         to.counter(
             "tracer_client_events_missed",
             "Events that clients and recordings missed because they were slow.",
-            own.missed,
+            &own.missed,
         )?;
-        to.gauge("tracer_history_terminations", "Terminations that are remembered.", own.terminations)?;
-        to.gauge("tracer_history_bytes", "Memory for the events that are remembered.", own.bytes)?;
+        to.gauge("tracer_history_terminations", "Terminations that are remembered.", &own.terminations)?;
+        to.gauge("tracer_history_bytes", "Memory for the events that are remembered.", &own.bytes)?;
         let labels = [("version", env!("CARGO_PKG_VERSION")), ("kernel", &own.kernel)];
         let help = "What this is, and on which kernel.";
         to.family("tracer_build", help, MetricType::Info)?.encode_info(&labels)
@@ -247,8 +247,8 @@ impl Shown {
 
     fn process(&self, to: &mut Writer<'_>) -> fmt::Result {
         let Some(process) = self.process else { return Ok(()) };
-        to.counter("process_cpu_seconds", "Processor time that the agent used.", process.cpu_s)?;
-        to.gauge("process_resident_memory_bytes", "Memory that the agent has.", process.resident)?;
-        to.gauge("process_start_time_seconds", "When the agent began, since 1970.", process.started_s)
+        to.counter("process_cpu_seconds", "Processor time that the agent used.", &process.cpu_s)?;
+        to.gauge("process_resident_memory_bytes", "Memory that the agent has.", &process.resident)?;
+        to.gauge("process_start_time_seconds", "When the agent began, since 1970.", &process.started_s)
     }
 }

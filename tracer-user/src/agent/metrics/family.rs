@@ -86,7 +86,9 @@ mod tests {
     #[test]
     fn a_value_at_a_bound_is_below_it() {
         let mut histogram = Histogram::default();
-        [0.05, 0.1, 0.5, 7.0].into_iter().for_each(|value| histogram.observe(&[0.1, 1.0], value));
+        for value in [0.05, 0.1, 0.5, 7.0] {
+            histogram.observe(&[0.1, 1.0], value);
+        }
         assert_eq!(histogram.buckets(&[0.1, 1.0]), [(0.1, 2), (1.0, 1), (f64::INFINITY, 1)]);
         assert_eq!(histogram.count(), 4);
         assert!((histogram.sum() - 7.65).abs() < 1e-9);

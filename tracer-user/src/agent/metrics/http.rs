@@ -316,8 +316,8 @@ mod tests {
         assert!(get(&desk, "/readyz").await.starts_with("HTTP/1.1 200 "));
         // what was said is good for a while, whoever asks
         let (_, said) = desk.last.lock().await.clone().expect("it was asked");
-        let soon = Instant::now() + Duration::from_secs(3_600);
-        *desk.last.lock().await = Some((soon, said));
+        let later = Instant::now() + Duration::from_hours(1);
+        *desk.last.lock().await = Some((later, said));
         for _ in 0..20 {
             assert!(get(&desk, "/metrics").await.contains("tracer_containers 0"));
         }

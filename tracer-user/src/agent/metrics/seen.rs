@@ -3,7 +3,7 @@
 use crate::event::{Lost, What};
 
 /// Kinds of events, as they are called in recordings.
-const KINDS: [&str; 20] = [
+const KINDS: [&str; 21] = [
     "signal",
     "deliver",
     "exit",
@@ -19,6 +19,7 @@ const KINDS: [&str; 20] = [
     "cgroup_gone",
     "dismissed",
     "described",
+    "pod",
     "cgroup_figures",
     "foreseen",
     "counted",
@@ -58,11 +59,12 @@ const fn kind(what: &What) -> usize {
         What::CgroupGone(_) => 12,
         What::Dismissed(_) => 13,
         What::Described(_) => 14,
-        What::CgroupFigures(_) => 15,
-        What::Foreseen(_) => 16,
-        What::Counted(_) => 17,
-        What::Lost(_) => 18,
-        What::Tick {} => 19,
+        What::Pod(_) => 15,
+        What::CgroupFigures(_) => 16,
+        What::Foreseen(_) => 17,
+        What::Counted(_) => 18,
+        What::Lost(_) => 19,
+        What::Tick {} => 20,
     }
 }
 

@@ -87,8 +87,8 @@ impl Snapshot {
     /// Puts figures that were just read in the place of those that the model has.
     pub(super) fn read_figures(&mut self, read: impl Fn(CgroupId, &str) -> Option<CgroupFigures>) {
         for one in &mut self.containers {
-            let own = one.cgroups.into_iter().filter(|cgroup| cgroup.0 != 0);
-            if let Some(figures) = own.filter_map(|cgroup| read(cgroup, &one.path)).next() {
+            let mut own = one.cgroups.into_iter().filter(|cgroup| cgroup.0 != 0);
+            if let Some(figures) = own.find_map(|cgroup| read(cgroup, &one.path)) {
                 one.figures = figures;
             }
         }

@@ -25,7 +25,9 @@ impl Agent {
     }
 
     fn take(&mut self, events: &[Event]) {
-        events.iter().for_each(|event| self.seen.count(&event.1));
+        for event in events {
+            self.seen.count(&event.1);
+        }
         self.pipeline.take(events).expect("memory takes everything");
         self.pipeline.wants().clear();
         self.pipeline.flush().expect("memory takes everything");

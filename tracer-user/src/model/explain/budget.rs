@@ -1,7 +1,10 @@
 //! What became of the grace period: the preStop hook's share, a late start, another period than the one configured.
 
+use crate::signal::Signal;
+
 use super::super::change::{ExitStatus, PreStop};
 use super::super::grace::{Reading, is_minimum};
+use super::super::limits;
 use super::super::names::{Cause, HookKind, Role, Verdict};
 use super::super::words::{period, seconds};
 use super::{Story, ended};
@@ -21,8 +24,21 @@ impl HookKind {
 
 /// Sentences that follow what happened, each with a space before it.
 pub(super) fn budget(story: &Story<'_>) -> String {
-    let sentences = [hook(story), late(story), reading(story), static_pod(story)];
+    let sentences = [hook(story), late(story), reading(story), static_pod(story), deletion(story)];
     sentences.into_iter().flatten().fold(String::new(), |text, sentence| text + " " + &sentence)
+}
+
+/// It took long from the request to delete the pod until something came of it.
+fn deletion(story: &Story<'_>) -> Option<String> {
+    let termination = story.termination;
+    let took = termination.started.ms_since(termination.deletion?.requested);
+    let seconds = took / 1_000;
+    let began = match (&termination.pre_stop, termination.stop_signal) {
+        (Some(_), _) => "the preStop hook began".to_owned(),
+        (None, signal) => format!("{} was sent", signal.unwrap_or(Signal::KILL)),
+    };
+    (took >= limits::DELETION_SLOW_MS)
+        .then(|| format!("The deletion of its pod had been asked for {seconds} s (± 1 s) before {began}."))
 }
 
 /// What the hook took.

@@ -382,7 +382,8 @@ fn too_slow(fault: &Fault<'_>) -> String {
         }
         _ => {
             let own = fault.stop_signal.and_then(|signal| fault.program.slow_advice(signal));
-            let own = own.map(|advice| in_time(advice, fault.grace_ms));
+            // whoever is given its time has what is configured
+            let own = own.map(|advice| in_time(advice, fault.cut_short_of_ms.or(fault.grace_ms)));
             let own = own.map_or_else(String::new, |advice| format!(" As to the shutdown: {advice}."));
             format!("{}{own}", longer(fault))
         }

@@ -3,18 +3,16 @@
 use super::super::process::{Place, Process};
 use super::super::program::Program;
 
-/// ` PID 1 is sh; tini is pid 7 (not PID 1), so orphans go to sh, unless it runs as tini -s.`, where there is such an init
+/// `PID 1 is sh; tini is pid 7 (not PID 1), so orphans go to sh, unless it runs as tini -s.`, where there is such an init
 /// among `others`, which are below the first process or may be.
-pub(in crate::model) fn init_below<'a>(
-    first: &Process,
-    others: impl Iterator<Item = &'a Process> + Clone,
-) -> Option<String> {
-    let candidates = others.clone().filter(|process| process.place != Place::Outside && process.joined.is_none());
+pub(in crate::model) fn init_below(first: &Process, others: &[&Process]) -> Option<String> {
+    let is_inside = |process: &&&Process| process.place != Place::Outside && process.joined.is_none();
+    let below = others.iter().filter(is_inside).filter(|process| is_init_below(first, others, process));
     let init = Some(first)
         .filter(|first| first.task.ns_pid > 1 && program(first).forwards())
-        .or_else(|| candidates.filter(|process| is_init_below(first, others.clone(), process)).min_by_key(age))?;
+        .or_else(|| below.min_by_key(|process| process.key()).copied())?;
     // it is a subreaper: it has been given an orphan
-    if others.clone().any(|process| process.reaper.key() == init.key() && process.parent.key() != init.key()) {
+    if others.iter().any(|process| process.reaper.key() == init.key() && process.parent.key() != init.key()) {
         return None;
     }
     let (name, pid) = (init.comm(), init.task.ns_pid);
@@ -38,14 +36,11 @@ fn program(process: &Process) -> Program {
     Program::of(process.comm().as_str(), process.exe.as_deref())
 }
 
-fn age(process: &&Process) -> (u64, u32) {
-    (process.task.start, process.task.pid)
-}
-
 /// One that runs a program of its own: a child of an init bears its name until it has.
-fn is_init_below<'a>(first: &Process, mut others: impl Iterator<Item = &'a Process>, process: &Process) -> bool {
+fn is_init_below(first: &Process, others: &[&Process], process: &Process) -> bool {
     let parent = process.parent.key();
-    let parent = if parent == first.key() { Some(first) } else { others.find(|other| other.key() == parent) };
+    let parent =
+        if parent == first.key() { Some(first) } else { others.iter().find(|other| other.key() == parent).copied() };
     first.task.ns_pid == 1
         && process.key() != first.key()
         && process.task.ns_pid > 1
@@ -68,7 +63,7 @@ mod tests {
     }
 
     fn said(first: &Process, others: &[Process]) -> String {
-        init_below(first, others.iter()).unwrap_or_default()
+        init_below(first, &others.iter().collect::<Vec<_>>()).unwrap_or_default()
     }
 
     #[test]

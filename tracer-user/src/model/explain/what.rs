@@ -303,7 +303,7 @@ fn out_of_memory(story: &Story<'_>) -> String {
     };
     format!(
         "{how}; as memory.oom.group is set, it killed the whole container with it: {}.",
-        count(group.victims, "process", "processes")
+        count(group.died, "process", "processes")
     )
 }
 

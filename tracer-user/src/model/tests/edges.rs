@@ -155,7 +155,7 @@ fn pids_that_are_nearly_used_up() {
     let last = stage.conditions()[1];
     assert!(
         last.explanation.ends_with(
-            "The container uses 90 of 100 pids: at 18.0 more zombies a minute nothing can be started in it any more in 33.0 s."
+            "The container uses 90 of 100 pids: at 18.0 more zombies a minute nothing can be started in it any more in 33.0 s (fork: Resource temporarily unavailable)."
         ),
         "{}",
         last.explanation

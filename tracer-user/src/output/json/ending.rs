@@ -4,7 +4,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::shape::{Actor, InContainer, Seconds, Sender, Time, lossy};
-use crate::event::{BootNs, Comm};
+use crate::event::{BootNs, Comm, Owner};
 use crate::model::{
     self, Cause, ExitStatus, Figure, HintKind, HookKind, Outcome, Party, Received, Role, TerminationProcess, Verdict,
 };
@@ -33,6 +33,8 @@ pub(super) struct Termination<'a> {
     kill: Option<Kill<'a>>,
     pre_stop: Option<PreStop>,
     pod_started: Option<Time>,
+    deletion: Option<Deletion>,
+    owner: Option<&'a Owner>,
 }
 
 impl<'a> Termination<'a> {
@@ -67,6 +69,12 @@ impl<'a> Termination<'a> {
                 .map(|kill| Kill { at_ms: offset_ms(kill.at, news.started), sender: sender(&kill.sender) }),
             pre_stop: news.pre_stop.as_ref().map(|hook| PreStop::new(hook, news.started, clock)),
             pod_started: news.pod_started.map(|at| Time(clock, at)),
+            deletion: news.deletion.map(|deletion| Deletion {
+                requested: Time(clock, deletion.requested),
+                grace_s: Seconds(deletion.grace_ms),
+                until_signal_s: deletion.until_signal_ms.map(Seconds),
+            }),
+            owner: news.owner.as_ref(),
         }
     }
 }
@@ -87,6 +95,13 @@ struct Grace<'a> {
     source: Option<&'a str>,
     used_s: Seconds,
     since: Time,
+}
+
+#[derive(Serialize)]
+struct Deletion {
+    requested: Time,
+    grace_s: Seconds,
+    until_signal_s: Option<Seconds>,
 }
 
 #[derive(Serialize)]

@@ -1,6 +1,6 @@
 //! What takes more than a line: the end of a container, and conditions.
 
-use crate::model::{Condition, Outcome, PreStop, Termination, Verdict};
+use crate::model::{Condition, Deleted, Outcome, PreStop, Termination, Verdict};
 use crate::output::Clock;
 use crate::signal::Signal;
 
@@ -132,6 +132,7 @@ pub(crate) fn facts(news: &Termination, glyphs: &Glyphs) -> Vec<(&'static str, S
     if let Some(hook) = &news.pre_stop {
         facts.push(("preStop", pre_stop(hook, news, glyphs)));
     }
+    facts.extend(news.deletion.map(|deletion| ("Deleted", deleted(deletion, news.stop_signal))));
     facts.extend(behind_the_pod(news).map(|text| ("Pod", text)));
     // Without a stop there is no grace period to be used up.
     if news.stop_signal.is_some() || news.pre_stop.is_some() {
@@ -170,8 +171,23 @@ fn pre_stop(hook: &PreStop, news: &Termination, glyphs: &Glyphs) -> String {
     format!("{} ran for {took} and {how}", words::process(process, glyphs))
 }
 
+/// `4 s (± 1 s) before SIGTERM, with 30 s to end`
+fn deleted(deletion: Deleted, signal: Option<Signal>) -> String {
+    let Deleted { requested: _, grace_ms, until_signal_ms } = deletion;
+    let grace = words::duration(grace_ms);
+    let Some(until) = until_signal_ms else { return format!("its pod, with {grace} to end") };
+    let before = match until / 1_000 {
+        0 => "at most 1 s".to_owned(),
+        seconds => format!("{seconds} s (± 1 s)"),
+    };
+    format!("its pod, {before} before {}, with {grace} to end", signal.unwrap_or(Signal::KILL))
+}
+
 /// How long after its pod a container was told to stop, where that is to be seen.
 fn behind_the_pod(news: &Termination) -> Option<String> {
+    if news.deletion.is_some() {
+        return None; // it begins even before
+    }
     let behind = news.started.ms_since(news.pod_started?);
     let text = format!("the picture begins with the pod's stop, {} before this container's", words::duration(behind));
     (behind >= BEHIND_MS).then_some(text)

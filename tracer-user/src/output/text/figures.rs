@@ -4,7 +4,7 @@ use crate::model::{Condition, ConditionKind, Figure};
 
 use super::words;
 
-/// What each is, and how much, in the order to be read in: `("oldest", "6.2 s")`. From strangers: not safe for a terminal.
+/// What each is, and how much, in the order to be read in: `("oldest", "6.20 s")`. From strangers: not safe for a terminal.
 pub(crate) fn figures(condition: &Condition) -> Vec<(&'static str, String)> {
     let of = Figures(condition);
     match condition.kind {
@@ -146,12 +146,12 @@ mod tests {
                 ],
             )
         };
-        let who = "zombies 9, oldest 6.2 s, adopted 0, to be reaped by python3 (pid 20724)";
+        let who = "zombies 9, oldest 6.20 s, adopted 0, to be reaped by python3 (pid 20724)";
         assert_eq!(zombies(Unknown, Unknown, Unknown), format!("{who}, pids not known"));
         assert_eq!(zombies(Number(12), Unknown, Unknown), format!("{who}, pids 12 used, no limit known"));
         assert_eq!(
             zombies(Number(90), Number(100), Number(61_900)),
-            format!("{who}, pids 90 of 100 used, full in 1 min 1 s at this rate")
+            format!("{who}, pids 90 of 100 used, full in 61 s at this rate")
         );
         assert!(zombies(Number(100), Number(100), Number(0)).ends_with("full in 0 s: nothing more can be started"));
         let loops = |code, signal| {
@@ -177,7 +177,7 @@ mod tests {
                 ConditionKind::Stuck,
                 vec![("pid", Number(9)), ("state", name("D")), ("since_ms", Number(2_000)), ("stack", name("a < b")),]
             ),
-            "pid 9, state D, since SIGKILL 2.0 s, kernel stack, innermost first a < b"
+            "pid 9, state D, since SIGKILL 2 s, kernel stack, innermost first a < b"
         );
         assert_eq!(
             told(

@@ -28,16 +28,17 @@ pub(crate) enum Paint {
 }
 
 impl Paint {
-    /// Parameters of the SGR sequence: the eight basic colours, which every terminal theme makes legible.
+    /// Parameters of the SGR sequence: colours that can be read on a light ground and on a dark one, which yellow and cyan
+    /// cannot.
     const fn sgr(self) -> &'static str {
         match self {
             Self::Plain => "",
             Self::Dim => "2",
             Self::Bold => "1",
             Self::Good => "32",
-            Self::Warn => "33",
+            Self::Warn => "35",
             Self::Bad => "1;31",
-            Self::Note => "36",
+            Self::Note => "94",
             Self::BadHeader => "1;97;41",
             Self::WarnHeader => "1;30;43",
             Self::GoodHeader => "1;30;42",

@@ -20,6 +20,9 @@ pub(crate) const OVERHANG: usize = 2;
 /// Levels of the tree that are indented; deeper ones stand below the last.
 const LEVELS: usize = 4;
 
+/// Label of the time from the request to delete the pod to the first sign of the stop.
+pub(crate) const DELETION: &str = "pod deleted";
+
 /// Distances between ticks, ms.
 const STEPS: [u64; 20] = [
     1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 15_000, 30_000, 60_000, 120_000, 300_000, 600_000,
@@ -41,7 +44,7 @@ pub(crate) struct Scale {
 
 impl Scale {
     fn new(termination: &Termination, columns: usize) -> Self {
-        let started = termination.axis_start();
+        let started = termination.picture_start();
         let last = last_moment(termination).since(started);
         let end = budget_end(termination).map(|end| end.ms_since(started));
         Self::over(started, last, end.zip(budget(termination)), columns)
@@ -124,7 +127,9 @@ pub(crate) fn draw(termination: &Termination, limit: usize, glyphs: &Glyphs) -> 
     let longest = limit / 3;
     let labels: Vec<_> = (0..drawn).map(|index| label(&processes, index, longest, glyphs)).collect();
     let hook_label = hook.map(|hook| hook_label(hook, longest, glyphs));
-    let label_width = labels.iter().chain(&hook_label).map(|label| width(label)).max().unwrap_or(0);
+    let deletion_label = termination.deletion.map(|_| DELETION.to_owned());
+    let label_width =
+        labels.iter().chain(&hook_label).chain(&deletion_label).map(|label| width(label)).max().unwrap_or(0);
     let left = INDENT + label_width + 2;
     let lane_width = limit.saturating_sub(left + 1 + ENDED).max(10);
     let scale = Scale::new(termination, lane_width - OVERHANG);
@@ -146,6 +151,9 @@ pub(crate) fn draw(termination: &Termination, limit: usize, glyphs: &Glyphs) -> 
         }
         lines.push(line);
     };
+    if deletion_label.is_some() {
+        add(DELETION, &deletion_cells(termination, lane_width, &scale, glyphs), None);
+    }
     if let (Some(hook), Some(label)) = (hook, &hook_label) {
         let until = termination.exited.unwrap_or(hook.started);
         add(label, &hook_cells(hook, until, lane_width, &scale, glyphs), hook.exit);
@@ -172,6 +180,21 @@ pub(crate) fn hook_label(hook: &PreStop, longest: usize, glyphs: &Glyphs) -> Str
         Some(process) => format!("preStop {}", words::short_process(process, longest.saturating_sub(8), glyphs)),
         None => format!("preStop {}", hook.kind.in_pod_spec()),
     }
+}
+
+/// The bar from the request to delete the pod to the first sign of the stop.
+pub(crate) fn deletion_cells(
+    termination: &Termination,
+    lane_width: usize,
+    scale: &Scale,
+    glyphs: &Glyphs,
+) -> Vec<(char, Paint)> {
+    let mut cells = empty(lane_width);
+    if let Some(deletion) = termination.deletion {
+        let from = scale.column(deletion.requested);
+        cells[from..=scale.column(termination.started).max(from)].fill((glyphs.left, Paint::Note));
+    }
+    cells
 }
 
 /// The bar of a preStop hook; one that has not ended goes on `until` then.
@@ -428,9 +451,9 @@ impl Legend {
         if let Some(short) = short.filter(|short| lines.len() > 1 && room > 0 && short.width() <= limit) {
             return vec![short];
         }
+        let is_cut = lines.len() > room;
         lines.truncate(room);
-        if let Some(last) = lines.last_mut() {
-            // there is more: the cut says so
+        if let Some(last) = lines.last_mut().filter(|_| is_cut) {
             last.push(Paint::Dim, &" ".repeat(limit));
             last.cut(limit, glyphs);
         }

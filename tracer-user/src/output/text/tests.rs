@@ -1,5 +1,6 @@
 use super::*;
-use crate::model::{Cause, Grace, HookKind, PodEnd, PodNews, PreStop, RestartNews, Verdict};
+use crate::event::Owner;
+use crate::model::{Cause, Deleted, Grace, HookKind, PodEnd, PodNews, PreStop, RestartNews, Verdict};
 use crate::output::fixtures::{self, CLOCK, every_event, show, terminated};
 
 const UNICODE: Style = Style { color: false, ascii: false };
@@ -185,6 +186,20 @@ fn behind_its_pod() -> Termination {
         pre_stop: hook,
         ..fixtures::too_slow()
     }
+}
+
+/// Its pod was deleted some seconds before anything came of that.
+#[test]
+fn a_deletion_is_on_the_axis() {
+    let deleted = |requested, until_signal_ms| Termination {
+        deletion: Some(Deleted { requested, grace_ms: 30_000, until_signal_ms }),
+        owner: Some(Owner { kind: "Deployment".to_owned(), name: "web".to_owned() }),
+        ..fixtures::too_slow()
+    };
+    let slow = deleted(fixtures::ms(fixtures::START_MS - 4_000), Some(6_000));
+    let quick = deleted(fixtures::ms(fixtures::START_MS - 200), Some(200));
+    let forced = Termination { stop_signal: None, ..deleted(fixtures::after(0), None) };
+    insta::assert_snapshot!(text(&[slow, quick, forced].map(terminated), 80, UNICODE));
 }
 
 #[test]

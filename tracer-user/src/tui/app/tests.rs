@@ -187,6 +187,35 @@ fn what_was_asked_for_is_opened_once() {
     assert_eq!(open(true), PageKind::Containers, "whoever did anything is not led away");
 }
 
+/// As live: the page that is opened by itself, while nobody presses a key, until something has become known.
+fn opened_when(recording: &str, known: impl Fn(&Change) -> bool) -> PageKind {
+    let (events, clock) = stand::events_of(&[recording]);
+    let (mut app, mut node) = (App::new(PLAIN), Node::new());
+    app.open_the_first();
+    for event in &events {
+        node.apply(event);
+        let changes: Vec<Change> = node.take_changes().collect();
+        app.take(&changes, &Moment { node: &node, now: event.0, clock });
+        if changes.iter().any(&known) {
+            return app.page();
+        }
+    }
+    panic!("{recording} does not tell it");
+}
+
+#[test]
+fn what_matters_of_what_was_asked_for_is_opened() {
+    let condition = |change: &Change| matches!(change.news, News::Condition(_));
+    let stopping = |change: &Change| matches!(change.news, News::Stopping(_));
+    let over = |change: &Change| matches!(change.news, News::Termination(_));
+    // it has zombies and nobody stops it
+    assert_eq!(opened_when("zombies", condition), PageKind::Findings);
+    assert_eq!(opened_when("zombies", over), PageKind::Findings, "what was wrong outweighs that it was killed");
+    assert_eq!(opened_when("kill-9-from-inside", condition), PageKind::Findings);
+    assert_eq!(opened_when("kill-9-from-inside", stopping), PageKind::Shutdown);
+    assert_eq!(opened_when("kill-9-from-inside", over), PageKind::Shutdown);
+}
+
 #[test]
 fn losses_are_in_the_header_whatever_is_paused() {
     let (events, clock) = stand::events_of(&["lost-events"]);

@@ -142,11 +142,11 @@ fn problems_come_first_and_colours_say_the_same() {
     stand.press("G");
     let buffer = stand.buffer((120, 40));
     for (text, color) in [
-        ("▶", Color::Yellow),
+        ("▶", Color::Magenta),
         ("✖ sigterm-dropped", Color::Red),
         ("✔ graceful", Color::Green),
         ("dropped", Color::Red),
-        ("blocked", Color::Yellow),
+        ("blocked", Color::Magenta),
     ] {
         assert_eq!(stand::find(&buffer, text).map(|cell| cell.fg), Some(color), "{text}");
     }

@@ -64,7 +64,7 @@ impl Shutdown {
 
 /// `    315 ms sh 4123 (PID 1) exited with code 0`, in so many columns.
 fn line((section, moment): &(usize, Moment<'_>), sections: &[Section<'_>], columns: usize, glyphs: &Glyphs) -> Line {
-    let started = sections.iter().map(|section| section.termination.axis_start()).min().unwrap_or_default();
+    let started = sections.iter().map(|section| section.termination.picture_start()).min().unwrap_or_default();
     let mut line = after(moment, started);
     line.push(Paint::Plain, &told(moment, *section, sections, columns, glyphs));
     line.cut(columns, glyphs);
@@ -78,7 +78,7 @@ pub(super) fn lines(
     columns: usize,
     glyphs: &Glyphs,
 ) -> Vec<Line> {
-    let started = sections.iter().map(|section| section.termination.axis_start()).min().unwrap_or_default();
+    let started = sections.iter().map(|section| section.termination.picture_start()).min().unwrap_or_default();
     let mut lines = Vec::new();
     for (section, moment) in moments {
         let text = told(moment, *section, sections, columns, glyphs);

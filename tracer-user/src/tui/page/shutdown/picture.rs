@@ -23,8 +23,8 @@ use crate::tui::theme::{Theme, Tone};
 const LEGEND_LEAST: u16 = 11;
 /// Says how to see what does not fit.
 const ALL_OF_IT: &str = " e: all of it ";
-/// What else was found in the container, so many of it.
-const BESIDE: usize = 2;
+/// What was found in the container before, so many of it.
+const BEFORE: usize = 2;
 
 impl Shutdown {
     pub(super) fn picture(
@@ -42,7 +42,7 @@ impl Shutdown {
         let picture = Picture::new(sections, false, columns, glyphs);
         let moments = moments_of(sections, scene.now);
         let at = position(self.cursor, &moments);
-        let mut prose = beside_it(first, columns, scene, glyphs);
+        let mut prose = before(first, columns, scene, glyphs);
         prose.extend(self::prose(first, columns, glyphs));
         let mut moment = happened(self.cursor, &moments, &picture, at, (columns, glyphs));
         // where there is little room the lanes need it more
@@ -91,8 +91,9 @@ impl Shutdown {
         if hidden || !told {
             // beside the last line of them
             let room = columns.saturating_sub(ALL_OF_IT.len() + 1);
-            let last = usize::from(rest.height).checked_sub(1).and_then(|last| prose.get_mut(last));
-            last.into_iter().for_each(|last| last.cut(room, glyphs));
+            if let Some(last) = usize::from(rest.height).checked_sub(1).and_then(|last| prose.get_mut(last)) {
+                last.cut(room, glyphs);
+            }
             draw::lines(buffer, rest, &prose, 0, theme);
             all_of_it(buffer, area, theme);
         } else {
@@ -161,21 +162,19 @@ fn all_of_it(buffer: &mut Buffer, area: Rect, theme: Theme) {
     draw::text(buffer, area, (left, usize::from(area.height).saturating_sub(1)), ALL_OF_IT, theme.style(Tone::Bar));
 }
 
-/// What else was found in this container, before the stop or during it.
-fn beside_it(section: &Section<'_>, columns: usize, scene: &Scene<'_>, glyphs: &Glyphs) -> Vec<Line> {
+/// What was found in this container before it was to stop.
+fn before(section: &Section<'_>, columns: usize, scene: &Scene<'_>, glyphs: &Glyphs) -> Vec<Line> {
     let termination = &section.termination;
     let mut lines = Vec::new();
-    let until = termination.ended.unwrap_or(scene.now);
     let found = findings::conditions_of(&termination.container.id, scene);
-    let found: Vec<_> = found.into_iter().filter(|(at, _)| *at <= until).collect();
-    for (at, condition) in found.iter().take(BESIDE) {
-        let before = termination.started.ms_since(*at);
-        let when = if before > 0 { format!("{} before the stop: ", words::duration(before)) } else { String::new() };
-        let text = format!("{when}{}", condition.explanation);
+    let found: Vec<_> = found.into_iter().filter(|(at, _)| *at < termination.started).collect();
+    for (at, condition) in found.iter().take(BEFORE) {
+        let before = words::duration(termination.started.ms_since(*at));
+        let text = format!("{before} before that: {}", condition.explanation);
         block::prose(&mut lines, ("Before", Paint::Warn), Paint::Plain, &text, columns, glyphs);
     }
-    if found.len() > BESIDE {
-        let more = format!("{} more on page 5", found.len() - BESIDE);
+    if found.len() > BEFORE {
+        let more = format!("{} more on page 5", found.len() - BEFORE);
         block::prose(&mut lines, ("", Paint::Plain), Paint::Dim, &more, columns, glyphs);
     }
     lines

@@ -2,7 +2,7 @@ use ratatui::style::Color;
 
 use super::*;
 use crate::event::made::{Made, at, exit, fork, gone, signal};
-use crate::event::{Event, Handler};
+use crate::event::{Deletion, Event, Handler, PodName, PodTold, What};
 use crate::model::Node;
 use crate::signal::Signal;
 use crate::tui::testing::Stage;
@@ -109,6 +109,17 @@ fn graceful() {
 fn not_forwarded_in_a_tree_of_depth_3() {
     snapshots("tree_over", &Stage::made(&tree(2, "queue", None, 5_000)));
     snapshots("tree_going_on", &until(tree(2, "queue", None, 5_000), 6_000));
+}
+
+/// The API of Kubernetes told that its pod was deleted some time before.
+#[test]
+fn a_pod_that_was_deleted_before_anything_came_of_it() {
+    let pod = PodName { namespace: "shop".to_owned(), name: "web".to_owned(), uid: "uid-of-web".to_owned() };
+    let deletion = Some(Deletion { requested: at(5_000), grace_ms: 30_000 });
+    let told = What::Pod(PodTold { pod, owner: None, deletion, gone: false });
+    let events = merged(dropped(2, "app", Some("shop/web"), 11_500), vec![Event(at(5_100), told)]);
+    let stage = Stage::made(&events);
+    insta::assert_snapshot!("deleted_80", stage.screen(&mut Shutdown::default(), SIZES[0]));
 }
 
 #[test]
@@ -271,7 +282,7 @@ fn along_the_axis() {
         stage.press(&mut page, keys);
         let screen = stage.screen(&mut page, (80, 21));
         // the line between the legend and the sentences
-        let legend = screen.lines().position(|line| line.contains("SIGTERM caught")).expect("a legend");
+        let legend = screen.lines().position(|line| line.contains("● caught")).expect("a legend");
         screen.lines().nth(legend + 1).map(|line| line.trim_matches(['"', ' ']).to_owned()).unwrap_or_default()
     };
     assert!(told("Home").starts_with("0 ms runc 90 sent SIGTERM to supervisord"), "{}", told("Home"));
@@ -291,6 +302,57 @@ fn along_the_axis() {
         stage.press(&mut page, "Home l l l");
         stage.screen(&mut page, (80, 21))
     });
+}
+
+/// `kill -9 1` from inside, and a `docker stop` after it: the page of the stop tells both.
+#[test]
+fn what_was_wrong_before_the_stop_is_told() {
+    let stage = Stage::recorded("kill-9-from-inside");
+    let screen = stage.screen(&mut Shutdown::default(), (80, 21));
+    assert!(screen.contains("Before   315 ms before that: sh (pid 8 in the container) sent SIGKILL"), "{screen}");
+    assert!(screen.contains("not even SIGKILL reaches an init"), "{screen}");
+    snapshots("kill_9", &stage);
+}
+
+/// A container that nobody stops, opened by its name: what is wrong with it is on the page, and who gets its orphans.
+#[test]
+fn what_is_wrong_while_it_runs_is_told() {
+    let told = |recording, until: fn(&Node) -> Option<BootNs>| {
+        let stage = Stage::recorded_until(recording, until);
+        let id = stage.node.containers().map(|(_, container)| container.name.id.clone()).next().expect("a container");
+        let mut page = Shutdown::default();
+        page.select(&id, &stage.scene());
+        stage.screen(&mut page, (80, 21))
+    };
+    let screen = told("zombies", |node| node.conditions().map(|(at, _)| at).next());
+    assert!(screen.contains("Now      9 zombies (python3 ×9)"), "{screen}");
+    let screen = told("tini-not-first", |node| {
+        let tini = node.processes().iter().find(|process| process.comm().as_str() == "tini")?;
+        Some(BootNs(tini.task.start).plus_ms(20))
+    });
+    assert!(screen.contains("Init     PID 1 is sh; tini is pid 7 (not PID 1), so orphans go to sh"), "{screen}");
+}
+
+/// Whatever does not fit leaves a mark: at each height of a terminal of 80 columns.
+#[test]
+fn nothing_is_cut_without_a_mark() {
+    for name in ["npm-start", "celery-dumb-init", "tini-shell", "kill-9-from-inside", "bash-trap-forwards"] {
+        let stage = Stage::recorded(name);
+        let entries = stops::entries(&stage.scene());
+        let sections = keys::sections(&entries, 0, &stage.scene());
+        let moments = keys::moments_of(&sections, stage.now).len();
+        for height in 14..40 {
+            let screen = stage.screen(&mut Shutdown::default(), (80, height));
+            let lines: Vec<_> = screen.lines().map(|line| line.trim_matches('"').trim_end()).collect();
+            // the list of what happened is whole, or says how much of it is not to be seen
+            let title = lines.iter().position(|line| line.contains("─ What happened"));
+            let whole = title.is_some_and(|title| lines.len() - title > moments);
+            let marked = title.is_some_and(|title| lines[title].contains(" more: H L "));
+            assert!(whole || marked || screen.contains("e: all of it"), "{name}, {height} lines:\n{screen}");
+            let legend = screen.contains("■ exit") || lines.iter().any(|line| line.ends_with('…'));
+            assert!(legend, "{name}, {height} lines:\n{screen}");
+        }
+    }
 }
 
 #[test]
@@ -356,7 +418,7 @@ fn colours_say_what_shapes_say() {
     stage.wait_until(60_000 + 20_000);
     let terminal = stage.terminal(&mut page, (80, 21));
     let used = terminal.backend().buffer().content().iter().find(|cell| cell.symbol() == "█").map(|cell| cell.fg);
-    assert_eq!(used, Some(Color::Yellow), "two thirds are used");
+    assert_eq!(used, Some(Color::Magenta), "two thirds are used");
     stage.theme.colors = Colors::None;
     let terminal = stage.terminal(&mut page, (80, 21));
     assert!(

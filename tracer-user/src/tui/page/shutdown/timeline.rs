@@ -43,6 +43,8 @@ pub(super) enum Row {
     Heading(usize),
     /// The bar of its grace period.
     Grace(usize),
+    /// From the request to delete its pod to the first sign.
+    Deletion(usize),
     /// Its preStop hook.
     Hook(usize),
     /// A process of it, by its place among the lanes.
@@ -105,6 +107,9 @@ impl<'a> Picture<'a> {
     /// The rows of a section: with all its processes, or without those that ended in time by themselves.
     pub(super) fn rows(&self, section: usize, all: bool) -> Vec<Row> {
         let mut rows = vec![Row::Heading(section), Row::Grace(section)];
+        if self.sections[section].termination.deletion.is_some() {
+            rows.push(Row::Deletion(section));
+        }
         if self.sections[section].termination.pre_stop.is_some() {
             rows.push(Row::Hook(section));
         }
@@ -126,6 +131,7 @@ impl<'a> Picture<'a> {
         match row {
             Row::Heading(section) => Drawn::Text(heading(&self.sections[section], self.width, clock, self.glyphs)),
             Row::Grace(section) => self.grace(section),
+            Row::Deletion(section) => self.deletion(section),
             Row::Hook(section) => self.hook(section),
             Row::Lane(section, lane) => self.process(section, lane, legend),
             Row::Beyond => {
@@ -181,6 +187,18 @@ impl<'a> Picture<'a> {
             (50..80, _) | (80..97, false) => Paint::Warn,
             _ => Paint::Bad,
         }
+    }
+
+    /// How long it took from the request to delete the pod to the first sign.
+    fn deletion(&self, section: usize) -> Drawn {
+        let (termination, scale) = (&self.sections[section].termination, &self.scales[section]);
+        let cells = picture::deletion_cells(termination, self.lane, scale, self.glyphs);
+        let took = termination.deletion.map(|deletion| termination.started.ms_since(deletion.requested) / 1_000);
+        let status = match took {
+            None | Some(0) => "< 1 s".to_owned(),
+            Some(seconds) => format!("~{seconds} s"),
+        };
+        Drawn::Lane { label: picture::DELETION.to_owned(), cells, status: (Paint::Dim, status) }
     }
 
     fn hook(&self, section: usize) -> Drawn {
@@ -251,8 +269,8 @@ fn label_width(
 
 /// The axes: all of one length, which the longest section needs.
 fn scales(sections: &[Section<'_>], aligned: bool, columns: usize) -> Vec<Scale> {
-    let common = sections.iter().map(|section| section.termination.axis_start()).min().unwrap_or_default();
-    let start = |section: &Section<'_>| if aligned { section.termination.axis_start() } else { common };
+    let common = sections.iter().map(|section| section.termination.picture_start()).min().unwrap_or_default();
+    let start = |section: &Section<'_>| if aligned { section.termination.picture_start() } else { common };
     let last = sections.iter().map(|section| section.last().since(start(section))).max().unwrap_or(0);
     let budget = |section: &Section<'_>| {
         let end = picture::budget_end(&section.termination)?.ms_since(start(section));

@@ -64,12 +64,8 @@ impl Zombies {
         let reaping = &row.reaping;
         draw::line(buffer, rest, (0, 0), &list_head(columns), theme);
         let lines = draw::below(rest, 1);
-        let height = usize::from(lines.height);
-        self.list.fit(None, height, reaping.zombies.len());
-        for (y, zombie) in reaping.zombies.iter().skip(self.list.first).take(height).enumerate() {
-            draw::line(buffer, lines, (0, y), &list_line(zombie, columns, glyphs), theme);
-        }
-        draw::more_at(buffer, rest, 0, (self.list.first, height, reaping.zombies.len()), " more: PgDn", theme);
+        let all: Vec<_> = reaping.zombies.iter().map(|zombie| list_line(zombie, columns, glyphs)).collect();
+        draw::scrolled(buffer, lines, &all, &mut self.list, theme);
     }
 }
 
@@ -247,7 +243,7 @@ fn gauge(reaping: &Reaping, columns: usize, glyphs: &Glyphs) -> Line {
         (None, _) => say(Paint::Dim, "how many there are is not known"),
         (Some(current), None) => say(Paint::Plain, &format!("{current}, and no limit is set or known")),
         (Some(current), Some(max)) => {
-            let room = GAUGE.min(columns / 4);
+            let room = GAUGE.min(columns / 5);
             let filled = current.min(max).saturating_mul(room as u64).checked_div(max).unwrap_or(room as u64);
             let filled = usize::try_from(filled).unwrap_or(room);
             let paint = if is_near(reaping) { Paint::Bad } else { Paint::Note };
@@ -255,7 +251,7 @@ fn gauge(reaping: &Reaping, columns: usize, glyphs: &Glyphs) -> Line {
             say(Paint::Dim, &glyphs.left.to_string().repeat(room - filled));
             say(Paint::Bold, &format!(" {current} of {max}"));
             let until = match reaping.full_in_ms {
-                Some(0) => "; full: fork fails with EAGAIN".to_owned(),
+                Some(0) => ": fork: Resource temporarily unavailable".to_owned(),
                 Some(ms) => format!("; full in {} at this rate", words::duration(ms / 1_000 * 1_000)),
                 None => "; not growing".to_owned(),
             };

@@ -56,6 +56,25 @@ fn who_does_not_reap_and_when_it_is_full() {
     }
 }
 
+/// The moment at which zombies were told as they fill the limit of pids.
+fn nearly_full(node: &crate::model::Node) -> Option<BootNs> {
+    node.conditions().map(|(at, _)| at).nth(1)
+}
+
+#[test]
+fn a_limit_of_pids_is_filled() {
+    let stage = Stage::recorded_until("zombies-fill-pids", nearly_full);
+    for size in SIZES {
+        insta::assert_snapshot!(format!("fill_pids_{}", size.0), stage.screen(&mut Zombies::default(), size));
+    }
+    let screen = stage.screen(&mut Zombies::default(), (80, 21));
+    assert!(screen.contains(" 18 of 20; full in "), "{screen}");
+    // a second later nothing can be started any more
+    let full = Stage::recorded_until("zombies-fill-pids", |node| Some(nearly_full(node)?.plus_ms(2_500)));
+    let screen = full.screen(&mut Zombies::default(), (80, 21));
+    assert!(screen.contains(" 20 of 20: fork: Resource temporarily unavailable "), "{screen}");
+}
+
 #[test]
 fn another_container_and_another_order() {
     let stage = stage();
