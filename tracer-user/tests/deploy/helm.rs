@@ -224,7 +224,7 @@ fn the_api_takes_a_token_and_a_role() {
     assert_eq!(role.rules, rules);
     for (values, rule) in [(json!({"events": true}), &rules[0]), (json!({"watch": true}), &rules[1])] {
         let (objects, _) = renderer.objects(&json!({"kubernetes": values}), CURRENT);
-        assert_eq!(k8s::one::<ClusterRole>(&objects, "ClusterRole").rules, [rule.clone()], "{values}");
+        assert_eq!(k8s::one::<ClusterRole>(&objects, "ClusterRole").rules, std::slice::from_ref(rule), "{values}");
     }
 }
 
