@@ -75,7 +75,7 @@ struct Sockets {
 #[command(next_help_heading = "Memory and recordings")]
 struct Memory {
     /// Keep the arguments of containers' commands and preStop hooks, too, which may hold secrets [default: the program alone]
-    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     command_lines: Option<String>,
     /// Terminations that are remembered [default: 512]
     #[arg(long, value_name = "NUMBER")]
