@@ -3,7 +3,7 @@
 //! One stream, one fold, many views: everything the tool knows enters as an [`event::Event`], the
 //! [`model::Node`] folds events into processes, terminations and verdicts, and the views only read it.
 //!
-//! Dependencies point one way: `commands` → {`tui`, `agent`} → `live` → {`probe`, `container`, `stream`, `output`} → `model` →
+//! Dependencies point one way: `commands` → {`tui`, `agent`, `kubernetes`} → `live` → {`probe`, `container`, `stream`, `output`} → `model` →
 //! `event` → `tracer-common`.
 
 pub mod agent;
