@@ -324,7 +324,11 @@ impl Values {
         let parse = |text: &str| if whole { Endpoint::of_traces(text) } else { Endpoint::of_collector(text) };
         let endpoint = self.one("otlp-endpoint", parse)?;
         let headers = self.each("otlp-headers", header)?;
-        let attributes = self.each("otlp-attributes", pair)?;
+        let mut attributes = self.each("otlp-attributes", pair)?;
+        if let Some(node) = self.one("node-name", node_name)? {
+            // behind what was configured, which counts more
+            attributes.extend(["k8s.node.name", "host.name"].map(|key| (key.to_owned(), node.clone())));
+        }
         Ok(endpoint.map(|endpoint| Target { endpoint, headers: headers.into_iter().collect(), attributes }))
     }
 
@@ -561,6 +565,9 @@ mod tests {
         assert_eq!(traces.endpoint.to_string(), "http://c:4318/v1/traces");
         assert_eq!((&traces.headers["authorization"], &traces.headers["x-tenant"]).0, "Basic c2VjcmV0");
         assert_eq!(traces.attributes[1], ("k8s.node.name".to_owned(), "node-1".to_owned()));
+        let node = told(&[("TRACER_NODE_NAME", "n1"), ("TRACER_OTLP_ENDPOINT", "http://c")]).expect("good");
+        let named = ["k8s.node.name", "host.name"].map(|key| (key.to_owned(), "n1".to_owned()));
+        assert_eq!(node.traces.expect("it is set").attributes, named);
         // the address for traces alone is the whole of it
         let endpoint =
             |variables: &[(&str, &str)]| told(variables).expect("good").traces.expect("set").endpoint.to_string();
