@@ -30,8 +30,8 @@ impl Work {
             Reader::new(BufReader::new(File::open(path).unwrap())).unwrap().map(Result::unwrap).collect();
         let begins =
             events.iter().position(|Event(_, what)| matches!(what, What::Exec(e) if e.filename.ends_with("/true")));
-        let marker = begins.map(|at| &events[at]).unwrap_or_else(|| panic!("{}: no exec of true", path.display()));
-        let Event(_, What::Exec(marker)) = marker else { unreachable!("it was found as one") };
+        let begins = begins.unwrap_or_else(|| panic!("{}: no exec of true", path.display()));
+        let Event(_, What::Exec(marker)) = &events[begins] else { unreachable!("it was found as one") };
         let joins = |event: &&Event| matches!(&event.1, What::Joined(joined) if joined.task.key() == marker.task.key());
         let from = events.iter().find(joins).unwrap().0.0;
         let stops = |event: &&Event| matches!(&event.1, What::Signal(sent) if sent.target.ns_pid == 1 && sent.sender.comm.as_str() == "runc");
@@ -88,8 +88,8 @@ fn tasks(what: &mut What) -> Vec<&mut Task> {
 fn recordings() -> Vec<std::path::PathBuf> {
     let files = std::fs::read_dir(expect::directory()).unwrap().map(|file| file.unwrap().path());
     let ordinary = |path: &std::path::PathBuf| {
-        let name = path.file_name().unwrap().to_str().unwrap();
-        name.starts_with("ordinary-") && name.ends_with(".rec")
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        name.starts_with("ordinary-") && path.extension().is_some_and(|extension| extension == "rec")
     };
     files.filter(ordinary).collect()
 }

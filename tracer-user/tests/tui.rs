@@ -230,6 +230,39 @@ fn the_demo_on_a_terminal_checks_itself() {
     is_as_before(&screen, &modes);
 }
 
+/// Children that nobody waits for, two a second.
+const NEGLIGENT: &str = "
+import os, time
+while True:
+    if os.fork() == 0: os._exit(0)
+    time.sleep(0.5)";
+
+#[test]
+#[ignore = "needs root: cargo xtask test runs it"]
+fn a_container_that_nobody_stops_opens_on_what_is_wrong_with_it() {
+    let name = "a_container_that_nobody_stops_opens_on_what_is_wrong_with_it";
+    if !lab::can_run(name, &["tmux", "dockerd", "containerd", "runc", "python3"]) {
+        return;
+    }
+    let docker = Daemon::start(Cgroups::PureV2);
+    let screen = Screen::open(80, 24);
+    let tracer = typed(&docker.enter(BINARY));
+    docker.run("leaks", &["python3", "-c", NEGLIGENT], &Options::default());
+    screen.type_line(&format!("{tracer} --docker {} -c leaks; echo ended-$?", docker.socket().display()));
+    // nothing is pressed: first what is known of it, then its zombies as soon as they are a finding
+    screen.wait_for("nothing asked it to stop so far");
+    screen.wait_until("its zombies", |text| {
+        text.contains("▲ ZOMBIES") && text.contains("python3 (PID 1)") && text.contains("  Fix ")
+    });
+    // and the end, when somebody stops it
+    let mut stop = docker.client(&["stop", "--time", "2", "leaks"]).spawn().expect("docker starts");
+    screen.wait_until("the picture of it", |text| text.contains("grace period") && text.contains("SIGTERM dropped"));
+    assert!(stop.wait().expect("docker ends").success());
+    screen.wait_until("what was wrong before", |text| text.contains("Before ") && text.contains("zombies (python3"));
+    screen.press("q");
+    screen.wait_for("ended-0");
+}
+
 #[test]
 #[ignore = "needs root: cargo xtask test runs it"]
 fn a_container_of_docker_is_watched_as_it_is_stopped() {

@@ -49,10 +49,11 @@ impl Node {
         if let Some(container) = owner.and_then(|owner| self.containers.get_mut(&owner)) {
             container.signals += 1;
         }
-        // an init that exits kills all that is left, its own dying threads included: that tells nothing of anybody
-        let sweep = sent.signal == Signal::KILL && outcome == Outcome::Ignored && role == Role::Kernel;
+        // an init that exits kills all that is left, its own dying threads included, and the last end of a socket raises
+        // SIGIO at whoever had the other one: to a process that is on its way out that tells nothing of anybody
+        let moot = (exiting || sent.signal == Signal::KILL) && outcome == Outcome::Ignored && role == Role::Kernel;
         if outcome != Outcome::Noise
-            && !sweep
+            && !moot
             && let Some(process) = self.processes.get_mut(key)
         {
             // a standard signal is queued once: that it was queued again proves that the one before was taken

@@ -149,7 +149,7 @@ fn every_value_has_its_effect() {
         "affinity": {"nodeAffinity": {}}, "podLabels": {"team": "a"}, "podAnnotations": {"note": "b"},
         "resources": {"limits": {"memory": "1Gi"}}, "seLinuxOptions": {"type": "spc_t"},
         "seccompProfile": {"type": "Unconfined"}, "hostSocketDir": "/run/tracer", "imagePullSecrets": [{"name": "pull"}],
-        "priorityClassName": "", "env": [{"name": "TRACER_LOG_LEVEL", "value": "debug"}],
+        "priorityClassName": "", "otlpEndpoint": "http://tempo:4318", "env": [{"name": "TRACER_LOG_LEVEL", "value": "debug"}],
     }));
     let pod = &narrow.spec.template.spec;
     let container = &pod.containers[0];
@@ -169,8 +169,13 @@ fn every_value_has_its_effect() {
         Some(("/run/tracer", "DirectoryOrCreate"))
     );
     assert_eq!(
-        (pod.image_pull_secrets[0]["name"].as_str(), container.env[1].name.as_str()),
+        (pod.image_pull_secrets[0]["name"].as_str(), container.env[2].name.as_str()),
         ("pull", "TRACER_LOG_LEVEL")
+    );
+
+    assert_eq!(
+        (container.env[1].name.as_str(), container.env[1].value.as_str()),
+        ("TRACER_OTLP_ENDPOINT", "http://tempo:4318")
     );
 
     // AppArmor's field came with Kubernetes 1.30
@@ -181,6 +186,10 @@ fn every_value_has_its_effect() {
     let annotation = "container.apparmor.security.beta.kubernetes.io/tracer";
     assert_eq!(old.spec.template.metadata.annotations[annotation], "unconfined");
 
+    // to Kubernetes nobody is everybody
+    let refused = renderer.run(&json!({"metrics": {"networkPolicy": {"enabled": true}}}), CURRENT);
+    assert!(refused.is_err_and(|error| error.contains("name who may scrape")));
+
     let (named, ..) = set(json!({"fullnameOverride": "eye", "nameOverride": "looking"}));
     assert_eq!(named.metadata.name, "eye");
     assert_eq!(named.metadata.labels["app.kubernetes.io/name"], "looking");
@@ -189,19 +198,21 @@ fn every_value_has_its_effect() {
 /// The rights are those of the plain manifest, and there are none where they are not needed.
 #[test]
 #[ignore = "needs root: cargo xtask test runs it"]
-fn events_take_a_token_and_a_role() {
-    if !lab::can_run("events_take_a_token_and_a_role", &["go", SPRIG]) {
+fn the_api_takes_a_token_and_a_role() {
+    if !lab::can_run("the_api_takes_a_token_and_a_role", &["go", SPRIG]) {
         return;
     }
     let renderer = Renderer::build();
     let (objects, _) = renderer.objects(&json!({}), CURRENT);
     assert!(!objects.iter().any(|object| object["kind"].as_str().is_some_and(|kind| kind.contains("Role"))));
-    let (objects, _) = renderer.objects(&json!({"kubernetesEvents": true, "fullnameOverride": "eye"}), CURRENT);
+    let (objects, _) =
+        renderer.objects(&json!({"kubernetes": {"events": true, "watch": true}, "fullnameOverride": "eye"}), CURRENT);
     let set: DaemonSet = k8s::one(&objects, "DaemonSet");
     let pod = &set.spec.template.spec;
     assert_eq!(pod.automount_service_account_token, Some(true));
     let variable = |name: &str| pod.containers[0].env.iter().find(|one| one.name == name).expect("it is set");
     assert_eq!(variable("TRACER_KUBERNETES_EVENTS").value, "true");
+    assert_eq!(variable("TRACER_KUBERNETES_WATCH").value, "true");
     let node = variable("TRACER_NODE_NAME").value_from.as_ref().expect("it is a field's");
     assert_eq!(node.field_ref.field_path, "spec.nodeName");
     let (role, binding): (ClusterRole, ClusterRoleBinding) =
@@ -209,7 +220,12 @@ fn events_take_a_token_and_a_role() {
     assert_eq!((&binding.role_ref.name, &binding.subjects[0].name), (&role.metadata.name, &pod.service_account_name));
     assert_eq!(binding.subjects[0].namespace, set.metadata.namespace);
     let plain = k8s::documents(include_str!("../../../deploy/kubernetes/rbac.yaml"));
-    assert_eq!(role.rules, k8s::one::<ClusterRole>(&plain, "ClusterRole").rules);
+    let rules = k8s::one::<ClusterRole>(&plain, "ClusterRole").rules;
+    assert_eq!(role.rules, rules);
+    for (values, rule) in [(json!({"events": true}), &rules[0]), (json!({"watch": true}), &rules[1])] {
+        let (objects, _) = renderer.objects(&json!({"kubernetes": values}), CURRENT);
+        assert_eq!(k8s::one::<ClusterRole>(&objects, "ClusterRole").rules, [rule.clone()], "{values}");
+    }
 }
 
 /// The agent itself says that it understands its configuration.

@@ -57,6 +57,7 @@ macro_rules! types {
         #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
         #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
         #[allow(dead_code, reason = "some are there for their types only")]
+        #[allow(clippy::struct_field_names, reason = "as the API has them")]
         pub(crate) struct $name { $($(#[$named])? pub(crate) $field: $type),* }
     )* };
 }

@@ -1,4 +1,4 @@
-//! The DaemonSet's pod on a node: a real containerd runs it, asked as kubelet asks, with what the manifest says and nothing
+//! The pod of the `DaemonSet` on a node: a real containerd runs it, asked as kubelet asks, with what the manifest says and nothing
 //! more. It tells what a tracer on the node tells; and it has no capability that it could do without.
 
 use std::fs;
@@ -260,7 +260,7 @@ fn the_pod_tells_what_a_tracer_on_the_node_tells() {
         let node = Node::start(cgroups);
         let kubelet = node.kubelet();
         let socket = node.containerd.socket();
-        let begun = |said: Said<'_>| matches!(said, Said::Note(note) if note.starts_with("tracer: tracing"));
+        let begun = |said: Said<'_>| matches!(said, Said::Note(line) if line.starts_with("tracer: tracing"));
         let cri = ["--no-attach", "--cri", socket.to_str().expect("plain text")];
         let mut beside = Tracer::start(node.containerd.enter(BINARY), &cri, begun);
         let (early, early_id) = neighbour(&kubelet, "early", DROPS);

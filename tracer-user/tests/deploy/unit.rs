@@ -85,11 +85,11 @@ fn the_agent_works_with_the_units_capabilities_and_system_calls() {
     image::build(&docker, false);
     let profile = docker.socket().with_file_name("unit.json");
     let calls: Vec<_> = allowed.iter().collect();
-    let text = json!({
+    let filter = json!({
         "defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 1,
         "syscalls": [{"names": calls, "action": "SCMP_ACT_ALLOW"}],
     });
-    fs::write(&profile, text.to_string()).expect("the daemon's directory is ours");
+    fs::write(&profile, filter.to_string()).expect("the daemon's directory is ours");
     // the runtime adds those two to SYS_PTRACE: Docker 20.10 does not know them
     let mut run = docker.client(&["run", "--detach", "--name=tracer", "--network=none", "--pid=host", "--read-only"]);
     run.args(["--runtime=lab-bpf", "--cap-drop=ALL", "--cap-add=SYS_PTRACE", "--security-opt=no-new-privileges"]);

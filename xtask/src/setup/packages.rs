@@ -34,6 +34,9 @@ const NEEDS: &[Need] = &[
     need(Group::Containers, "runc", &["runc"], "what really sends the stop signal"),
     need(Group::Containers, "podman", &["podman"], "containers without a daemon, and pods without Kubernetes"),
     need(Group::Containers, "unshare", &["util-linux"], "private mount namespaces"),
+    need(Group::Containers, "pkill", &["procps"], "a process of one container that ends one of another"),
+    need(Group::Containers, "mkfs.ext4", &["e2fsprogs"], "a file system to freeze"),
+    need(Group::Containers, "losetup", &["mount"], "a file system to freeze"),
     need(
         Group::Containers,
         "systemctl",

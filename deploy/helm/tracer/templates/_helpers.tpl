@@ -30,3 +30,8 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{ $key }} = {{ toJson $value }}
 {{- end }}
 {{- end }}
+
+{{/* "true" where the agent talks to the API, or nothing. */}}
+{{- define "tracer.api" -}}
+{{- if or .Values.kubernetes.events .Values.kubernetes.watch }}true{{ end }}
+{{- end }}
