@@ -85,7 +85,7 @@ enum Command {
     ///
     /// While it runs, sudo tracer (and tracer --pod, -o json and all the rest) shows what it tells, its history first, and
     /// attaches no probes of its own.
-    Agent(agent::Args),
+    Agent(Box<agent::Args>),
     /// Tell what would become of the stop signal of every container that runs, without sending anything
     Audit(audit::Args),
     /// Run a program as PID 1, stop it as kubelet would, and say how it took it: the shutdown test for CI
