@@ -3,8 +3,8 @@
 //! One stream, one fold, many views: everything the tool knows enters as an [`event::Event`], the
 //! [`model::Node`] folds events into processes, terminations and verdicts, and the views only read it.
 //!
-//! Dependencies point one way: `commands` → {`tui`, `agent`} → {`live`, `otlp`} → {`probe`, `container`, `stream`, `output`} →
-//! `model` → `event` → `tracer-common`.
+//! Dependencies point one way: `commands` → {`tui`, `agent`} → {`live`, `kubernetes`, `otlp`} →
+//! {`probe`, `container`, `stream`, `output`} → `model` → `event` → `tracer-common`.
 
 pub mod agent;
 pub mod audit;

@@ -184,15 +184,16 @@ mod tests {
 
     #[test]
     fn what_is_remembered_is_bounded() {
+        const MANY: u64 = limits::REMEMBERED as u64 + 300;
         let mut aggregate = Aggregate::default();
-        for n in 0..3 * limits::REMEMBERED as u64 {
+        for n in 0..MANY {
             let pod = note(&n.to_string(), "app");
             // all at once: nothing is old enough to be forgotten for that
             assert_eq!(aggregate.step(&pod, at(1)), Step::Make);
             aggregate.told(&pod, "name", 1, BootNs(at(1).0 + n));
             assert!(aggregate.made.len() <= limits::REMEMBERED && aggregate.buckets.len() <= limits::REMEMBERED);
         }
-        let last = note(&(3 * limits::REMEMBERED as u64 - 1).to_string(), "app");
+        let last = note(&(MANY - 1).to_string(), "app");
         assert!(matches!(aggregate.step(&last, at(2)), Step::Count { count: 2, .. }));
     }
 }

@@ -1,15 +1,23 @@
 //! What a trace is about: the container, its pod and its workload, in the words of OpenTelemetry's semantic conventions.
 
 use super::attributes::Attributes;
+use crate::event::Owner;
 use crate::model::ContainerName;
 
 /// The version of the semantic conventions that the attributes follow.
 pub(super) const SCHEMA: &str = "https://opentelemetry.io/schemas/1.37.0";
 
-/// What is to be said of a container. `common` is what is true of all on this machine.
-pub(super) fn resource(container: &ContainerName, image: Option<&str>, common: &[(String, String)]) -> Attributes {
+/// What is to be said of a container. `owner` is what the API of Kubernetes told, `common` what is true of all on this machine.
+pub(super) fn resource(
+    container: &ContainerName,
+    owner: Option<&Owner>,
+    image: Option<&str>,
+    common: &[(String, String)],
+) -> Attributes {
     let mut told = Attributes::default();
-    let workload = workload(container);
+    // a static pod is the node's, and no service of that name
+    let owner = owner.filter(|owner| owner.kind != "Node").map(|owner| (Kind::named(&owner.kind), owner.name.as_str()));
+    let workload = owner.or_else(|| workload(container).map(|(kind, name)| (Some(kind), name)));
     let compose = |key: &str| container.labels.get(&format!("com.docker.compose.{key}")).map(String::as_str);
     // Podman has pods, and no namespaces
     let pod = container.pod.as_ref();
@@ -27,7 +35,7 @@ pub(super) fn resource(container: &ContainerName, image: Option<&str>, common: &
         told.text("k8s.pod.name", &pod.name);
         told.text("k8s.pod.uid", &pod.uid);
         told.text("k8s.container.name", container.name.as_deref().unwrap_or_default());
-        if let Some((kind, name)) = workload {
+        if let Some((Some(kind), name)) = workload {
             told.text(kind.key(), name);
         }
     } else {
@@ -46,18 +54,35 @@ pub(super) fn resource(container: &ContainerName, image: Option<&str>, common: &
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Deployment,
+    ReplicaSet,
     StatefulSet,
     DaemonSet,
     Job,
+    CronJob,
 }
 
 impl Kind {
+    /// As the API names it; others have no attribute.
+    fn named(kind: &str) -> Option<Self> {
+        Some(match kind {
+            "Deployment" => Self::Deployment,
+            "ReplicaSet" => Self::ReplicaSet,
+            "StatefulSet" => Self::StatefulSet,
+            "DaemonSet" => Self::DaemonSet,
+            "Job" => Self::Job,
+            "CronJob" => Self::CronJob,
+            _ => return None,
+        })
+    }
+
     const fn key(self) -> &'static str {
         match self {
             Self::Deployment => "k8s.deployment.name",
+            Self::ReplicaSet => "k8s.replicaset.name",
             Self::StatefulSet => "k8s.statefulset.name",
             Self::DaemonSet => "k8s.daemonset.name",
             Self::Job => "k8s.job.name",
+            Self::CronJob => "k8s.cronjob.name",
         }
     }
 }
@@ -117,7 +142,7 @@ mod tests {
     }
 
     fn told(container: &ContainerName, image: Option<&str>) -> Vec<String> {
-        resource(container, image, &[]).into_vec().iter().map(tell).collect()
+        resource(container, None, image, &[]).into_vec().iter().map(tell).collect()
     }
 
     #[test]
@@ -142,6 +167,26 @@ mod tests {
             });
             assert_eq!(owner.map(String::as_str), wanted.get(1).copied(), "{name}");
         }
+    }
+
+    #[test]
+    fn the_api_knows_better_than_labels() {
+        let pod = container(Some(("shop", "web-7d9f8b6c5-x2x4k")), &[("pod-template-hash", "7d9f8b6c5")]);
+        let told = |kind: &str| {
+            let owner = Owner { kind: kind.to_owned(), name: "theirs".to_owned() };
+            let told = resource(&pod, Some(&owner), None, &[]).into_vec();
+            let wanted = |told: &String| {
+                !["service.namespace", "k8s.namespace", "k8s.pod", "k8s.container", "container"]
+                    .iter()
+                    .any(|known| told.starts_with(known))
+            };
+            told.iter().map(tell).filter(wanted).collect::<Vec<_>>()
+        };
+        assert_eq!(told("StatefulSet"), ["service.name=theirs", "k8s.statefulset.name=theirs"]);
+        assert_eq!(told("ReplicaSet"), ["service.name=theirs", "k8s.replicaset.name=theirs"]);
+        // of an operator
+        assert_eq!(told("Database"), ["service.name=theirs"]);
+        assert_eq!(told("Node"), ["service.name=web", "k8s.deployment.name=web"]);
     }
 
     #[test]

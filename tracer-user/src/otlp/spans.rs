@@ -10,8 +10,8 @@ use super::proto::{
     Status,
 };
 use super::{proto, resource};
-use crate::event::BootNs;
-use crate::model::{ExitStatus, Party, PreStop, Received, Sender, Termination, TerminationProcess, Verdict};
+use crate::event::{BootNs, Deletion};
+use crate::model::{Deleted, ExitStatus, Party, PreStop, Received, Sender, Termination, TerminationProcess, Verdict};
 use crate::output::{Clock, exit_words};
 use crate::signal::Signal;
 
@@ -30,6 +30,9 @@ pub fn trace(ending: &Ending, clock: Clock, common: &[(String, String)]) -> Reso
     let Ending { termination, image } = ending;
     let container = &*termination.container;
     let mut writer = Writer::new(termination, clock);
+    if let Some(deletion) = &termination.deletion {
+        writer.deletion(*deletion);
+    }
     if let Some(hook) = &termination.pre_stop {
         writer.pre_stop(hook);
     }
@@ -42,7 +45,7 @@ pub fn trace(ending: &Ending, clock: Clock, common: &[(String, String)]) -> Reso
     }
     ResourceSpans {
         resource: Some(proto::Resource {
-            attributes: resource::resource(container, image.as_deref(), common).into_vec(),
+            attributes: resource::resource(container, termination.owner.as_ref(), image.as_deref(), common).into_vec(),
         }),
         scope_spans: vec![ScopeSpans {
             scope: Some(InstrumentationScope {
@@ -120,6 +123,21 @@ impl<'a> Writer<'a> {
     fn wall(&self, at: BootNs) -> u64 {
         let nanos = i128::from(self.clock.boot_to_wall_ns) + i128::from(at.0);
         u64::try_from(nanos.max(0)).unwrap_or(u64::MAX)
+    }
+
+    /// From the request to delete the pod to the first sign.
+    fn deletion(&mut self, deletion: Deleted) {
+        let Deleted { requested, grace_ms, until_signal_ms } = deletion;
+        let mut told = Told::default();
+        told.attributes.seconds("tracer.deletion.grace_s", grace_ms);
+        told.attributes.seconds("tracer.deletion.precision_s", Deletion::PRECISION_MS);
+        if let Some(until) = until_signal_ms {
+            told.attributes.seconds("tracer.deletion.until_signal_s", until);
+        }
+        // the API's clock may be ahead of ours
+        let from = requested.min(self.termination.started);
+        let id = ids::span(&self.trace, &[b"deletion"]);
+        self.child(id, "pod deletion requested".to_owned(), from, self.termination.started, told);
     }
 
     fn pre_stop(&mut self, hook: &PreStop) {

@@ -117,6 +117,9 @@ fn the_variables_that_opentelemetry_agreed_on_count_after_our_own() {
     assert_eq!(traces.endpoint.to_string(), "http://c:4318/v1/traces");
     assert_eq!((&traces.headers["authorization"], &traces.headers["x-tenant"]).0, "Basic c2VjcmV0");
     assert_eq!(traces.attributes[1], ("k8s.node.name".to_owned(), "node-1".to_owned()));
+    let node = told(&[("TRACER_NODE_NAME", "n1"), ("TRACER_OTLP_ENDPOINT", "http://c")]).expect("good");
+    let named = ["k8s.node.name", "host.name"].map(|key| (key.to_owned(), "n1".to_owned()));
+    assert_eq!(node.traces.expect("it is set").attributes, named);
     // the address for traces alone is the whole of it
     let endpoint =
         |variables: &[(&str, &str)]| told(variables).expect("good").traces.expect("set").endpoint.to_string();

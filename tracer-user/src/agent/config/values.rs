@@ -33,7 +33,11 @@ impl Values {
         let parse = |text: &str| if whole { Endpoint::of_traces(text) } else { Endpoint::of_collector(text) };
         let endpoint = self.one("otlp-endpoint", parse)?;
         let headers = self.each("otlp-headers", header)?;
-        let attributes = self.each("otlp-attributes", pair)?;
+        let mut attributes = self.each("otlp-attributes", pair)?;
+        if let Some(node) = self.one("node-name", node_name)? {
+            // behind what was configured, which counts more
+            attributes.extend(["k8s.node.name", "host.name"].map(|key| (key.to_owned(), node.clone())));
+        }
         Ok(endpoint.map(|endpoint| Target { endpoint, headers: headers.into_iter().collect(), attributes }))
     }
 

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use prost::Message as _;
 
 use crate::agent::{Ends, Sink as _};
-use crate::event::PodName;
-use crate::model::{ContainerName, Kill, Node, Outcome, Party, Role, Sender, Termination, Verdict};
+use crate::event::{Owner, PodName};
+use crate::model::{ContainerName, Deleted, Kill, Node, Outcome, Party, Role, Sender, Termination, Verdict};
 use crate::otlp::proto::{ResourceSpans, Span};
 use crate::otlp::testing::{all, picture, spans, tell};
 use crate::otlp::{Ending, Queue, limits, trace};
@@ -53,7 +53,15 @@ fn traces(case: &str) -> Vec<ResourceSpans> {
 
 #[test]
 fn what_recorded_ends_look_like() {
-    for case in ["dash-drops", "cri-pre-stop", "cri-pre-stop-uses-all", "tini-shell", "npm-start", "cri-exits-143"] {
+    for case in [
+        "dash-drops",
+        "kubelet-prestop",
+        "cri-pre-stop",
+        "cri-pre-stop-uses-all",
+        "tini-shell",
+        "npm-start",
+        "cri-exits-143",
+    ] {
         let told: Vec<_> = traces(case).iter().map(all).collect();
         insta::assert_snapshot!(case, told.join("\n----\n"));
     }
@@ -62,7 +70,13 @@ fn what_recorded_ends_look_like() {
 #[test]
 fn what_ends_made_by_hand_look_like() {
     let hostile = fixtures::killed();
-    for (name, termination) in [("too_slow", fixtures::too_slow()), ("killed", hostile)] {
+    let deleted = Termination {
+        // 1.5 s before the first sign
+        deletion: Some(Deleted { requested: fixtures::ms(5_784), grace_ms: 30_000, until_signal_ms: Some(21_540) }),
+        owner: Some(Owner { kind: "StatefulSet".to_owned(), name: "db".to_owned() }),
+        ..fixtures::too_slow()
+    };
+    for (name, termination) in [("too_slow", fixtures::too_slow()), ("killed", hostile), ("deleted", deleted)] {
         let ending = Ending { termination: Arc::new(termination), image: Some("nginx:1.25".to_owned()) };
         insta::assert_snapshot!(name, all(&trace(&ending, fixtures::CLOCK, &[])));
     }
@@ -209,7 +223,10 @@ fn what_holds_of_the_trace_of_every_recorded_end() {
             assert_eq!(told, trace(&ending, clock, &common()), "{place}");
             assert!(seen.insert(root.trace_id.clone()), "{place} has the id of another");
             // nobody is missing
-            let processes = children.iter().filter(|span| span.name != "grace period").count();
+            let others = ["grace period", "pod deletion requested"];
+            let processes = children.iter().filter(|span| !others.contains(&span.name.as_str())).count();
+            let deleted = children.iter().filter(|span| span.name == others[1]).count();
+            assert_eq!(deleted, usize::from(termination.deletion.is_some()), "{place}");
             let hook = termination.pre_stop.as_ref();
             let of_kubelet = usize::from(
                 hook.is_some_and(|hook| !termination.processes.iter().any(|process| hook.is(&process.process))),

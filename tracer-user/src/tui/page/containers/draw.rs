@@ -12,6 +12,7 @@ use super::told::Told;
 use crate::model::Pod;
 use crate::output::line::{Paint, fit};
 use crate::output::{block, words};
+use crate::tui::draw::more_at;
 use crate::tui::scene::Scene;
 use crate::tui::theme::{Theme, Tone};
 
@@ -136,7 +137,9 @@ pub(super) fn page(
     let list = Rect { y: area.y + 1, height: area.height.saturating_sub(1 + below + u16::from(typing)), ..area };
     let buffer = frame.buffer_mut();
     draw.titles(page.sort, page.reversed, buffer, area);
-    for (y, index) in (list.y..).zip(page.list.place(list, rows.len())) {
+    let seen = page.list.place(list, rows.len());
+    let hidden = (seen.start, seen.len(), rows.len());
+    for (y, index) in (list.y..).zip(seen) {
         let line = Rect { y, height: 1, ..area };
         draw.row(&rows[index], buffer, line);
         if index == page.list.selected {
@@ -155,9 +158,13 @@ pub(super) fn page(
         let at = Rect { y: list.bottom(), height: 1, ..area };
         filter_line(page.filter.text(), page.filter.is_active(), buffer, at, theme);
     }
+    // how many rows are not to be seen is told in the rule below them
+    let rule = Rect { y: area.bottom() - below, height: below, ..area };
+    let title = if told.is_some() { rule } else { area };
     if let Some(told) = told {
-        told.draw(buffer, Rect { y: area.bottom() - below, height: below, ..area }, theme);
+        told.draw(buffer, rule, theme);
     }
+    more_at(buffer, title, 0, hidden, " more: j k", theme);
 }
 
 /// `/text_`

@@ -235,7 +235,8 @@ fn the_choice_stays_with_its_container_when_the_order_changes() {
     stand.press("Esc");
     let about = |stand: &mut Stand| {
         let screen = stand.screen((80, 24));
-        screen.lines().find(|line| line.contains("── ")).map(str::to_owned).expect("the chosen one is told of")
+        let rule = screen.lines().find(|line| line.contains("── ")).expect("the chosen one is told of");
+        rule.split(" ─").next().map(str::to_owned)
     };
     let chosen = about(&mut stand);
     for key in ["s", "s", "S", "s", "s", "s", "s"] {
@@ -276,6 +277,18 @@ fn a_container_that_was_replaced_is_one_line() {
     stand.press("1");
     let lines = names(&mut stand);
     assert_eq!(lines.len(), 1, "{lines:?}");
+}
+
+/// Rows that there is no room for are counted where it is seen.
+#[test]
+fn rows_beyond_the_screen_are_told() {
+    let mut busy = busy();
+    let screen = busy.screen((80, 24));
+    assert!(screen.contains("↓1 more: j k"), "{screen}");
+    busy.press("G");
+    let screen = busy.screen((80, 24));
+    assert!(screen.contains("↑1 more: j k"), "{screen}");
+    assert!(!busy.screen((120, 40)).contains(" more: j k"), "there is room for all");
 }
 
 #[test]

@@ -170,7 +170,7 @@ fn before(section: &Section<'_>, columns: usize, scene: &Scene<'_>, glyphs: &Gly
     let found: Vec<_> = found.into_iter().filter(|(at, _)| *at < termination.started).collect();
     for (at, condition) in found.iter().take(BEFORE) {
         let before = words::duration(termination.started.ms_since(*at));
-        let text = format!("{before} before that: {}", condition.explanation);
+        let text = format!("{before} before the stop: {}", condition.explanation);
         block::prose(&mut lines, ("Before", Paint::Warn), Paint::Plain, &text, columns, glyphs);
     }
     if found.len() > BEFORE {

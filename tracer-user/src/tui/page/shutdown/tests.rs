@@ -309,7 +309,7 @@ fn along_the_axis() {
 fn what_was_wrong_before_the_stop_is_told() {
     let stage = Stage::recorded("kill-9-from-inside");
     let screen = stage.screen(&mut Shutdown::default(), (80, 21));
-    assert!(screen.contains("Before   315 ms before that: sh (pid 8 in the container) sent SIGKILL"), "{screen}");
+    assert!(screen.contains("Before   315 ms before the stop: sh (pid 8 in the container) sent SIGKILL"), "{screen}");
     assert!(screen.contains("not even SIGKILL reaches an init"), "{screen}");
     snapshots("kill_9", &stage);
 }
