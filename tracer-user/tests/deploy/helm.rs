@@ -71,9 +71,14 @@ fn comparable(documents: &[Value]) -> BTreeMap<String, Value> {
         if let Some(labels) = document.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
             labels.retain(|name, _| !HELMS.contains(&name.as_str()));
         }
-        let annotations = document.pointer_mut("/spec/template/metadata/annotations").and_then(Value::as_object_mut);
-        if let Some(annotations) = annotations {
+        let template = document.pointer_mut("/spec/template/metadata").and_then(Value::as_object_mut);
+        if let Some(template) = template
+            && let Some(annotations) = template.get_mut("annotations").and_then(Value::as_object_mut)
+        {
             annotations.remove("checksum/config");
+            if annotations.is_empty() {
+                template.remove("annotations");
+            }
         }
         let kind = document["kind"].as_str().expect("it has one").to_owned();
         assert!(all.insert(kind, document).is_none(), "two of a kind");
@@ -126,8 +131,7 @@ fn every_value_has_its_effect() {
     }});
     let (set_9999, objects, _) = set(monitored);
     let pod = &set_9999.spec.template;
-    assert_eq!(pod.metadata.annotations["prometheus.io/port"], "9999");
-    assert_eq!(pod.spec.containers[0].env[0].value, "0.0.0.0:9999");
+    assert_eq!(pod.spec.containers[0].env[0].value, ":9999");
     assert_eq!(pod.spec.containers[0].ports[0].container_port, 9999);
     assert_eq!(
         kinds(&objects),

@@ -115,6 +115,7 @@ fn what_goes_wrong_is_said_with_what_to_do() {
     run(&["-n"], &[]).fails(2, &["-n wants a value"]);
     run(&["--output", "json", "web-0"], &[]).fails(2, &["--output", "options of tracer follow the pod"]);
     run(&["--node", "worker-1", "web-0"], &[]).fails(2, &["only one of them"]);
+    run(&["deploy/web"], &[]).fails(2, &["deploy/web is no pod", "-n deploy web"]);
     run(&["-n", "shop", "nobody"], &[]).fails(1, &["NotFound", "there is no pod nobody in shop"]);
     run(&["-n", "shop", "waiting"], &[]).fails(1, &["not on a node yet", "kubectl describe pod -n shop waiting"]);
     run(&["--node", "worker-2"], &[])

@@ -70,7 +70,7 @@ fn a_value_that_means_nothing_is_told_with_where_it_is_from() {
             "metrics-listen",
             "9469",
             "9469 cannot be listened on (invalid socket address syntax): an address and a port are wanted, such as \
-             127.0.0.1:9469 or [::]:9469",
+             127.0.0.1:9469, [::]:9469 or, for every address, :9469",
         ),
         ("metrics-pod-names", "yes", "yes is neither true nor false"),
         ("kubernetes-events", "yes", "yes is neither true nor false"),
@@ -143,7 +143,8 @@ fn what_changed_is_told_apart_by_whether_it_can_be_taken_over() {
     assert_eq!(before.changes(&after), (vec!["record-dir", "log-level"], vec!["socket"]));
     assert!(before.metrics.is_none() && !before.metrics_pod_names, "nothing listens if nobody says so");
     assert!(!before.command_lines && config("command-lines = true\n").command_lines, "only if somebody says so");
-    let metrics = config("metrics-listen = \"[::]:9469\"\nmetrics-pod-names = true\n");
+    let metrics = config("metrics-listen = \":9469\"\nmetrics-pod-names = true\n");
+    assert_eq!(metrics.metrics, config("metrics-listen = \"[::]:9469\"\n").metrics);
     assert_eq!((metrics.metrics.map(|at| at.port()), metrics.metrics_pod_names), (Some(9469), true));
     assert_eq!(after.record.expect("it is set").files, 8);
 }

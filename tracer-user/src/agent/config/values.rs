@@ -71,8 +71,9 @@ pub(super) fn level(text: &str) -> Result<LevelFilter, String> {
 }
 
 pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
-    let wanted = "an address and a port are wanted, such as 127.0.0.1:9469 or [::]:9469";
-    text.parse().map_err(|error| format!("{text} cannot be listened on ({error}): {wanted}"))
+    let wanted = "an address and a port are wanted, such as 127.0.0.1:9469, [::]:9469 or, for every address, :9469";
+    let all = text.strip_prefix(':').map(|port| format!("[::]:{port}"));
+    all.as_deref().unwrap_or(text).parse().map_err(|error| format!("{text} cannot be listened on ({error}): {wanted}"))
 }
 
 /// `64MiB`, `500M`, `1G`, `1048576`.

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
-use std::net::{SocketAddr, TcpListener as Bound};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener as Bound};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -22,6 +22,7 @@ use hyper::rt::ReadBufCursor;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
+use nix::errno::Errno;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
@@ -58,7 +59,14 @@ impl Listening {
     /// # Errors
     /// When the address is not to be had.
     pub fn on(address: SocketAddr) -> io::Result<Self> {
-        let socket = Bound::bind(address)?;
+        let any = address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+        let socket = match Bound::bind(address) {
+            // every address of a machine that has no IPv6
+            Err(error) if any && error.raw_os_error() == Some(Errno::EAFNOSUPPORT as i32) => {
+                Bound::bind((Ipv4Addr::UNSPECIFIED, address.port()))?
+            }
+            bound => bound?,
+        };
         socket.set_nonblocking(true)?;
         let address = socket.local_addr()?;
         Ok(Self { socket, address })
