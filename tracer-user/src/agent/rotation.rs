@@ -34,6 +34,16 @@ pub struct Rotation {
     pub files: usize,
 }
 
+impl Rotation {
+    /// Whether recordings could go there, as far as can be told without writing one. Waits for the disk.
+    ///
+    /// # Errors
+    /// When there is no such directory.
+    pub fn check(&self) -> io::Result<()> {
+        fs::read_dir(&self.dir).map(drop)
+    }
+}
+
 /// The thread that records.
 #[derive(Debug)]
 pub struct Rotator {
@@ -42,12 +52,11 @@ pub struct Rotator {
 }
 
 impl Rotator {
-    /// Records from now on.
+    /// Records from now on. Does not wait for the disk: what is wrong with the directory the thread says, and tries again.
     ///
     /// # Errors
-    /// When there is no directory to write to, or no thread to be had.
+    /// When there is no thread to be had.
     pub fn start(rotation: Rotation, requests: mpsc::Sender<Request>) -> io::Result<Self> {
-        fs::read_dir(&rotation.dir).map(drop)?;
         let (stop, stopped) = watch::channel(false);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         let thread = std::thread::Builder::new().name("tracer-record".to_owned()).spawn(move || {
@@ -56,9 +65,20 @@ impl Rotator {
         Ok(Self { thread: Some(thread), stop })
     }
 
-    /// Ends it; what has happened by now is in the last recording, which is completed, once the hub is closed.
-    pub fn stop(mut self) {
+    /// It shall end: what has happened by now is still written, and the recording completed. Waits for nothing.
+    pub fn stop(&self) {
         self.stop.send_replace(true);
+    }
+
+    /// Whether it has ended.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// Ends it and waits for that, and so for the disk: nothing for the tracing thread while it traces.
+    pub fn join(mut self) {
+        self.stop();
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
@@ -81,7 +101,7 @@ async fn record(rotation: &Rotation, requests: &mpsc::Sender<Request>, mut stopp
     loop {
         let subscription = match next.take() {
             Some(subscription) => subscription,
-            None => match subscribe(requests, None).await {
+            None => match subscribe(requests, None, &mut stopped).await {
                 Some(subscription) => subscription,
                 None => return,
             },
@@ -104,10 +124,22 @@ async fn record(rotation: &Rotation, requests: &mpsc::Sender<Request>, mut stopp
 }
 
 /// Asks for what is there and what happens; whatever `replaces` is the queue of ends at the same moment.
-async fn subscribe(requests: &mpsc::Sender<Request>, replaces: Option<Arc<Queue>>) -> Option<Subscription> {
+/// `None` when nobody answers any more, or nobody wants the answer: the tracing thread, which alone answers, may be the
+/// one that stops us.
+async fn subscribe(
+    requests: &mpsc::Sender<Request>,
+    replaces: Option<Arc<Queue>>,
+    stopped: &mut watch::Receiver<bool>,
+) -> Option<Subscription> {
     let (reply, answer) = oneshot::channel();
-    requests.send(Request { present_only: true, replaces, reply }).await.ok()?;
-    answer.await.ok()
+    let answered = async {
+        requests.send(Request { present_only: true, replaces, reply }).await.ok()?;
+        answer.await.ok()
+    };
+    tokio::select! {
+        subscription = answered => subscription,
+        _ = stopped.wait_for(|stopped| *stopped) => None,
+    }
 }
 
 /// Writes one file. It is removed if not even what was known at its beginning is in it.
@@ -164,7 +196,7 @@ async fn one(
         }
         if next.is_none() && fs::metadata(&path)?.len() >= full {
             // what happens until the next one begins is still for this one
-            next = subscribe(requests, Some(Arc::clone(&queue))).await;
+            next = subscribe(requests, Some(Arc::clone(&queue)), stopped).await;
         }
     }
 }
@@ -211,4 +243,97 @@ fn make_room(rotation: &Rotation) -> io::Result<()> {
         fs::remove_file(rotation.dir.join(name))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::made::Made;
+    use crate::stream::{Cgroups, FORMAT, Reader, Start};
+    use std::io::BufReader;
+    use std::time::Duration;
+    use tempfile::TempDir;
+
+    use super::super::protocol::{PROTOCOL, Welcome};
+    use super::super::thin::Kept;
+
+    /// More than any machine needs.
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    fn rotation() -> (TempDir, Rotation) {
+        let dir = tempfile::tempdir().expect("there is room");
+        let rotation = Rotation { dir: dir.path().to_owned(), size: 1, files: 3 };
+        (dir, rotation)
+    }
+
+    fn ends(rotator: Rotator) {
+        let (over, ended) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            rotator.join();
+            over.send(())
+        });
+        ended.recv_timeout(PATIENCE).expect("it ends although nobody answers");
+    }
+
+    /// What the tracing thread gives, with a history of these events.
+    fn answer(request: Request, history: &[Event]) -> Arc<Queue> {
+        let queue = Arc::new(Queue::new(false));
+        let history = history.iter().cloned().map(Arc::new).collect();
+        let welcome = Welcome {
+            protocol: PROTOCOL,
+            tool: String::new(),
+            format: FORMAT,
+            pid: 1,
+            since: boot_now(),
+            history: 0,
+            terminations: 0,
+            filters: Vec::new(),
+        };
+        let start = Start {
+            format: FORMAT,
+            tool: String::new(),
+            kernel: String::new(),
+            arch: String::new(),
+            boot_id: String::new(),
+            boot_to_wall_ns: 0,
+            attached: Vec::new(),
+            cgroups: Cgroups::V2,
+            command: Vec::new(),
+        };
+        let subscription = Subscription { start, history, queue: Arc::clone(&queue), welcome };
+        request.reply.send(subscription).expect("it waits");
+        queue
+    }
+
+    #[test]
+    fn who_waits_for_a_first_answer_ends_without_it() {
+        let (_dir, rotation) = rotation();
+        let (requests, wanted) = mpsc::channel(1);
+        let rotator = Rotator::start(rotation, requests).expect("a thread");
+        ends(rotator);
+        drop(wanted);
+    }
+
+    #[test]
+    fn who_waits_for_another_recording_ends_without_it_and_completes_the_one_it_has() {
+        let (dir, rotation) = rotation();
+        let (requests, mut wanted) = mpsc::channel(1);
+        let rotator = Rotator::start(rotation, requests).expect("a thread");
+        let known = Made { number: 3 }.found("web", None, None, "sh");
+        let queue = answer(wanted.blocking_recv().expect("it asks"), &known);
+        let more: Vec<_> = (1..200)
+            .map(|number| Made { number: 3 }.task(number, "true"))
+            .map(|task| Arc::new(Made::seen(2, task, Made::runc())))
+            .collect();
+        let more: Vec<_> = (1..).zip(more).map(|(seq, event)| Kept { seq, event }).collect();
+        assert!(queue.push(&more));
+        let unanswered = wanted.blocking_recv().expect("it is full");
+        assert!(unanswered.replaces.is_some());
+        ends(rotator);
+        let files: Vec<_> = fs::read_dir(dir.path()).expect("it is there").map(|file| file.expect("one")).collect();
+        let [file] = files.as_slice() else { panic!("{files:?}") };
+        let events = Reader::new(BufReader::new(File::open(file.path()).expect("ours"))).expect("a recording");
+        let events: Vec<_> = events.map(|event| event.expect("it is good")).collect();
+        assert_eq!(events.len(), known.len() + more.len());
+    }
 }

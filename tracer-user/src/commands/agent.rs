@@ -94,7 +94,8 @@ async fn serve(args: &Args, config: Config) -> anyhow::Result<ExitCode> {
     let (asks, mut asked) = mpsc::channel(REQUESTS);
     let (mut outputs, counted) = prepared.start(&session, asks.clone())?;
     log::info!("tracing; clients attach on {}", config.socket.display());
-    let mut running = Running { config, rotator: None, kubernetes, requests };
+    let mut running = Running { config, rotator: None, leaving: Vec::new(), kubernetes, requests };
+    running.check()?;
     running.record()?;
     loop {
         let woken = async {

@@ -15,11 +15,19 @@ use super::options::Args;
 pub(super) struct Running {
     pub(super) config: Config,
     pub(super) rotator: Option<Rotator>,
+    /// Those that were told to end and may wait for a slow disk, which the tracing must not.
+    pub(super) leaving: Vec<Rotator>,
     pub(super) kubernetes: Option<kubernetes::Kubernetes>,
     pub(super) requests: mpsc::Sender<Wanted>,
 }
 
 impl Running {
+    /// Whether it can record if that is wanted: at the beginning a wrong directory ends the agent.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        let Some(rotation) = &self.config.record else { return Ok(()) };
+        rotation.check().with_context(|| format!("cannot record in {}", rotation.dir.display()))
+    }
+
     /// Begins to record if that is wanted.
     pub(super) fn record(&mut self) -> anyhow::Result<()> {
         if let Some(rotation) = &self.config.record {
@@ -30,10 +38,19 @@ impl Running {
         Ok(())
     }
 
-    pub(super) fn stop(&mut self) {
+    /// Does not record any more.
+    fn leave(&mut self) {
+        self.leaving.retain(|rotator| !rotator.is_over());
         if let Some(rotator) = self.rotator.take() {
             rotator.stop();
+            self.leaving.push(rotator);
         }
+    }
+
+    /// Completes the recordings, at the end of the agent.
+    pub(super) fn stop(&mut self) {
+        self.leave();
+        self.leaving.drain(..).for_each(Rotator::join);
     }
 
     /// Reads the configuration again. What is wrong changes nothing.
@@ -63,7 +80,7 @@ impl Running {
         hub.set_bounds(bounds);
         logging::set_agent(level, format);
         if other_record {
-            self.stop();
+            self.leave();
             if let Err(error) = self.record() {
                 log::error!("{error:#}");
             }
