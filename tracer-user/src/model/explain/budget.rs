@@ -33,9 +33,12 @@ fn deletion(story: &Story<'_>) -> Option<String> {
     let termination = story.termination;
     let took = termination.started.ms_since(termination.deletion?.requested);
     let seconds = took / 1_000;
-    let began = match (&termination.pre_stop, termination.stop_signal) {
+    let killed = termination.kill.as_ref().map(|_| Signal::KILL);
+    // what ended by itself was not told to stop
+    let began = match (&termination.pre_stop, termination.stop_signal.or(killed)) {
         (Some(_), _) => "the preStop hook began".to_owned(),
-        (None, signal) => format!("{} was sent", signal.unwrap_or(Signal::KILL)),
+        (None, Some(signal)) => format!("{signal} was sent"),
+        (None, None) => return None,
     };
     (took >= limits::DELETION_SLOW_MS)
         .then(|| format!("The deletion of its pod had been asked for {seconds} s (± 1 s) before {began}."))

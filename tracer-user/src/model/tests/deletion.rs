@@ -14,15 +14,19 @@ fn told(uid: &str, requested: Option<u64>, gone: bool) -> What {
 
 /// SIGTERM at 100 s to a pod of which this was told before.
 fn stopped(before: &[(u64, What)]) -> Termination {
+    ended(before, Some(Signal::TERM))
+}
+
+/// The same with another signal, or by itself.
+fn ended(before: &[(u64, What)], by: Option<Signal>) -> Termination {
     let made = Made { number: 2 };
     let first = made.task(1, "app");
     let mut events = made.found("app", Some("shop/web"), Some(30_000), "app");
     events.extend(before.iter().map(|(ms, what)| Event(at(*ms), what.clone())));
-    events.extend([
-        signal(100_000, Signal::TERM, first, Made::runc(), Handler::Function),
-        exit(101_500, first, Made::runc(), 0),
-        gone(101_600, made),
-    ]);
+    let handler = if by == Some(Signal::KILL) { Handler::Default } else { Handler::Function };
+    events.extend(by.map(|by| signal(100_000, by, first, Made::runc(), handler)));
+    let status = if by == Some(Signal::KILL) { 9 } else { 0 };
+    events.extend([exit(101_500, first, Made::runc(), status), gone(101_600, made)]);
     events.sort_by_key(|event| event.0);
     let mut node = Node::new();
     for event in &events {
@@ -54,6 +58,18 @@ fn a_long_way_to_the_first_signal_is_told() {
     assert!(end.explanation.ends_with(sentence), "{}", end.explanation);
     let end = stopped(&[(98_000, told("uid-of-web", Some(100_001 - limits::DELETION_SLOW_MS), false))]);
     assert!(!end.explanation.contains("deletion"), "{}", end.explanation);
+}
+
+#[test]
+fn what_was_sent_is_named_and_an_end_by_itself_has_no_such_sentence() {
+    let asked = [(88_000, told("uid-of-web", Some(88_000), false))];
+    let killed = ended(&asked, Some(Signal::KILL));
+    assert!(killed.explanation.ends_with("asked for 12 s (± 1 s) before SIGKILL was sent."), "{}", killed.explanation);
+    let by_itself = ended(&asked, None);
+    assert_eq!((by_itself.stop_signal, &by_itself.kill), (None, &None));
+    for word in ["deletion", "SIGKILL", "was sent"] {
+        assert!(!by_itself.explanation.contains(word), "{}", by_itself.explanation);
+    }
 }
 
 #[test]
