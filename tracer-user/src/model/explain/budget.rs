@@ -31,7 +31,9 @@ pub(super) fn budget(story: &Story<'_>) -> String {
 /// It took long from the request to delete the pod until something came of it.
 fn deletion(story: &Story<'_>) -> Option<String> {
     let termination = story.termination;
-    let took = termination.started.ms_since(termination.deletion?.requested);
+    // of two clocks that do not agree nobody knows how long it took
+    let deletion = termination.deletion.filter(|deletion| !deletion.imprecise)?;
+    let took = termination.started.ms_since(deletion.requested);
     let seconds = took / 1_000;
     let killed = termination.kill.as_ref().map(|_| Signal::KILL);
     // what ended by itself was not told to stop

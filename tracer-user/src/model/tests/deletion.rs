@@ -8,7 +8,7 @@ use crate::model::{Deleted, Termination, limits};
 fn told(uid: &str, requested: Option<u64>, gone: bool) -> What {
     let pod = PodName { namespace: "shop".to_owned(), name: "web".to_owned(), uid: uid.to_owned() };
     let owner = Some(Owner { kind: "Deployment".to_owned(), name: "web".to_owned() });
-    let deletion = requested.map(|ms| Deletion { requested: at(ms), grace_ms: 30_000 });
+    let deletion = requested.map(|ms| Deletion { requested: at(ms), grace_ms: 30_000, imprecise: false });
     What::Pod(PodTold { pod, owner, deletion, gone })
 }
 
@@ -43,7 +43,8 @@ fn a_stop_knows_when_its_pod_was_deleted_and_whose_it_is() {
     for early in [0, 50_000] {
         let end =
             stopped(&[(early, told("uid-of-web", None, false)), (99_100, told("uid-of-web", Some(99_000), false))]);
-        let deletion = Deleted { requested: at(99_000), grace_ms: 30_000, until_signal_ms: Some(1_000) };
+        let deletion =
+            Deleted { requested: at(99_000), grace_ms: 30_000, until_signal_ms: Some(1_000), imprecise: false };
         assert_eq!(end.deletion, Some(deletion));
         assert_eq!(end.owner.as_ref().map(|owner| owner.name.as_str()), Some("web"));
         assert_eq!((end.picture_start(), end.axis_start()), (at(99_000), at(100_000)));
@@ -70,6 +71,17 @@ fn what_was_sent_is_named_and_an_end_by_itself_has_no_such_sentence() {
     for word in ["deletion", "SIGKILL", "was sent"] {
         assert!(!by_itself.explanation.contains(word), "{}", by_itself.explanation);
     }
+}
+
+#[test]
+fn by_another_clock_nothing_is_said_to_have_been_slow() {
+    let mut what = told("uid-of-web", Some(88_000), false);
+    if let What::Pod(PodTold { deletion: Some(deletion), .. }) = &mut what {
+        deletion.imprecise = true;
+    }
+    let end = stopped(&[(88_000, what)]);
+    assert!(end.deletion.is_some_and(|deletion| deletion.imprecise), "{:?}", end.deletion);
+    assert!(!end.explanation.contains("deletion"), "{}", end.explanation);
 }
 
 #[test]
