@@ -39,9 +39,14 @@ pub struct Deletion {
     pub requested: BootNs,
     /// The grace period that was asked for, ms.
     pub grace_ms: u64,
+    /// The clocks of the server and this node do not agree, or it was heard late: `requested` is when it was heard.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub imprecise: bool,
 }
 
 impl Deletion {
     /// How far its time may be off, ms, where the clocks of the server and this node agree.
     pub const PRECISION_MS: u64 = 1_000;
+    /// What is heard at once and is further than this from the server's second was told by another clock, ms.
+    pub const CLOCKS_AGREE_MS: u64 = 2_000;
 }

@@ -111,7 +111,7 @@ impl Pods {
         }
         let deletion = deletion(meta, heard, clock).map(|new| match before.and_then(|before| before.deletion) {
             // asked for once more, with less time: the first request counts
-            Some(old) => Deletion { requested: old.requested, ..new },
+            Some(old) => Deletion { requested: old.requested, imprecise: old.imprecise, ..new },
             None => new,
         });
         let told = PodTold {
@@ -133,7 +133,7 @@ impl Pods {
         let uid = uid_of(meta);
         let before = self.told.remove(uid);
         let forced = match heard {
-            Heard::Now(requested) => Some(Deletion { requested, grace_ms: 0 }),
+            Heard::Now(requested) => Some(Deletion { requested, grace_ms: 0, imprecise: false }),
             Heard::Later => None,
         };
         (!uid.is_empty()).then(|| PodTold {
@@ -164,18 +164,22 @@ fn owner(meta: &Meta) -> Option<Owner> {
 }
 
 /// The request is as long before `deletionTimestamp` as the grace period is long. That is in whole seconds, cut off, so that the
-/// request was in the second after; what is heard at once was asked for just before.
+/// request was in the second after; what is heard at once was asked for just before. Where both do not fit together, the clock
+/// of the server is another one, and that of this node counts.
 fn deletion(meta: &Meta, heard: Heard, clock: Clock) -> Option<Deletion> {
     let due = OffsetDateTime::parse(meta.deletion_timestamp.as_ref()?, &Rfc3339).ok()?;
     let grace_s = meta.deletion_grace_period_seconds.unwrap_or(0);
     let requested = due.unix_timestamp_nanos() - i128::from(grace_s) * 1_000_000_000;
     let first = boot(requested, clock);
     let last = boot(requested + 999_999_999, clock);
-    let requested = match heard {
-        Heard::Now(at) => at.clamp(first, last),
-        Heard::Later => first,
+    let within = |at: BootNs| at.clamp(first, last);
+    let is_near = |at: BootNs| at.0.abs_diff(within(at).0) <= Deletion::CLOCKS_AGREE_MS * 1_000_000;
+    let (requested, imprecise) = match heard {
+        Heard::Now(at) if is_near(at) => (within(at), false),
+        Heard::Now(at) => (at, true),
+        Heard::Later => (first, false),
     };
-    Some(Deletion { requested, grace_ms: grace_s.saturating_mul(1_000) })
+    Some(Deletion { requested, grace_ms: grace_s.saturating_mul(1_000), imprecise })
 }
 
 fn boot(wall_ns: i128, clock: Clock) -> BootNs {
@@ -239,13 +243,21 @@ mod tests {
             let told = Pods::default().one(&web(DELETED), heard, CLOCK).expect("it is new");
             let deletion = told.deletion.expect("it was asked for");
             assert_eq!(deletion.grace_ms, 30_000);
-            deletion.requested
+            (deletion.requested, deletion.imprecise)
         };
-        assert_eq!(requested(Heard::Later), ms(6_000));
-        assert_eq!(requested(Heard::Now(ms(6_412))), ms(6_412));
-        // what was heard late, or by another clock, lies within the second all the same
-        assert_eq!(requested(Heard::Now(ms(9_000))), BootNs(6_999_999_999));
-        assert_eq!(requested(Heard::Now(ms(5_000))), ms(6_000));
+        assert_eq!(requested(Heard::Later), (ms(6_000), false));
+        assert_eq!(requested(Heard::Now(ms(6_412))), (ms(6_412), false));
+        // what was heard a little late lies within the second all the same
+        assert_eq!(requested(Heard::Now(ms(8_999))), (BootNs(6_999_999_999), false));
+        assert_eq!(requested(Heard::Now(ms(4_000))), (ms(6_000), false));
+        // the server's clock is behind, or ahead: it says nothing of how long anything took
+        assert_eq!(requested(Heard::Now(ms(9_001))), (ms(9_001), true));
+        assert_eq!(requested(Heard::Now(ms(3_999))), (ms(3_999), true));
+        // what is heard of it again does not change when it was
+        let mut pods = Pods::default();
+        pods.one(&web(DELETED), Heard::Now(ms(20_000)), CLOCK).expect("it is new");
+        assert_eq!(pods.one(&web(DELETED), Heard::Now(ms(25_000)), CLOCK), None);
+        assert_eq!(pods.one(&web(DELETED), Heard::Later, CLOCK), None);
     }
 
     #[test]
@@ -257,12 +269,12 @@ mod tests {
         let sooner = DELETED.replace("36Z", "11Z").replace(":30", ":5");
         let second = pods.one(&web(&sooner), Heard::Now(ms(8_000)), CLOCK).expect("it changed");
         let requested = first.deletion.expect("it was asked for").requested;
-        assert_eq!(second.deletion, Some(Deletion { requested, grace_ms: 5_000 }));
+        assert_eq!(second.deletion, Some(Deletion { requested, grace_ms: 5_000, imprecise: false }));
         let gone = pods.gone(&web(&sooner), Heard::Now(ms(12_000))).expect("it is told");
         assert_eq!((gone.deletion, gone.gone), (second.deletion, true));
         // by force: nothing came before
         let gone = Pods::default().gone(&web(""), Heard::Now(ms(12_000))).expect("it is told");
-        assert_eq!(gone.deletion, Some(Deletion { requested: ms(12_000), grace_ms: 0 }));
+        assert_eq!(gone.deletion, Some(Deletion { requested: ms(12_000), grace_ms: 0, imprecise: false }));
     }
 
     #[test]

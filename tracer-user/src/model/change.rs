@@ -369,6 +369,8 @@ pub struct Deleted {
     pub grace_ms: u64,
     /// From the request to the first signal of the stop, ms, if there was one: a preStop hook is in it.
     pub until_signal_ms: Option<u64>,
+    /// It is when the request was heard: the clocks of the API's server and this node do not agree.
+    pub imprecise: bool,
 }
 
 /// Who sent a decisive signal.

@@ -34,13 +34,14 @@ impl Node {
 
     /// The deletion of its pod that led to the stop of a container: what began before was for another reason.
     pub(super) fn deleted(&self, container: &Container, stop: &Stop) -> Option<Deleted> {
-        let Deletion { requested, grace_ms } = self.told(container)?.deletion?;
+        let Deletion { requested, grace_ms, imprecise } = self.told(container)?.deletion?;
         if stop.started.plus_ms(Deletion::PRECISION_MS) < requested {
             return None;
         }
         let kill = stop.kill.as_ref().map(|kill| kill.at);
         let signal = stop.signal().map(|signal| signal.at).or(kill);
-        Some(Deleted { requested, grace_ms, until_signal_ms: signal.map(|signal| signal.ms_since(requested)) })
+        let until_signal_ms = signal.map(|signal| signal.ms_since(requested));
+        Some(Deleted { requested, grace_ms, until_signal_ms, imprecise })
     }
 
     fn told(&self, container: &Container) -> Option<&PodTold> {

@@ -127,10 +127,12 @@ impl<'a> Writer<'a> {
 
     /// From the request to delete the pod to the first sign.
     fn deletion(&mut self, deletion: Deleted) {
-        let Deleted { requested, grace_ms, until_signal_ms } = deletion;
+        let Deleted { requested, grace_ms, until_signal_ms, imprecise } = deletion;
         let mut told = Told::default();
         told.attributes.seconds("tracer.deletion.grace_s", grace_ms);
-        told.attributes.seconds("tracer.deletion.precision_s", Deletion::PRECISION_MS);
+        if !imprecise {
+            told.attributes.seconds("tracer.deletion.precision_s", Deletion::PRECISION_MS);
+        }
         if let Some(until) = until_signal_ms {
             told.attributes.seconds("tracer.deletion.until_signal_s", until);
         }

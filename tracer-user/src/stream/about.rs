@@ -1,10 +1,10 @@
 //! What concerns one container, out of many events: a recording to give away holds nothing of its neighbours, but the names
-//! of those that it got signals from.
+//! and pods of those that it got signals from.
 
 use std::collections::{HashMap, HashSet};
 use std::io;
 
-use crate::event::{CgroupId, Event, Task, TaskKey, What};
+use crate::event::{CgroupId, Described, Event, Task, TaskKey, What};
 
 /// The events that concern a container, by its full id, and the other containers of its pod, which share its clock; in
 /// their order. Losses and the passage of time concern everybody.
@@ -17,7 +17,7 @@ pub fn about<'a>(container: &str, events: impl Iterator<Item = &'a Event> + Clon
         return Err(io::Error::other("nothing of this container is kept any more"));
     }
     let mut of = Of::new(container, &events);
-    Ok(events.filter(|event| of.concerns(&event.1)).cloned().collect())
+    Ok(events.filter_map(|event| of.concerns(&event.1).then(|| of.without_neighbours(event))).collect())
 }
 
 /// What belongs to the container and its pod.
@@ -120,6 +120,17 @@ impl Of {
         }
     }
 
+    /// The event, and if it tells of a sender then who that is: not its command, its labels, its image or its hook.
+    fn without_neighbours(&self, event: &Event) -> Event {
+        match event {
+            Event(at, What::Described(told)) if !self.all && !self.ids.contains(&told.id) => {
+                let Described { id, name, pod, runtime, .. } = told.clone();
+                Event(*at, What::Described(Described { id, name, pod, runtime, ..Described::default() }))
+            }
+            other => other.clone(),
+        }
+    }
+
     fn has(&mut self, task: &Task) -> bool {
         if self.cgroups.contains(&task.cgroup) {
             self.tasks.insert(task.key());
@@ -127,5 +138,50 @@ impl Of {
             return true;
         }
         self.tasks.contains(&task.key())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::made::{Made, signal};
+    use crate::event::{Handler, Hook};
+    use crate::signal::Signal;
+
+    /// A container of a pod of its own, with all that a runtime may tell.
+    fn found(made: Made, name: &str) -> Vec<Event> {
+        let mut events = made.found(name, Some(&format!("{name}s/{name}-0")), Some(30_000), name);
+        for event in &mut events {
+            if let What::Described(told) = &mut event.1 {
+                told.command = vec![name.to_owned(), format!("--password={name}-secret")];
+                told.labels.insert("team".to_owned(), format!("{name}-secret"));
+                told.image = Some(format!("{name}-secret:1"));
+                told.hook = Some(Hook::Exec { command: vec![format!("{name}-secret")] });
+                told.sandbox_id = Some(format!("sandbox-of-{name}"));
+            }
+        }
+        events
+    }
+
+    fn described<'a>(events: &'a [Event], id: &str) -> Option<&'a Described> {
+        events.iter().find_map(|event| match &event.1 {
+            What::Described(told) if told.id == id => Some(told),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn of_a_neighbour_that_sent_a_signal_only_its_names_are_told() {
+        let [ours, sender, other] = [2, 3, 4].map(|number| Made { number });
+        let mut events = [found(ours, "web"), found(sender, "db"), found(other, "mail")].concat();
+        events.push(signal(5_000, Signal::TERM, ours.task(1, "web"), sender.task(7, "db"), Handler::Default));
+        let kept = about(&ours.id(), events.iter()).expect("it is there");
+        let text = serde_json::to_string(&kept).expect("it can be written");
+        assert!(text.contains("--password=web-secret") && !text.contains("db-secret"), "{text}");
+        assert_eq!(described(&kept, &ours.id()), described(&events, &ours.id()));
+        let pod = described(&events, &sender.id()).and_then(|told| told.pod.clone());
+        let (id, name) = (sender.id(), Some("db".to_owned()));
+        assert_eq!(described(&kept, &id).cloned(), Some(Described { id, name, pod, ..Described::default() }));
+        assert!(!text.contains("mail"), "{text}");
     }
 }

@@ -61,7 +61,7 @@ fn events() -> Vec<Event> {
     let told = PodTold {
         pod: PodName { namespace: "shop".to_owned(), name: "web".to_owned(), uid: "9d3c".to_owned() },
         owner: Some(Owner { kind: "Deployment".to_owned(), name: "web".to_owned() }),
-        deletion: Some(Deletion { requested: BootNs(2), grace_ms: 30_000 }),
+        deletion: Some(Deletion { requested: BootNs(2), grace_ms: 30_000, imprecise: false }),
         gone: true,
     };
     vec![

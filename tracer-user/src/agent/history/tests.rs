@@ -104,7 +104,7 @@ fn deletions_are_remembered_with_the_ends_they_led_to() {
     let told = |ms: u64, requested: Option<u64>, gone| {
         let pod = PodName { namespace: "shop".to_owned(), name: "job".to_owned(), uid: "uid-of-job".to_owned() };
         let owner = Some(Owner { kind: "Job".to_owned(), name: "job".to_owned() });
-        let deletion = requested.map(|ms| Deletion { requested: made::at(ms), grace_ms: 30_000 });
+        let deletion = requested.map(|ms| Deletion { requested: made::at(ms), grace_ms: 30_000, imprecise: false });
         Event(made::at(ms), What::Pod(PodTold { pod, owner, deletion, gone }))
     };
     let mut events = short_life(10_000, 7);

@@ -31,11 +31,16 @@ pub(super) fn budget(story: &Story<'_>) -> String {
 /// It took long from the request to delete the pod until something came of it.
 fn deletion(story: &Story<'_>) -> Option<String> {
     let termination = story.termination;
-    let took = termination.started.ms_since(termination.deletion?.requested);
+    // of two clocks that do not agree nobody knows how long it took
+    let deletion = termination.deletion.filter(|deletion| !deletion.imprecise)?;
+    let took = termination.started.ms_since(deletion.requested);
     let seconds = took / 1_000;
-    let began = match (&termination.pre_stop, termination.stop_signal) {
+    let killed = termination.kill.as_ref().map(|_| Signal::KILL);
+    // what ended by itself was not told to stop
+    let began = match (&termination.pre_stop, termination.stop_signal.or(killed)) {
         (Some(_), _) => "the preStop hook began".to_owned(),
-        (None, signal) => format!("{} was sent", signal.unwrap_or(Signal::KILL)),
+        (None, Some(signal)) => format!("{signal} was sent"),
+        (None, None) => return None,
     };
     (took >= limits::DELETION_SLOW_MS)
         .then(|| format!("The deletion of its pod had been asked for {seconds} s (± 1 s) before {began}."))

@@ -72,7 +72,12 @@ fn what_ends_made_by_hand_look_like() {
     let hostile = fixtures::killed();
     let deleted = Termination {
         // 1.5 s before the first sign
-        deletion: Some(Deleted { requested: fixtures::ms(5_784), grace_ms: 30_000, until_signal_ms: Some(21_540) }),
+        deletion: Some(Deleted {
+            requested: fixtures::ms(5_784),
+            grace_ms: 30_000,
+            until_signal_ms: Some(21_540),
+            imprecise: false,
+        }),
         owner: Some(Owner { kind: "StatefulSet".to_owned(), name: "db".to_owned() }),
         ..fixtures::too_slow()
     };

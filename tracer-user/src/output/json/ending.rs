@@ -73,6 +73,7 @@ impl<'a> Termination<'a> {
                 requested: Time(clock, deletion.requested),
                 grace_s: Seconds(deletion.grace_ms),
                 until_signal_s: deletion.until_signal_ms.map(Seconds),
+                imprecise: deletion.imprecise,
             }),
             owner: news.owner.as_ref(),
         }
@@ -102,6 +103,8 @@ struct Deletion {
     requested: Time,
     grace_s: Seconds,
     until_signal_s: Option<Seconds>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    imprecise: bool,
 }
 
 #[derive(Serialize)]

@@ -173,10 +173,11 @@ fn pre_stop(hook: &PreStop, news: &Termination, glyphs: &Glyphs) -> String {
 
 /// `4 s (± 1 s) before SIGTERM, with 30 s to end`
 fn deleted(deletion: Deleted, signal: Option<Signal>) -> String {
-    let Deleted { requested: _, grace_ms, until_signal_ms } = deletion;
+    let Deleted { requested: _, grace_ms, until_signal_ms, imprecise } = deletion;
     let grace = words::duration(grace_ms);
     let Some(until) = until_signal_ms else { return format!("its pod, with {grace} to end") };
     let before = match until / 1_000 {
+        _ if imprecise => format!("heard {}", words::duration(until)),
         0 => "at most 1 s".to_owned(),
         seconds => format!("{seconds} s (± 1 s)"),
     };

@@ -192,7 +192,7 @@ fn behind_its_pod() -> Termination {
 #[test]
 fn a_deletion_is_on_the_axis() {
     let deleted = |requested, until_signal_ms| Termination {
-        deletion: Some(Deleted { requested, grace_ms: 30_000, until_signal_ms }),
+        deletion: Some(Deleted { requested, grace_ms: 30_000, until_signal_ms, imprecise: false }),
         owner: Some(Owner { kind: "Deployment".to_owned(), name: "web".to_owned() }),
         ..fixtures::too_slow()
     };
@@ -200,6 +200,10 @@ fn a_deletion_is_on_the_axis() {
     let quick = deleted(fixtures::ms(fixtures::START_MS - 200), Some(200));
     let forced = Termination { stop_signal: None, ..deleted(fixtures::after(0), None) };
     insta::assert_snapshot!(text(&[slow, quick, forced].map(terminated), 80, UNICODE));
+    let mut heard = deleted(fixtures::ms(fixtures::START_MS - 4_000), Some(6_000));
+    heard.deletion.as_mut().expect("it was asked for").imprecise = true;
+    let written = text(&[terminated(heard)], 80, UNICODE);
+    assert!(written.contains("its pod, heard 6 s before") && !written.contains("± 1 s"), "{written}");
 }
 
 #[test]

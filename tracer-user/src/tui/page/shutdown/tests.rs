@@ -115,7 +115,7 @@ fn not_forwarded_in_a_tree_of_depth_3() {
 #[test]
 fn a_pod_that_was_deleted_before_anything_came_of_it() {
     let pod = PodName { namespace: "shop".to_owned(), name: "web".to_owned(), uid: "uid-of-web".to_owned() };
-    let deletion = Some(Deletion { requested: at(5_000), grace_ms: 30_000 });
+    let deletion = Some(Deletion { requested: at(5_000), grace_ms: 30_000, imprecise: false });
     let told = What::Pod(PodTold { pod, owner: None, deletion, gone: false });
     let events = merged(dropped(2, "app", Some("shop/web"), 11_500), vec![Event(at(5_100), told)]);
     let stage = Stage::made(&events);
