@@ -7,7 +7,8 @@ use std::time::Duration;
 pub struct Bounds {
     /// Terminations.
     pub terminations: usize,
-    /// Bytes of events. Containers that are there are remembered even if they alone take more.
+    /// Bytes of events. Containers that are there are remembered even if they alone take more, and then a quarter of it is
+    /// left for what ended.
     pub bytes: usize,
 }
 
