@@ -171,13 +171,16 @@ impl History {
         if let Some(last) = ends.into_iter().next() {
             self.last_termination = Some(last);
         }
-        if let Some((_, condition)) = node.conditions().next_back()
-            && self.last_condition.as_ref().is_none_or(|last| !Arc::ptr_eq(last, condition))
-        {
-            self.last_condition = Some(Arc::clone(condition));
-            if let Some(container) = condition.container.as_ref() {
-                self.clip(&Arc::from(container.id.as_str()), None, node);
-            }
+        let is_new = |last: &Option<Arc<Condition>>, told: &Arc<Condition>| {
+            last.as_ref().is_none_or(|last| !Arc::ptr_eq(last, told))
+        };
+        let told = node.conditions().rev().map(|(_, condition)| condition);
+        let told: Vec<_> = told.take_while(|told| is_new(&self.last_condition, told)).cloned().collect();
+        for container in told.iter().rev().filter_map(|condition| condition.container.as_ref()) {
+            self.clip(&Arc::from(container.id.as_str()), None, node);
+        }
+        if let Some(last) = told.into_iter().next() {
+            self.last_condition = Some(last);
         }
         while let Some((gone, container)) = self.fading.front().cloned() {
             if now.ms_since(gone) < limits::FADING_MS {

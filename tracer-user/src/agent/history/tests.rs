@@ -305,3 +305,24 @@ fn times_of_losses_have_an_end() {
     assert_eq!(marks.len(), limits::MARKS);
     assert_eq!(marks.back().map(|mark| mark.seq), Some(2 * limits::MARKS as u64 - 1));
 }
+
+#[test]
+fn all_conditions_that_are_told_at_once_are_remembered() {
+    let mut agent = Agent::new(Bounds::default());
+    let both = [Made { number: 3 }, Made { number: 4 }];
+    for made in both {
+        let first = made.task(1, "sh");
+        agent.take_all(&made.found("web", None, None, "sh"));
+        for number in 10..120 {
+            let child = made.task(number, "child");
+            agent.take_all(&[made::fork(1_000, child, first), made::exit(1_001, child, first, 0)]);
+        }
+    }
+    assert_eq!(agent.node.conditions().count(), 0);
+    agent.take(&Event(made::at(400_000), What::Tick {}));
+    let told: HashSet<_> = agent.node.conditions().filter_map(|(_, told)| Some(&told.container.as_ref()?.id)).collect();
+    assert_eq!(told.len(), 2, "in one event");
+    for made in both {
+        assert!(agent.history.clips.iter().any(|clip| *clip.container == *made.id()));
+    }
+}
