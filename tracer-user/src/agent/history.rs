@@ -101,11 +101,12 @@ impl History {
     pub fn set_bounds(&mut self, bounds: Bounds) {
         self.bounds = bounds;
         self.fit_at = bounds.bytes;
-        while self.bytes > bounds.bytes || self.terminations > bounds.terminations {
+        while self.terminations > bounds.terminations {
             if !self.drop_oldest() {
                 break;
             }
         }
+        self.make_room();
     }
 
     /// How much is remembered.
@@ -170,13 +171,16 @@ impl History {
         if let Some(last) = ends.into_iter().next() {
             self.last_termination = Some(last);
         }
-        if let Some((_, condition)) = node.conditions().next_back()
-            && self.last_condition.as_ref().is_none_or(|last| !Arc::ptr_eq(last, condition))
-        {
-            self.last_condition = Some(Arc::clone(condition));
-            if let Some(container) = condition.container.as_ref() {
-                self.clip(&Arc::from(container.id.as_str()), None, node);
-            }
+        let is_new = |last: &Option<Arc<Condition>>, told: &Arc<Condition>| {
+            last.as_ref().is_none_or(|last| !Arc::ptr_eq(last, told))
+        };
+        let told = node.conditions().rev().map(|(_, condition)| condition);
+        let told: Vec<_> = told.take_while(|told| is_new(&self.last_condition, told)).cloned().collect();
+        for container in told.iter().rev().filter_map(|condition| condition.container.as_ref()) {
+            self.clip(&Arc::from(container.id.as_str()), None, node);
+        }
+        if let Some(last) = told.into_iter().next() {
+            self.last_condition = Some(last);
         }
         while let Some((gone, container)) = self.fading.front().cloned() {
             if now.ms_since(gone) < limits::FADING_MS {
@@ -274,12 +278,7 @@ impl History {
     /// A loss: the oldest two become one when there are many. What is uncertain because of one holds it by itself.
     fn lost(&mut self, kept: Kept, lost: &Lost) {
         let mark = Kept { seq: kept.seq, event: Arc::new(Event(kept.event.0, What::Lost(Lost::default()))) };
-        if self.marks.back().is_none_or(|last| last.event.0 != mark.event.0) {
-            if self.marks.len() >= limits::MARKS {
-                self.marks.pop_front();
-            }
-            self.marks.push_back(mark);
-        }
+        add_mark(&mut self.marks, mark);
         if lost.total() == 0 {
             return;
         }
@@ -369,7 +368,8 @@ impl History {
             let half = life.events[life.events.len() / 2].seq;
             let left_out = thin(&mut life.events, &life.pinned, |kept| kept.seq > half);
             if let Some(first) = left_out.first {
-                self.marks.push_back(Kept { seq: half, event: Arc::new(Event(first, What::Lost(Lost::default()))) });
+                let event = Arc::new(Event(first, What::Lost(Lost::default())));
+                add_mark(&mut self.marks, Kept { seq: half, event });
             }
         }
         self.bytes -= life.bytes;
@@ -400,13 +400,31 @@ impl History {
                 self.thin_life(&container, limits::END_TAIL, stop_since(&container, node));
             }
         }
-        while self.bytes > self.bounds.bytes {
+        self.make_room();
+        // where even that does not help, it is not tried with each event again
+        self.fit_at = self.bounds.bytes.max(self.bytes + self.bytes / 16);
+    }
+
+    /// The oldest goes until everything fits. Where containers that are there take too much by themselves that would
+    /// cost all and not help: a quarter stays.
+    fn make_room(&mut self) {
+        let mut clips: usize = self.clips.iter().map(|clip| clip.bytes).sum();
+        while self.bytes > self.bounds.bytes && clips > self.bounds.bytes / 4 {
+            clips -= self.clips.front().map_or(0, |clip| clip.bytes);
             if !self.drop_oldest() {
                 break;
             }
         }
-        // where even that does not help, it is not tried with each event again
-        self.fit_at = self.bounds.bytes.max(self.bytes + self.bytes / 16);
+    }
+}
+
+/// Keeps when something was lost; the oldest goes when there are many.
+fn add_mark(marks: &mut VecDeque<Kept>, mark: Kept) {
+    if marks.back().is_none_or(|last| last.event.0 != mark.event.0) {
+        if marks.len() >= limits::MARKS {
+            marks.pop_front();
+        }
+        marks.push_back(mark);
     }
 }
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 pub struct Bounds {
     /// Terminations.
     pub terminations: usize,
-    /// Bytes of events. Containers that are there are remembered even if they alone take more.
+    /// Bytes of events. Containers that are there are remembered even if they alone take more, and then a quarter of it is
+    /// left for what ended.
     pub bytes: usize,
 }
 
@@ -52,8 +53,10 @@ pub const STALLED: Duration = Duration::from_secs(20);
 pub const CHUNK: usize = 64 << 10;
 /// Series of one metric, by their labels; what comes later is counted as `other`.
 pub const SERIES: usize = 2_000;
-/// Connections for metrics at once; with another one the oldest is ended.
+/// Connections for metrics at once; with another one the oldest of the address that has the most is ended.
 pub const METRICS_CONNECTIONS: usize = 64;
+/// Whoever connects for metrics has this long to say what it wants.
+pub const METRICS_REQUEST_TIME: Duration = Duration::from_secs(2);
 /// Such a connection is ended after this time, whatever it is about.
 pub const METRICS_TIME: Duration = Duration::from_secs(10);
 /// The tracing thread has this long to say how it stands.

@@ -23,6 +23,9 @@ use super::server::{Request, Subscription};
 /// What the names of recordings begin and end with.
 const NAME: (&str, &str) = ("tracer-", ".rec");
 
+/// The time between them, with `0` for any digit.
+const TIME: &str = "0000-00-00T00.00.00.000000000Z";
+
 /// Where recordings go, and how many.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rotation {
@@ -154,8 +157,7 @@ async fn one(
     let closing = Closing(Arc::clone(&queue));
     let clock = Clock { boot_to_wall_ns: start.boot_to_wall_ns };
     // not the time of the last event: on a quiet node that may be the one before's, too
-    let name = format!("{}{}{}", NAME.0, clock.rfc3339(boot_now()).to_string().replace(':', "."), NAME.1);
-    let path = rotation.dir.join(name);
+    let path = rotation.dir.join(name(clock));
     make_room(rotation)?;
     let begun = stream::create(&path, &start).map_err(|error| error.source).and_then(|recorder| {
         let mut file = Written { recorder, path: &path };
@@ -227,12 +229,31 @@ impl Written<'_> {
     }
 }
 
+/// The name of a recording that begins now.
+fn name(clock: Clock) -> String {
+    format!("{}{}{}", NAME.0, clock.rfc3339(boot_now()).to_string().replace(':', "."), NAME.1)
+}
+
+/// Whether a file has the name of a recording that is rotated. Others may be there: the terminal UI saves
+/// `tracer-CONTAINER-TIME.rec`, and those are not ours to delete.
+fn is_ours(name: &str) -> bool {
+    let time = name.strip_prefix(NAME.0).and_then(|name| name.strip_suffix(NAME.1));
+    time.is_some_and(|time| {
+        time.len() == TIME.len()
+            && time.bytes().zip(TIME.bytes()).all(
+                |(is, like)| {
+                    if like == b'0' { is.is_ascii_digit() } else { is == like }
+                },
+            )
+    })
+}
+
 /// Deletes the oldest, so that with a new one there are as many as are wanted.
 fn make_room(rotation: &Rotation) -> io::Result<()> {
     let mut names = Vec::new();
     for entry in fs::read_dir(&rotation.dir)? {
         let name = entry?.file_name();
-        if name.to_str().is_some_and(|name| name.starts_with(NAME.0) && name.ends_with(NAME.1)) {
+        if name.to_str().is_some_and(|name| is_ours(name)) {
             names.push(name);
         }
     }
@@ -335,5 +356,27 @@ mod tests {
         let events = Reader::new(BufReader::new(File::open(file.path()).expect("ours"))).expect("a recording");
         let events: Vec<_> = events.map(|event| event.expect("it is good")).collect();
         assert_eq!(events.len(), known.len() + more.len());
+    }
+
+    #[test]
+    fn room_is_made_at_the_cost_of_our_own_recordings_alone() {
+        let (dir, rotation) = rotation();
+        let ours = (1..=4).map(|second| format!("tracer-2026-11-21T14.03.0{second}.000000000Z.rec"));
+        let ours: Vec<_> = ours.chain([name(Clock { boot_to_wall_ns: 1_795_269_787_000_000_000 })]).collect();
+        let others = [
+            "tracer-web-2026-11-21T14.03.07.rec",
+            "tracer-2026-11-21T14.03.07Z.rec",
+            "tracer-2026-11-21-2026-11-21T14.03.07.000000000Z.rec",
+            "tracer-.rec",
+        ];
+        for name in ours.iter().map(String::as_str).chain(others) {
+            fs::write(dir.path().join(name), "").expect("there is room");
+        }
+        make_room(&rotation).expect("they can be deleted");
+        let is_left = |name: &str| dir.path().join(name).exists();
+        assert!(others.iter().all(|name| is_left(name)));
+        // three are wanted, one of them is the new one
+        let left: Vec<_> = ours.iter().map(|name| is_left(name)).collect();
+        assert_eq!(left, [false, false, false, true, true]);
     }
 }

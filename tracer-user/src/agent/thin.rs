@@ -44,6 +44,79 @@ pub(super) fn subject(what: &What) -> Option<TaskKey> {
     })
 }
 
+/// The cgroup that somebody was in.
+fn place(what: &What) -> Option<CgroupId> {
+    Some(match what {
+        What::Signal(sent) => sent.target.cgroup,
+        What::Deliver(delivered) => delivered.target.cgroup,
+        What::Exit(exited) => exited.task.cgroup,
+        What::Fork(forked) => forked.child.cgroup,
+        What::Exec(execed) => execed.task.cgroup,
+        What::Reaped(reaped) => reaped.task.cgroup,
+        What::Joined(joined) => joined.task.cgroup,
+        What::OomVictim(victim) => victim.task?.cgroup,
+        What::Process(seen) => seen.task.cgroup,
+        _ => return None,
+    })
+}
+
+/// Cgroups within containers that came and went, and with them nobody who stays; and the containers' own cgroups, which
+/// take over what was counted there.
+#[derive(Debug, Default)]
+struct Passing {
+    gone: HashMap<CgroupId, String>,
+    own: HashMap<String, CgroupId>,
+}
+
+impl Passing {
+    /// `keep` is what stays in any case, `stays` what stays at all.
+    fn new(events: &[Kept], keep: impl Fn(&Kept) -> bool, stays: impl Fn(&Kept) -> bool) -> Self {
+        let mut passing = Self::default();
+        // those that cannot go: others than those that came and went within what may be left out
+        let mut needed = HashSet::new();
+        let mut there = HashMap::new();
+        for kept in events {
+            let kept_anyway = keep(kept);
+            match &kept.event.1 {
+                What::Cgroup(found) if found.own => {
+                    passing.own.insert(found.container.clone(), found.cgroup);
+                    needed.insert(found.cgroup);
+                }
+                What::Cgroup(found) if kept_anyway => drop(needed.insert(found.cgroup)),
+                What::Cgroup(found) => {
+                    passing.gone.remove(&found.cgroup);
+                    there.insert(found.cgroup, &found.container);
+                }
+                What::CgroupGone(gone) => match there.remove(&gone.cgroup).filter(|_| !kept_anyway) {
+                    Some(container) => drop(passing.gone.insert(gone.cgroup, container.clone())),
+                    None => drop(needed.insert(gone.cgroup)),
+                },
+                What::CgroupFigures(figures) if kept_anyway => drop(needed.insert(figures.cgroup)),
+                What::Counted(counted) if kept_anyway => drop(needed.insert(counted.cgroup)),
+                what if stays(kept) => needed.extend(place(what)),
+                _ => {}
+            }
+        }
+        passing.gone.retain(|cgroup, _| !needed.contains(cgroup));
+        passing
+    }
+
+    /// Whether an event is about nothing but such a cgroup.
+    fn takes(&self, what: &What) -> bool {
+        match what {
+            What::Cgroup(found) => self.gone.contains_key(&found.cgroup),
+            What::CgroupGone(gone) => self.gone.contains_key(&gone.cgroup),
+            What::CgroupFigures(figures) => self.gone.contains_key(&figures.cgroup),
+            _ => false,
+        }
+    }
+
+    /// Where to count what was counted in a cgroup; `None` if nobody is there any more for whom it could be.
+    fn counts_for(&self, cgroup: CgroupId) -> Option<CgroupId> {
+        self.gone.get(&cgroup).map_or(Some(cgroup), |container| self.own.get(container).copied())
+    }
+}
+
 /// Whether an event brings a process.
 const fn is_birth(what: &What) -> bool {
     matches!(what, What::Fork(_) | What::Process(_) | What::Joined(_))
@@ -107,7 +180,8 @@ impl LeftOut {
 ///
 /// What stays: cgroups and what runtimes said (the last word of each), every process that was not reaped within the
 /// stretch (how it came, what it runs, how it exited), and the ends of those that had come before it. What goes:
-/// signals, and processes that came and went. Signals go on to be counted, as those are that the kernel only counts.
+/// signals, processes that came and went, and cgroups within containers that did so and hold nobody who stays. Signals
+/// go on to be counted, as those are that the kernel only counts.
 pub(super) fn thin(events: &mut Vec<Kept>, known: &HashSet<TaskKey>, keep: impl Fn(&Kept) -> bool) -> LeftOut {
     let mut left_out = LeftOut::default();
     let mut born = HashSet::new();
@@ -131,16 +205,10 @@ pub(super) fn thin(events: &mut Vec<Kept>, known: &HashSet<TaskKey>, keep: impl 
             _ => {}
         }
     }
-    let mut counted: HashMap<CgroupId, (usize, Counted)> = HashMap::new();
-    let mut thinned: Vec<Kept> = Vec::with_capacity(events.len() / 4);
-    for kept in events.drain(..) {
-        if keep(&kept) {
-            thinned.push(kept);
-            continue;
-        }
+    let stays = |kept: &Kept| {
         let what = &kept.event.1;
         let lives_on = || subject(what).is_none_or(|key| !passed.contains(&key));
-        let stays = match what {
+        match what {
             What::Cgroup(_) | What::CgroupGone(_) | What::Dismissed(_) | What::Pod(_) | What::Lost(_) => true,
             What::Described(described) => last_word.get(&described.id) == Some(&kept.seq),
             What::CgroupFigures(figures) => last_figures.get(&figures.cgroup) == Some(&kept.seq),
@@ -149,8 +217,14 @@ pub(super) fn thin(events: &mut Vec<Kept>, known: &HashSet<TaskKey>, keep: impl 
             What::Exit(_) | What::Reaped(_) => lives_on(),
             what if is_birth(what) => lives_on(),
             _ => false,
-        };
-        if stays {
+        }
+    };
+    let passing = Passing::new(events, &keep, |kept| keep(kept) || stays(kept));
+    let mut counted: HashMap<CgroupId, (usize, Counted)> = HashMap::new();
+    let mut thinned: Vec<Kept> = Vec::with_capacity(events.len() / 4);
+    for kept in events.drain(..) {
+        let what = &kept.event.1;
+        if keep(&kept) || (stays(&kept) && !passing.takes(what)) {
             thinned.push(kept);
             continue;
         }
@@ -160,6 +234,7 @@ pub(super) fn thin(events: &mut Vec<Kept>, known: &HashSet<TaskKey>, keep: impl 
             What::Counted(counted) => Some(*counted),
             _ => None,
         };
+        let told = told.and_then(|told| Some(Counted { cgroup: passing.counts_for(told.cgroup)?, ..told }));
         if let Some(told) = told {
             let (at, sum) = counted.entry(told.cgroup).or_insert_with(|| {
                 // its place is that of the first of them; the number follows
@@ -179,8 +254,9 @@ pub(super) fn thin(events: &mut Vec<Kept>, known: &HashSet<TaskKey>, keep: impl 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::made::{Made, at};
-    use crate::event::{Execed, Exited, Forked, Reaped, Task};
+    use crate::event::made::{self, Made, at};
+    use crate::event::{CgroupFigures, CgroupFound, CgroupGone, Execed, Exited, Forked, Handler, Reaped, Task};
+    use crate::signal::Signal;
 
     fn numbered(events: Vec<Event>) -> Vec<Kept> {
         (1..).zip(events).map(|(seq, event)| Kept { seq, event: Arc::new(event) }).collect()
@@ -235,5 +311,70 @@ mod tests {
         let mut events = numbered(events);
         thin(&mut events, &HashSet::from([pinned.key()]), |_| false);
         assert_eq!(events.len(), 4);
+    }
+
+    #[test]
+    fn cgroups_within_a_container_that_came_and_went_go_unless_somebody_who_stays_is_in_them() {
+        let made = Made { number: 3 };
+        let first = made.task(1, "sh");
+        let within = |cgroup| {
+            let cgroup = CgroupId(cgroup);
+            let found = CgroupFound { cgroup, own: false, ..made_found(made) };
+            [Event(at(5), What::Cgroup(found)), Event(at(9), What::CgroupGone(CgroupGone { cgroup }))]
+        };
+        let [empty, empty_gone] = within(100);
+        let [used, used_gone] = within(101);
+        let [left, left_gone] = within(102);
+        let [late, late_gone] = within(103);
+        let [there, _] = within(104);
+        let probe = Task { cgroup: CgroupId(101), ..made.task(7, "probe") };
+        let stays = Task { cgroup: CgroupId(102), ..made.task(8, "stays") };
+        let signal = made::signal(7, Signal::USR1, probe, first, Handler::Function);
+        let figures = CgroupFigures { cgroup: CgroupId(101), pids_current: Some(1), pids_max: None };
+        let mut events = made.found("web", None, None, "sh");
+        events.extend([
+            empty,
+            empty_gone,
+            used,
+            fork(6, probe, first),
+            signal,
+            Event(at(7), What::CgroupFigures(figures)),
+            exit(8, probe, first),
+            reaped(8, probe),
+            used_gone,
+            left,
+            fork(6, stays, first),
+            left_gone,
+            there,
+            late,
+            late_gone,
+        ]);
+        let all = events.len() as u64;
+        let mut events = numbered(events);
+        thin(&mut events, &HashSet::new(), |kept| kept.seq == all);
+        let of = |kept: &Kept| match &kept.event.1 {
+            What::Cgroup(found) => Some((true, found.cgroup.0)),
+            What::CgroupGone(gone) => Some((false, gone.cgroup.0)),
+            _ => None,
+        };
+        let cgroups: Vec<_> = events.iter().filter_map(of).collect();
+        assert_eq!(cgroups, [(true, 3), (true, 102), (false, 102), (true, 104), (true, 103), (false, 103)]);
+        let counted: Vec<_> = events
+            .iter()
+            .filter_map(|kept| if let What::Counted(counted) = &kept.event.1 { Some(*counted) } else { None })
+            .collect();
+        assert_eq!(counted, [Counted { cgroup: CgroupId(3), other: 1, ..Counted::default() }], "for the container");
+        assert!(!events.iter().any(|kept| matches!(kept.event.1, What::CgroupFigures(_))));
+        // the next time the last one goes, too
+        thin(&mut events, &HashSet::new(), |_| false);
+        let cgroups: Vec<_> = events.iter().filter_map(of).collect();
+        assert_eq!(cgroups, [(true, 3), (true, 102), (false, 102), (true, 104)]);
+    }
+
+    fn made_found(made: Made) -> CgroupFound {
+        match made.found("web", None, None, "sh").into_iter().next() {
+            Some(Event(_, What::Cgroup(found))) => found,
+            other => panic!("{other:?}"),
+        }
     }
 }

@@ -111,10 +111,14 @@ async fn serve(args: &Args, config: Config) -> anyhow::Result<ExitCode> {
                 let start = session.start_record().clone();
                 hub.subscribe(request, &session.pipeline, &start);
             }
-            End::Done(Woken::Asked(ask)) => {
+            // who does not wait for the answer needs none
+            End::Done(Woken::Asked(Ask::Snapshot(reply))) => {
                 let own = own(&hub, &session);
-                // who does not wait for the answer needs none
-                drop(ask.send(counted.snapshot(&session.pipeline.node, own)));
+                drop(reply.send(counted.snapshot(&session.pipeline.node, own)));
+            }
+            End::Done(Woken::Asked(Ask::Programs(reply))) => {
+                let programs = session.tracker().probe().info().programs.len();
+                reply.send(programs).unwrap_or_default();
             }
             End::Done(Woken::Hangup) => running.reload(args, &hub),
         }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::event::made::{self, Made};
-use crate::event::{Deletion, Handler, Owner, PodName, PodTold, Task};
+use crate::event::{CgroupFound, CgroupGone, Deletion, Handler, Owner, PodName, PodTold, Task};
 use crate::model::{Change, News};
 use crate::signal::Signal;
 use crate::stream::Reader;
@@ -146,6 +146,26 @@ fn probe(ms: u64, made: Made, number: u32) -> Vec<Event> {
     events
 }
 
+/// A cgroup within the container comes, with somebody in it the second time, and goes.
+fn within(ms: u64, made: Made, number: u32) -> Vec<Event> {
+    let cgroup = CgroupId(1_000_000 + u64::from(made.number) * 100_000 + u64::from(number));
+    let path = format!("/kubepods/{}/session-{number}", made.id());
+    let (container, runtime) = (made.id(), "containerd".to_owned());
+    let found = CgroupFound { cgroup, path, container, own: false, runtime, pod_uid: None, new: true };
+    let mut events = vec![Event(made::at(ms), What::Cgroup(found))];
+    if number % 2 == 1 {
+        let task = Task { start: ms * 1_000_000, cgroup, ..made.task(60_000 + number % 30_000, "session") };
+        events.extend([
+            made::fork(ms + 1, task, made.task(1, "nginx")),
+            made::signal(ms + 2, Signal::USR1, task, made.task(1, "nginx"), Handler::Function),
+            made::exit(ms + 3, task, made.task(1, "nginx"), 0),
+            made::reaped(ms + 4, task),
+        ]);
+    }
+    events.push(Event(made::at(ms + 5), What::CgroupGone(CgroupGone { cgroup })));
+    events
+}
+
 /// A container that is there for a while and drops its stop signal.
 fn short_life(ms: u64, number: u32) -> Vec<Event> {
     let made = Made { number };
@@ -174,6 +194,7 @@ fn a_day_takes_no_more_memory_than_an_hour() {
         for (index, ms) in (0..24 * HOUR).step_by(20_000).enumerate() {
             let index = u32::try_from(index).expect("it is a day");
             events.extend(probe(1_000 + ms + u64::from(number) * 100, made, index));
+            events.extend(within(10_000 + ms + u64::from(number) * 100, made, index));
         }
     }
     for (number, ms) in (1_000..).zip((0..24 * HOUR).step_by(60_000)) {
@@ -250,4 +271,58 @@ fn a_storm_during_a_stop_makes_the_verdict_of_who_attaches_uncertain_and_not_wro
     assert_eq!((seen.len(), later.len(), told.len()), (1, 1, 1));
     assert!(seen[0].certain);
     assert!(!later[0].certain || later[0].verdict == seen[0].verdict, "{:?}", later[0]);
+}
+
+#[test]
+fn a_container_that_is_too_large_by_itself_does_not_cost_all_ends() {
+    let bounds = Bounds { terminations: 512, bytes: 1 << 20 };
+    let mut agent = Agent::new(bounds);
+    for (number, ms) in (1_000..1_400).zip((0..).step_by(60_000)) {
+        agent.take_all(&short_life(2_000 + ms, number));
+    }
+    let before = agent.history.size();
+    let made = Made { number: 7 };
+    agent.take_all(&made.found("web", None, None, "sh"));
+    for number in 10..10_000 {
+        agent.take(&made::fork(30_000_000, made.task(number, "worker"), made.task(1, "sh")));
+    }
+    let size = agent.history.size();
+    assert!(size.bytes > bounds.bytes, "{size:?}");
+    assert!(size.terminations > 20 && size.terminations < before.terminations, "{size:?}, before {before:?}");
+    let ends: usize = agent.history.clips.iter().map(|clip| clip.bytes).sum();
+    assert!(ends <= bounds.bytes / 4, "{ends} bytes");
+    agent.history.set_bounds(Bounds { bytes: bounds.bytes / 2, ..bounds });
+    assert!(agent.history.size().terminations > 10);
+}
+
+#[test]
+fn times_of_losses_have_an_end() {
+    let mut marks = VecDeque::new();
+    for seq in 0..2 * limits::MARKS as u64 {
+        let event = Arc::new(Event(made::at(seq), What::Lost(Lost::default())));
+        add_mark(&mut marks, Kept { seq, event });
+    }
+    assert_eq!(marks.len(), limits::MARKS);
+    assert_eq!(marks.back().map(|mark| mark.seq), Some(2 * limits::MARKS as u64 - 1));
+}
+
+#[test]
+fn all_conditions_that_are_told_at_once_are_remembered() {
+    let mut agent = Agent::new(Bounds::default());
+    let both = [Made { number: 3 }, Made { number: 4 }];
+    for made in both {
+        let first = made.task(1, "sh");
+        agent.take_all(&made.found("web", None, None, "sh"));
+        for number in 10..120 {
+            let child = made.task(number, "child");
+            agent.take_all(&[made::fork(1_000, child, first), made::exit(1_001, child, first, 0)]);
+        }
+    }
+    assert_eq!(agent.node.conditions().count(), 0);
+    agent.take(&Event(made::at(400_000), What::Tick {}));
+    let told: HashSet<_> = agent.node.conditions().filter_map(|(_, told)| Some(&told.container.as_ref()?.id)).collect();
+    assert_eq!(told.len(), 2, "in one event");
+    for made in both {
+        assert!(agent.history.clips.iter().any(|clip| *clip.container == *made.id()));
+    }
 }

@@ -4,7 +4,7 @@
 //! Whoever can connect can ask, so what asking costs has an end: one request a connection, within a time, so many
 //! connections at once, and one snapshot in a while however many ask.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener as Bound};
@@ -25,7 +25,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use nix::errno::Errno;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use tokio::sync::{Mutex, Notify, mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
@@ -37,8 +37,14 @@ use super::exposition::{self, Format};
 use super::process::Process;
 use super::snapshot::Snapshot;
 
-/// Where the answer to "how does it stand" goes.
-pub type Ask = oneshot::Sender<Snapshot>;
+/// A question to the tracing thread, and where the answer goes.
+#[derive(Debug)]
+pub enum Ask {
+    /// How does it stand?
+    Snapshot(oneshot::Sender<Snapshot>),
+    /// How many kernel programs are attached? Costs nothing but an answer: for probes.
+    Programs(oneshot::Sender<usize>),
+}
 
 /// What is read from a connection at once.
 const READ_SIZE: usize = 4 << 10;
@@ -120,18 +126,11 @@ async fn accept(socket: Bound, desk: Arc<Desk>) {
         Ok(listener) => listener,
         Err(error) => return log::error!("metrics are not served: cannot wait for connections: {error}"),
     };
-    let mut connections: VecDeque<AbortHandle> = VecDeque::new();
+    let mut places = Places::default();
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
-                connections.retain(|connection| !connection.is_finished());
-                // whoever keeps connections open takes the place of nobody but the one that is there longest
-                if connections.len() >= limits::METRICS_CONNECTIONS
-                    && let Some(oldest) = connections.pop_front()
-                {
-                    oldest.abort();
-                }
-                connections.push_back(tokio::spawn(connection(stream, Arc::clone(&desk))).abort_handle());
+            Ok((stream, peer)) => {
+                places.take(peer.ip(), tokio::spawn(connection(stream, Arc::clone(&desk))).abort_handle());
             }
             Err(error) => {
                 log::warn!("a connection for metrics could not be taken: {error}");
@@ -141,18 +140,52 @@ async fn accept(socket: Bound, desk: Arc<Desk>) {
     }
 }
 
+/// The connections there are, the oldest first.
+#[derive(Default)]
+struct Places(VecDeque<(IpAddr, AbortHandle)>);
+
+impl Places {
+    /// Takes one in. Where there are too many the oldest of the address that has the most is ended: whoever keeps
+    /// connections open, or floods us, takes the place of nobody at another address, above all not that of a probe.
+    fn take(&mut self, peer: IpAddr, connection: AbortHandle) {
+        self.0.retain(|(_, connection)| !connection.is_finished());
+        self.0.push_back((peer, connection));
+        if self.0.len() <= limits::METRICS_CONNECTIONS {
+            return;
+        }
+        let mut counts: HashMap<IpAddr, usize> = HashMap::new();
+        self.0.iter().for_each(|(peer, _)| *counts.entry(*peer).or_default() += 1);
+        let most = counts.values().copied().max();
+        let oldest = self.0.iter().position(|(peer, _)| counts.get(peer).copied() == most);
+        if let Some((_, connection)) = oldest.and_then(|at| self.0.remove(at)) {
+            connection.abort();
+        }
+    }
+}
+
 async fn connection(stream: TcpStream, desk: Arc<Desk>) {
+    let heard = Arc::new(Notify::new());
+    let hears = Arc::clone(&heard);
     let serve = service_fn(move |request| {
+        hears.notify_one();
         let desk = Arc::clone(&desk);
         async move { Ok::<_, Infallible>(desk.answer(&request).await) }
     });
     let mut builder = http1::Builder::new();
     builder.keep_alive(false).half_close(true).max_buf_size(limits::METRICS_REQUEST_BYTES);
     let served = builder.serve_connection(Connection(stream), serve);
-    match timeout(limits::METRICS_TIME, served).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => log::debug!("a connection for metrics ended: {error}"),
-        Err(_) => log::debug!("a connection for metrics took too long and was ended"),
+    let silent = async {
+        if timeout(limits::METRICS_REQUEST_TIME, heard.notified()).await.is_ok() {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        served = timeout(limits::METRICS_TIME, served) => match served {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => log::debug!("a connection for metrics ended: {error}"),
+            Err(_) => log::debug!("a connection for metrics took too long and was ended"),
+        },
+        () = silent => log::debug!("a connection for metrics said nothing for too long and was ended"),
     }
 }
 
@@ -182,10 +215,10 @@ impl Desk {
                     None => silent(),
                 }
             }
-            "/healthz" => self.snapshot().await.map_or_else(silent, |_| plain(StatusCode::OK, "ok\n")),
-            "/readyz" => match self.snapshot().await {
-                Some(snapshot) if snapshot.is_ready() => plain(StatusCode::OK, "ok: the probes are attached\n"),
-                Some(_) => plain(StatusCode::SERVICE_UNAVAILABLE, "no probe is attached\n"),
+            "/healthz" => self.programs().await.map_or_else(silent, |_| plain(StatusCode::OK, "ok\n")),
+            "/readyz" => match self.programs().await {
+                Some(0) => plain(StatusCode::SERVICE_UNAVAILABLE, "no probe is attached\n"),
+                Some(_) => plain(StatusCode::OK, "ok: the probes are attached\n"),
                 None => silent(),
             },
             "/" => plain(StatusCode::OK, "tracer agent: /metrics, /healthz, /readyz\n"),
@@ -201,14 +234,23 @@ impl Desk {
         {
             return Some(Arc::clone(snapshot));
         }
-        let (ask, answer) = oneshot::channel();
-        let asked = async {
-            self.asks.send(ask).await.ok()?;
-            answer.await.ok()
-        };
-        let snapshot = Arc::new(timeout(self.patience, asked).await.ok()??);
+        let snapshot = Arc::new(self.ask(Ask::Snapshot).await?);
         *last = Some((Instant::now(), Arc::clone(&snapshot)));
         Some(snapshot)
+    }
+
+    /// How many kernel programs are attached; `None` like above.
+    async fn programs(&self) -> Option<usize> {
+        self.ask(Ask::Programs).await
+    }
+
+    async fn ask<A>(&self, question: impl FnOnce(oneshot::Sender<A>) -> Ask) -> Option<A> {
+        let (reply, answer) = oneshot::channel();
+        let asked = async {
+            self.asks.send(question(reply)).await.ok()?;
+            answer.await.ok()
+        };
+        timeout(self.patience, asked).await.ok()?
     }
 
     fn metrics(&self, mut snapshot: Snapshot, format: Format) -> Response<Full<Bytes>> {
@@ -310,19 +352,27 @@ mod tests {
     async fn who_is_well_is_ready_when_something_is_attached_and_is_asked_once_in_a_while() {
         let (desk, mut asked) = desk(Duration::from_secs(30));
         let answering = tokio::spawn(async move {
-            let mut answers = 0;
+            let (mut programs, mut snapshots) = (0, 0);
             while let Some(ask) = asked.recv().await {
-                let own = Own { programs: usize::from(answers > 0), ..Own::default() };
-                answers += 1;
-                ask.send(Metrics::new(false).snapshot(&Node::new(), own)).expect("it waits");
+                match ask {
+                    Ask::Programs(reply) => {
+                        reply.send(programs).expect("it waits");
+                        programs += 1;
+                    }
+                    Ask::Snapshot(reply) => {
+                        snapshots += 1;
+                        let snapshot = Metrics::new(false).snapshot(&Node::new(), Own::default());
+                        assert!(reply.send(snapshot).is_ok(), "it waits");
+                    }
+                }
             }
-            answers
+            snapshots
         });
         assert!(get(&desk, "/readyz").await.starts_with("HTTP/1.1 503 "), "nothing is attached");
         assert!(get(&desk, "/healthz").await.starts_with("HTTP/1.1 200 "));
-        *desk.last.lock().await = None;
         assert!(get(&desk, "/readyz").await.starts_with("HTTP/1.1 200 "));
         // what was said is good for a while, whoever asks
+        assert!(get(&desk, "/metrics").await.contains("tracer_containers 0"));
         let (_, said) = desk.last.lock().await.clone().expect("it was asked");
         let later = Instant::now() + Duration::from_hours(1);
         *desk.last.lock().await = Some((later, said));
@@ -330,6 +380,51 @@ mod tests {
             assert!(get(&desk, "/metrics").await.contains("tracer_containers 0"));
         }
         drop(desk);
-        assert_eq!(answering.await.expect("no panic"), 2);
+        assert_eq!(answering.await.expect("no panic"), 1, "and no probe costs a snapshot");
+    }
+
+    #[tokio::test]
+    async fn who_says_nothing_is_ended_before_who_is_answered_slowly() {
+        let (desk, _asked) = desk(Duration::from_secs(3));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let mut client = TcpStream::connect(listener.local_addr().expect("it has one")).await.expect("it listens");
+        let (stream, _) = listener.accept().await.expect("one connects");
+        let begun = Instant::now();
+        let served = tokio::spawn(connection(stream, Arc::clone(&desk)));
+        let slow = get(&desk, "/healthz");
+        client.write_all(b"GET /healthz HTTP/1.1\r\nX-Long: ").await.expect("it reads");
+        let (ended, slow) = tokio::join!(
+            async {
+                drop(served.await);
+                begun.elapsed()
+            },
+            slow
+        );
+        assert!(ended < limits::METRICS_TIME, "{ended:?}");
+        assert!(slow.starts_with("HTTP/1.1 503 "), "it had asked, and was told that nobody answers: {slow}");
+    }
+
+    #[tokio::test]
+    async fn a_flood_takes_the_place_of_nobody_at_another_address() {
+        let address = |last| IpAddr::from([10, 0, 0, last]);
+        let mut places = Places::default();
+        let mut tasks = Vec::new();
+        let mut connect = |last| {
+            let task = tokio::spawn(std::future::pending::<()>());
+            places.take(address(last), task.abort_handle());
+            tasks.push(task);
+        };
+        connect(1);
+        (0..3 * limits::METRICS_CONNECTIONS).for_each(|_| connect(2));
+        connect(3);
+        assert_eq!(places.0.len(), limits::METRICS_CONNECTIONS);
+        let surplus = tasks.len() - limits::METRICS_CONNECTIONS;
+        for (at, task) in tasks.into_iter().enumerate() {
+            if (1..=surplus).contains(&at) {
+                assert!(task.await.expect_err("it is ended").is_cancelled(), "the oldest of the flood: {at}");
+            } else {
+                assert!(!task.is_finished(), "{at}");
+            }
+        }
     }
 }

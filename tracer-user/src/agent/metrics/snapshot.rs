@@ -79,11 +79,6 @@ impl Snapshot {
         Self { containers: containers.collect(), lost: *node.lost(), own, counts }
     }
 
-    /// Whether anything is traced.
-    pub(super) const fn is_ready(&self) -> bool {
-        self.own.programs > 0
-    }
-
     /// Puts figures that were just read in the place of those that the model has.
     pub(super) fn read_figures(&mut self, read: impl Fn(CgroupId, &str) -> Option<CgroupFigures>) {
         for one in &mut self.containers {
