@@ -345,6 +345,16 @@ fn without_permission_pods_are_asked_for_when_somebody_says_so() {
     assert!(begun.elapsed() < Duration::from_secs(2), "a watch is not waited for");
 }
 
+#[test]
+fn a_watch_that_is_not_known_for_a_moment_goes_on_soon() {
+    let unknown = lab::kubernetes::status(401, "Unauthorized", "Unauthorized");
+    let api = Api::with([Reply::Whole(401, None, unknown), list(1, &[pod("a", 1, None)])]);
+    let (thread, mut pods) = watch(&api);
+    // nobody says anything: a token was renewed
+    assert_eq!(next(&mut pods).pod.uid, "a");
+    thread.stop();
+}
+
 /// An agent in containerd's place, with its log. Dropping it kills it.
 struct Agent {
     child: Child,

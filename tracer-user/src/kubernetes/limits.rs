@@ -18,8 +18,12 @@ pub(super) const TRIES: u32 = 8;
 pub(super) const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// … but no more than this, whatever the server asks for.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(30);
-/// After the server said that we may not, it is asked again.
-pub(super) const REFUSED_FOR: Duration = Duration::from_hours(1);
+/// After the server said that we may not, it is asked again: permission may come late, and a quota has room again.
+pub(super) const REFUSED_FOR: Duration = Duration::from_mins(5);
+/// After the server did not know the token, it is asked again: tokens are renewed, and a server that starts knows nobody …
+pub(super) const FIRST_STRANGER_WAIT: Duration = Duration::from_secs(5);
+/// … later each time, up to this.
+pub(super) const LONGEST_STRANGER_WAIT: Duration = Duration::from_mins(1);
 /// At the end there is this long for what waits.
 pub(super) const LAST: Duration = Duration::from_millis(300);
 

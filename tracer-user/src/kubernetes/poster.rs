@@ -25,8 +25,10 @@ struct Refused {
     all: Option<Instant>,
     /// By namespace.
     places: HashMap<String, Instant>,
-    /// It was said.
+    /// That we may not was said.
     told: bool,
+    /// That we are not known was said.
+    told_stranger: bool,
 }
 
 /// What is done with what became known.
@@ -36,6 +38,8 @@ pub(super) struct Poster {
     instance: String,
     aggregate: Aggregate,
     refused: Refused,
+    /// How long to wait when we are not known.
+    stranger: Backoff,
     /// Counts the times that somebody asked to try again.
     asked: watch::Receiver<u64>,
     /// It was said that the API does not answer.
@@ -51,6 +55,7 @@ impl Poster {
             instance,
             aggregate: Aggregate::default(),
             refused: Refused::default(),
+            stranger: Backoff::new(limits::FIRST_STRANGER_WAIT, limits::LONGEST_STRANGER_WAIT),
             asked,
             told_silent: false,
             told_spared: false,
@@ -104,7 +109,9 @@ impl Poster {
                 Fate::Taken if backoff.tries() == 0 && salt < u64::from(limits::TRIES) => salt += 1,
                 Fate::Done | Fate::Taken => {
                     self.aggregate.told(note, &name, count, now);
-                    if std::mem::take(&mut self.told_silent) {
+                    self.stranger.reset();
+                    let was_unknown = std::mem::take(&mut self.refused.told_stranger);
+                    if std::mem::take(&mut self.told_silent) || was_unknown {
                         log::info!("Kubernetes takes Events again");
                     }
                     return log::debug!("Event {}/{name}: {}", note.pod.namespace, note.words.reason);
@@ -164,10 +171,7 @@ impl Poster {
     fn is_forbidden(&mut self, namespace: &str, why: &str) {
         if !self.refused.told {
             self.refused.told = true;
-            log::warn!(
-                "no Kubernetes Events in namespace {namespace}: {why}; what is needed is to create and patch events of \
-                 events.k8s.io. Asked again in an hour and on SIGHUP, and not said of other namespaces"
-            );
+            log::warn!("{}", forbidden(namespace, why));
         }
         let until = Instant::now() + limits::REFUSED_FOR;
         if self.refused.places.len() >= limits::REMEMBERED {
@@ -179,15 +183,28 @@ impl Poster {
     }
 
     fn is_stranger(&mut self, why: &str) {
-        if !self.refused.told {
-            self.refused.told = true;
+        if !self.refused.told_stranger {
+            self.refused.told_stranger = true;
             log::warn!(
-                "no Kubernetes Events: the API does not know the token of this pod: {why}. Asked again in an hour and on \
-                 SIGHUP"
+                "no Kubernetes Events: the API does not know the token of this pod: {why}. Asked again within seconds, at \
+                 last every minute, and on SIGHUP"
             );
         }
-        self.refused.all = Some(Instant::now() + limits::REFUSED_FOR);
+        self.refused.all = Some(Instant::now() + self.stranger.wait(None));
     }
+}
+
+/// What is said when we may not: a quota is also one, and then no permission helps.
+fn forbidden(namespace: &str, why: &str) -> String {
+    let help = if why.contains("exceeded quota") {
+        "the namespace's quota has no room for them"
+    } else {
+        "what is needed is to create and patch events of events.k8s.io"
+    };
+    format!(
+        "no Kubernetes Events in namespace {namespace}: {why}; {help}. Asked again in 5 min and on SIGHUP, and not said of \
+         other namespaces"
+    )
 }
 
 impl Refused {
@@ -196,5 +213,21 @@ impl Refused {
         let now = Instant::now();
         let holds = |until: Option<&Instant>| until.is_some_and(|until| *until > now);
         holds(self.all.as_ref()) || holds(self.places.get(namespace))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quota_is_told_from_a_missing_permission() {
+        let quota =
+            r#"403: events.events.k8s.io "web.1" is forbidden: exceeded quota: objects, requested: count/events=1"#;
+        let said = forbidden("shop", quota);
+        assert!(said.contains(quota) && said.contains("no room") && !said.contains("what is needed"), "{said}");
+        let said = forbidden("shop", "403: events.events.k8s.io is forbidden: User \"x\" cannot create resource");
+        assert!(said.contains("cannot create resource; what is needed is to create and patch events"), "{said}");
+        assert!(said.contains("in 5 min") && limits::REFUSED_FOR == std::time::Duration::from_mins(5), "{said}");
     }
 }
