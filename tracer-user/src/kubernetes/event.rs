@@ -96,7 +96,7 @@ impl Note {
             metadata: Metadata { name, namespace: &pod.namespace },
             event_time: micro_time(clock, *at),
             reporting_controller: CONTROLLER,
-            reporting_instance: instance,
+            reporting_instance: shortest(instance, limits::INSTANCE_BYTES),
             action: words.action,
             reason: words.reason,
             regarding: Regarding {
@@ -268,6 +268,15 @@ mod tests {
         let note = Note::of(&ended(hostile)).expect("it is told");
         assert!(note.text.len() <= limits::NOTE_BYTES && note.text.len() > limits::NOTE_BYTES - 8);
         assert!(note.text.ends_with(" …") && !note.text.chars().any(char::is_control), "{}", note.text);
+    }
+
+    #[test]
+    fn who_tells_it_is_no_longer_than_the_api_takes() {
+        let note = Note::of(&ended(fixtures::dropped())).expect("it is told");
+        let instance = |node: &str| note.object("x", node, CLOCK).reporting_instance.to_owned();
+        let longest = format!("n{}", ".example".repeat(31));
+        assert_eq!(instance(&longest), longest[..128]);
+        assert_eq!(instance("node-1"), "node-1");
     }
 
     #[test]

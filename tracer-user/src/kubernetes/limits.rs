@@ -29,6 +29,8 @@ pub(super) const LAST: Duration = Duration::from_millis(300);
 
 /// The longest note that the API takes, bytes.
 pub(super) const NOTE_BYTES: usize = 1_024;
+/// The longest name of who tells it that the API takes, bytes: names of nodes may be longer.
+pub(super) const INSTANCE_BYTES: usize = 128;
 /// The longest name of an object, and of a pod in it so that the rest has room.
 pub(super) const NAME_BYTES: usize = 253;
 /// The same again within this time after the last is counted, and no Event of its own.
