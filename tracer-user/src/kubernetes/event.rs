@@ -80,11 +80,14 @@ impl Note {
             }
             _ => return None,
         };
+        let pod = Pod::of(container)?;
+        // no fieldPath: the runtime does not tell an init container (spec.initContainers) from another one
+        let place = if pod.container.is_empty() { String::new() } else { format!("Container {}: ", pod.container) };
         let doubt = if certain { "" } else { "Not certain, some of what happened was not seen: " };
         let fix = fix.as_ref().map(|fix| format!(" Fix: {fix}")).unwrap_or_default();
-        let text = format!("{doubt}{explanation}{fix}").replace('\n', " ");
+        let text = format!("{place}{doubt}{explanation}{fix}").replace('\n', " ");
         let text = shortened(&printable::text(&text), limits::NOTE_BYTES);
-        Some(Self { at: change.at, pod: Pod::of(container)?, words, text })
+        Some(Self { at: change.at, pod, words, text })
     }
 
     /// The object that tells it, by this name.
@@ -105,7 +108,6 @@ impl Note {
                 namespace: &pod.namespace,
                 name: &pod.name,
                 uid: &pod.uid,
-                field_path: (!pod.container.is_empty()).then(|| format!("spec.containers{{{}}}", pod.container)),
             },
             note: text,
             r#type: reasons::TYPE,
@@ -152,8 +154,6 @@ struct Regarding<'a> {
     namespace: &'a str,
     name: &'a str,
     uid: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    field_path: Option<String>,
 }
 
 /// What makes an Event one of several.
@@ -233,7 +233,10 @@ mod tests {
     #[test]
     fn what_is_uncertain_says_so() {
         let text = told(&ended(crate::model::Termination { certain: false, ..fixtures::dropped() }));
-        assert!(text.contains("\"note\": \"Not certain, some of what happened was not seen: sh is PID 1"), "{text}");
+        assert!(
+            text.contains("\"note\": \"Container app: Not certain, some of what happened was not seen: sh is PID 1"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -259,6 +262,15 @@ mod tests {
         for change in fixtures::every_event() {
             assert_eq!(Note::of(&change).is_some(), is_told(&change), "{change:?}");
         }
+    }
+
+    #[test]
+    fn a_container_has_its_name_in_the_note_and_no_path_that_may_be_wrong() {
+        let text = told(&ended(fixtures::dropped()));
+        assert!(text.contains("\"note\": \"Container app: sh is PID 1") && !text.contains("fieldPath"), "{text}");
+        let nameless = ContainerName { name: None, ..ContainerName::clone(&fixtures::container()) };
+        let end = crate::model::Termination { container: Arc::new(nameless), ..fixtures::dropped() };
+        assert!(told(&ended(end)).contains("\"note\": \"sh is PID 1"));
     }
 
     #[test]
