@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::event::BootNs;
-use crate::model::{Change, ContainerName, News};
+use crate::model::{Change, ContainerName, News, Termination};
 use crate::output::Clock;
 use crate::printable;
 
@@ -72,11 +72,11 @@ impl Note {
     pub(super) fn of(change: &Change) -> Option<Self> {
         let (words, container, certain, explanation, fix) = match &change.news {
             News::Termination(end) => {
-                (reasons::of_verdict(end.verdict)?, &end.container, end.certain, &end.explanation, &end.fix)
+                (reasons::of_verdict(end.verdict)?, &end.container, end.certain, without_strangers(end), &end.fix)
             }
             News::Condition(condition) => {
                 let Some(container) = &condition.container else { return None };
-                (reasons::of_condition(condition.kind), container, true, &condition.explanation, &condition.fix)
+                (reasons::of_condition(condition.kind), container, true, condition.explanation.clone(), &condition.fix)
             }
             _ => return None,
         };
@@ -121,6 +121,22 @@ impl Note {
         let pod = shortest(&self.pod.name, limits::NAME_BYTES.saturating_sub(time.len()));
         format!("{}{time}", pod.trim_end_matches(['.', '-']))
     }
+}
+
+/// The explanation, without the names of containers in other namespaces that a signal came from: who may read the Events of
+/// one namespace need not know what runs in another.
+fn without_strangers(end: &Termination) -> String {
+    fn namespace(name: &ContainerName) -> Option<&str> {
+        name.pod.as_ref().map(|pod| pod.namespace.as_str())
+    }
+    let received = end.processes.iter().flat_map(|process| &process.received).map(|received| &received.sender);
+    let told = end.sender.iter().chain(end.kill.iter().map(|kill| &kill.sender)).map(|sender| &sender.party);
+    let others = received.chain(told).filter_map(|party| party.container.as_ref());
+    let others = others.filter(|other| namespace(other) != namespace(&end.container));
+    let mut names: Vec<_> = others.map(|other| format!("in container {}", other.friendly())).collect();
+    // one name may begin with another
+    names.sort_unstable_by_key(|name| std::cmp::Reverse(name.len()));
+    names.iter().fold(end.explanation.clone(), |text, name| text.replace(name, "in another container"))
 }
 
 /// An Event as the API has it.
@@ -271,6 +287,28 @@ mod tests {
         let nameless = ContainerName { name: None, ..ContainerName::clone(&fixtures::container()) };
         let end = crate::model::Termination { container: Arc::new(nameless), ..fixtures::dropped() };
         assert!(told(&ended(end)).contains("\"note\": \"sh is PID 1"));
+    }
+
+    #[test]
+    fn who_sent_a_signal_from_another_namespace_is_not_named() {
+        let from = |namespace: Option<&str>| {
+            let mut end = fixtures::dropped();
+            let pod = namespace.map(|namespace| PodName {
+                namespace: namespace.to_owned(),
+                name: "db-0".to_owned(),
+                uid: "1".to_owned(),
+            });
+            let other = ContainerName { name: Some("db".to_owned()), pod, ..ContainerName::default() };
+            end.explanation = format!("pkill (pid 7, in container {}) sent SIGTERM", other.friendly());
+            end.sender.as_mut().expect("somebody sent it").party.container = Some(Arc::new(other));
+            Note::of(&ended(end)).expect("it is told").text
+        };
+        for namespace in [Some("bank"), None] {
+            let text = from(namespace);
+            assert!(text.contains("pkill (pid 7, in another container) sent SIGTERM"), "{text}");
+            assert!(!text.contains("db"), "{text}");
+        }
+        assert!(from(Some("shop")).contains("in container shop/db-0/db"), "{}", from(Some("shop")));
     }
 
     #[test]
