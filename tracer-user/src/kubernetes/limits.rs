@@ -18,6 +18,10 @@ pub(super) const TRIES: u32 = 8;
 pub(super) const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// … but no more than this, whatever the server asks for.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// While others wait, an Event that is not taken is tried no longer than this …
+pub(super) const WHILE_OTHERS_WAIT: Duration = Duration::from_secs(15);
+/// … and whether others do is looked at so often.
+pub(super) const LOOK_FOR_OTHERS: Duration = Duration::from_secs(1);
 /// After the server said that we may not, it is asked again: permission may come late, and a quota has room again.
 pub(super) const REFUSED_FOR: Duration = Duration::from_mins(5);
 /// After the server did not know the token, it is asked again: tokens are renewed, and a server that starts knows nobody …

@@ -1,6 +1,7 @@
 //! Tells the API what became known, one Event after the other, with patience that has an end.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::Method;
@@ -66,12 +67,13 @@ impl Poster {
     pub(super) async fn run(mut self, mut changes: mpsc::Receiver<Change>) {
         while let Some(change) = changes.recv().await {
             if let Some(note) = Note::of(&change) {
-                self.tell(&note).await;
+                self.tell(&note, || !changes.is_empty()).await;
             }
         }
     }
 
-    async fn tell(&mut self, note: &Note) {
+    /// Tells it, with less patience when others wait to be told.
+    async fn tell(&mut self, note: &Note, others: impl Fn() -> bool) {
         if self.asked.has_changed().unwrap_or(false) {
             self.asked.mark_unchanged();
             self.refused = Refused::default();
@@ -95,6 +97,7 @@ impl Poster {
             }
             return;
         }
+        let begun = Instant::now();
         let mut backoff = Backoff::new(limits::FIRST_WAIT, limits::LONGEST_WAIT);
         // a name is one and the same however often it is tried
         let (clock, mut salt) = (wall_clock(), 0);
@@ -120,7 +123,9 @@ impl Poster {
                     if backoff.tries() + 1 >= limits::TRIES {
                         return self.gives_up(&why);
                     }
-                    sleep(backoff.wait(after)).await;
+                    if !has_waited(backoff.wait(after), begun + limits::WHILE_OTHERS_WAIT, &others).await {
+                        return self.gives_up(&why);
+                    }
                 }
                 // it expired, or somebody deleted it
                 Fate::Gone if step != Step::Make => {
@@ -194,6 +199,21 @@ impl Poster {
     }
 }
 
+/// Waits that long; `false` as soon as others wait and the wait would go on after `last`.
+async fn has_waited(wait: Duration, last: Instant, others: impl Fn() -> bool) -> bool {
+    let until = Instant::now() + wait;
+    loop {
+        if until > last && others() {
+            return false;
+        }
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return true;
+        }
+        sleep(left.min(limits::LOOK_FOR_OTHERS)).await;
+    }
+}
+
 /// What is said when we may not: a quota is also one, and then no permission helps.
 fn forbidden(namespace: &str, why: &str) -> String {
     let help = if why.contains("exceeded quota") {
@@ -218,7 +238,28 @@ impl Refused {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
+
+    #[tokio::test]
+    async fn one_that_is_not_taken_gives_way_to_others() {
+        let (minute, last) = (Duration::from_mins(1), Instant::now() + limits::WHILE_OTHERS_WAIT);
+        let begun = Instant::now();
+        // there is somebody, and there would be no end of it
+        assert!(!has_waited(minute, last, || true).await);
+        // somebody comes while it waits
+        let looked = Cell::new(0);
+        let second_time = || {
+            looked.set(looked.get() + 1);
+            looked.get() > 1
+        };
+        assert!(!has_waited(minute, last, second_time).await);
+        // a short wait is waited for, and a long one of which nobody hears
+        assert!(has_waited(Duration::from_millis(1), last, || true).await);
+        assert!(has_waited(Duration::from_millis(1), begun, || false).await);
+        assert!(begun.elapsed() < minute, "{:?}", begun.elapsed());
+    }
 
     #[test]
     fn a_quota_is_told_from_a_missing_permission() {
@@ -228,6 +269,6 @@ mod tests {
         assert!(said.contains(quota) && said.contains("no room") && !said.contains("what is needed"), "{said}");
         let said = forbidden("shop", "403: events.events.k8s.io is forbidden: User \"x\" cannot create resource");
         assert!(said.contains("cannot create resource; what is needed is to create and patch events"), "{said}");
-        assert!(said.contains("in 5 min") && limits::REFUSED_FOR == std::time::Duration::from_mins(5), "{said}");
+        assert!(said.contains("in 5 min") && limits::REFUSED_FOR == Duration::from_mins(5), "{said}");
     }
 }
