@@ -223,7 +223,7 @@ mod tests {
     use crate::model::{ContainerRef, Verdict};
     use crate::output::fixtures::{self, CLOCK};
 
-    fn ended(termination: crate::model::Termination) -> Change {
+    fn ended(termination: Termination) -> Change {
         Change { at: fixtures::after(30_026), news: News::Termination(Arc::new(termination)) }
     }
 
@@ -248,7 +248,7 @@ mod tests {
 
     #[test]
     fn what_is_uncertain_says_so() {
-        let text = told(&ended(crate::model::Termination { certain: false, ..fixtures::dropped() }));
+        let text = told(&ended(Termination { certain: false, ..fixtures::dropped() }));
         assert!(
             text.contains("\"note\": \"Container app: Not certain, some of what happened was not seen: sh is PID 1"),
             "{text}"
@@ -257,7 +257,7 @@ mod tests {
 
     #[test]
     fn nothing_is_told_of_what_is_in_order_or_in_no_pod() {
-        let with = |container: ContainerRef| ended(crate::model::Termination { container, ..fixtures::dropped() });
+        let with = |container: ContainerRef| ended(Termination { container, ..fixtures::dropped() });
         let named = |pod: PodName| {
             with(Arc::new(ContainerName { pod: Some(pod), ..ContainerName::clone(&fixtures::container()) }))
         };
@@ -285,7 +285,7 @@ mod tests {
         let text = told(&ended(fixtures::dropped()));
         assert!(text.contains("\"note\": \"Container app: sh is PID 1") && !text.contains("fieldPath"), "{text}");
         let nameless = ContainerName { name: None, ..ContainerName::clone(&fixtures::container()) };
-        let end = crate::model::Termination { container: Arc::new(nameless), ..fixtures::dropped() };
+        let end = Termination { container: Arc::new(nameless), ..fixtures::dropped() };
         assert!(told(&ended(end)).contains("\"note\": \"sh is PID 1"));
     }
 
@@ -314,7 +314,7 @@ mod tests {
     #[test]
     fn no_text_is_longer_than_the_api_takes_or_raw() {
         let long = "ä\u{1b}[2J\n".repeat(400);
-        let hostile = crate::model::Termination { explanation: long, ..fixtures::dropped() };
+        let hostile = Termination { explanation: long, ..fixtures::dropped() };
         let note = Note::of(&ended(hostile)).expect("it is told");
         assert!(note.text.len() <= limits::NOTE_BYTES && note.text.len() > limits::NOTE_BYTES - 8);
         assert!(note.text.ends_with(" …") && !note.text.chars().any(char::is_control), "{}", note.text);
@@ -348,7 +348,7 @@ mod tests {
 
     #[test]
     fn every_verdict_that_is_wrong_is_told() {
-        let told = |verdict| is_told(&ended(crate::model::Termination { verdict, ..fixtures::dropped() }));
+        let told = |verdict| is_told(&ended(Termination { verdict, ..fixtures::dropped() }));
         let silent: Vec<_> = Verdict::ALL.iter().filter(|verdict| !told(**verdict)).collect();
         assert_eq!(silent, [&Verdict::Graceful, &Verdict::DefaultAction, &Verdict::Exited]);
     }

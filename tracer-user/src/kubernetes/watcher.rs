@@ -183,9 +183,8 @@ fn done(fate: Fate) -> Result<(), Ended> {
         Fate::TooOld => Err(Ended::TooOld),
         Fate::Forbidden(why) => Err(Ended::Refused(why)),
         // tokens are renewed, and a server that starts knows nobody
-        Fate::Stranger(why) => Err(Ended::Trouble(None, why)),
+        Fate::Stranger(why) | Fate::Wrong(why) => Err(Ended::Trouble(None, why)),
         Fate::Later(after, why) => Err(Ended::Trouble(after, why)),
-        Fate::Wrong(why) => Err(Ended::Trouble(None, why)),
         Fate::Gone | Fate::Taken => Err(Ended::Trouble(None, "it knows nothing of pods".to_owned())),
     }
 }
