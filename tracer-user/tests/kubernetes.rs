@@ -63,7 +63,7 @@ fn an_event_is_made_and_the_same_again_is_counted() {
     assert_eq!((made.method.as_str(), made.target.as_str()), ("POST", "/apis/events.k8s.io/v1/namespaces/shop/events"));
     assert_eq!(made.header("content-type"), Some("application/json"));
     assert_eq!(made.header("authorization"), None, "a proxy is not told who one is");
-    assert_eq!(made.body["note"], "3 zombies Fix: Reap them.");
+    assert_eq!(made.body["note"], "Container app: 3 zombies Fix: Reap them.");
     assert_eq!(made.body["reportingInstance"], "node-1");
     let name = made.body["metadata"]["name"].as_str().expect("it has a name").to_owned();
     for _ in 0..2 {
@@ -345,6 +345,16 @@ fn without_permission_pods_are_asked_for_when_somebody_says_so() {
     assert!(begun.elapsed() < Duration::from_secs(2), "a watch is not waited for");
 }
 
+#[test]
+fn a_watch_that_is_not_known_for_a_moment_goes_on_soon() {
+    let unknown = lab::kubernetes::status(401, "Unauthorized", "Unauthorized");
+    let api = Api::with([Reply::Whole(401, None, unknown), list(1, &[pod("a", 1, None)])]);
+    let (thread, mut pods) = watch(&api);
+    // nobody says anything: a token was renewed
+    assert_eq!(next(&mut pods).pod.uid, "a");
+    thread.stop();
+}
+
 /// An agent in containerd's place, with its log. Dropping it kills it.
 struct Agent {
     child: Child,
@@ -418,7 +428,7 @@ fn a_stop_becomes_an_event_on_the_pod() {
     assert_eq!((&body["reason"], &body["type"]), (&json!("SigtermDropped"), &json!("Warning")), "{body}");
     let regarding = json!({
         "apiVersion": "v1", "kind": "Pod", "namespace": NAMESPACE, "name": "told",
-        "uid": body["regarding"]["uid"], "fieldPath": "spec.containers{main}",
+        "uid": body["regarding"]["uid"],
     });
     assert_eq!(body["regarding"], regarding);
     assert_eq!(body["reportingInstance"], "n1");

@@ -23,7 +23,7 @@ use super::limits::Bounds;
 use super::protocol::USUAL_SOCKET;
 use super::rotation::Rotation;
 
-use values::{Values, address, bytes, level, node_name, yes_or_no};
+use values::{Traces, Values, address, bytes, level, node_name, yes_or_no};
 
 pub use layers::{environment, file};
 
@@ -57,6 +57,11 @@ const fn list(name: &'static str) -> Setting {
 
 /// In which a whole address stands, and not that of a collector for all that it takes.
 const TRACES_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
+
+/// Variables that others agreed on and that only ever turn off what such variables turn on: whether traces are wanted at all,
+/// and what the collector speaks.
+const TRACES_EXPORTER: &str = "OTEL_TRACES_EXPORTER";
+const PROTOCOLS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"];
 
 /// All of them.
 pub const SETTINGS: [Setting; 25] = [
@@ -168,6 +173,8 @@ pub struct Config {
     pub kubernetes: Option<kubernetes::Settings>,
     /// Where traces go.
     pub traces: Option<Target>,
+    /// Why they go nowhere, though a variable that is meant for all programs says where to.
+    pub traces_off: Option<String>,
     /// What it says.
     pub level: LevelFilter,
     /// How it says it.
@@ -188,7 +195,16 @@ impl Config {
         });
         // whatever is said later takes the place of what was said before
         let values: Layer = usual.chain(file).chain(environment).chain(flags).collect();
-        let values = Values(values);
+        let mut values = Values(values);
+        let (traces, traces_off) = match values.traces()? {
+            Traces::To(target) => (Some(target), None),
+            Traces::Unwanted => (None, None),
+            Traces::Off(why) => {
+                // it may hold a secret, and is not in use
+                values.0.remove("otlp-endpoint");
+                (None, Some(why))
+            }
+        };
         let socket = |text: &str| {
             let path = PathBuf::from(text);
             if path.is_absolute() { Ok(path) } else { Err("a path that begins with / is wanted".to_owned()) }
@@ -246,7 +262,8 @@ impl Config {
             metrics: values.one("metrics-listen", address)?,
             metrics_pod_names: values.wanted("metrics-pod-names", yes_or_no)?,
             kubernetes: Some(kubernetes).filter(kubernetes::Settings::is_wanted),
-            traces: values.traces()?,
+            traces,
+            traces_off,
             level: values.wanted("log-level", level)?,
             format: values.wanted("log-format", |text| match text {
                 "text" => Ok(LogFormat::Text),

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::event::BootNs;
-use crate::model::{Change, ContainerName, News};
+use crate::model::{Change, ContainerName, News, Termination};
 use crate::output::Clock;
 use crate::printable;
 
@@ -72,19 +72,22 @@ impl Note {
     pub(super) fn of(change: &Change) -> Option<Self> {
         let (words, container, certain, explanation, fix) = match &change.news {
             News::Termination(end) => {
-                (reasons::of_verdict(end.verdict)?, &end.container, end.certain, &end.explanation, &end.fix)
+                (reasons::of_verdict(end.verdict)?, &end.container, end.certain, without_strangers(end), &end.fix)
             }
             News::Condition(condition) => {
                 let Some(container) = &condition.container else { return None };
-                (reasons::of_condition(condition.kind), container, true, &condition.explanation, &condition.fix)
+                (reasons::of_condition(condition.kind), container, true, condition.explanation.clone(), &condition.fix)
             }
             _ => return None,
         };
+        let pod = Pod::of(container)?;
+        // no fieldPath: the runtime does not tell an init container (spec.initContainers) from another one
+        let place = if pod.container.is_empty() { String::new() } else { format!("Container {}: ", pod.container) };
         let doubt = if certain { "" } else { "Not certain, some of what happened was not seen: " };
         let fix = fix.as_ref().map(|fix| format!(" Fix: {fix}")).unwrap_or_default();
-        let text = format!("{doubt}{explanation}{fix}").replace('\n', " ");
+        let text = format!("{place}{doubt}{explanation}{fix}").replace('\n', " ");
         let text = shortened(&printable::text(&text), limits::NOTE_BYTES);
-        Some(Self { at: change.at, pod: Pod::of(container)?, words, text })
+        Some(Self { at: change.at, pod, words, text })
     }
 
     /// The object that tells it, by this name.
@@ -96,7 +99,7 @@ impl Note {
             metadata: Metadata { name, namespace: &pod.namespace },
             event_time: micro_time(clock, *at),
             reporting_controller: CONTROLLER,
-            reporting_instance: instance,
+            reporting_instance: shortest(instance, limits::INSTANCE_BYTES),
             action: words.action,
             reason: words.reason,
             regarding: Regarding {
@@ -105,7 +108,6 @@ impl Note {
                 namespace: &pod.namespace,
                 name: &pod.name,
                 uid: &pod.uid,
-                field_path: (!pod.container.is_empty()).then(|| format!("spec.containers{{{}}}", pod.container)),
             },
             note: text,
             r#type: reasons::TYPE,
@@ -119,6 +121,22 @@ impl Note {
         let pod = shortest(&self.pod.name, limits::NAME_BYTES.saturating_sub(time.len()));
         format!("{}{time}", pod.trim_end_matches(['.', '-']))
     }
+}
+
+/// The explanation, without the names of containers in other namespaces that a signal came from: who may read the Events of
+/// one namespace need not know what runs in another.
+fn without_strangers(end: &Termination) -> String {
+    fn namespace(name: &ContainerName) -> Option<&str> {
+        name.pod.as_ref().map(|pod| pod.namespace.as_str())
+    }
+    let received = end.processes.iter().flat_map(|process| &process.received).map(|received| &received.sender);
+    let told = end.sender.iter().chain(end.kill.iter().map(|kill| &kill.sender)).map(|sender| &sender.party);
+    let others = received.chain(told).filter_map(|party| party.container.as_ref());
+    let others = others.filter(|other| namespace(other) != namespace(&end.container));
+    let mut names: Vec<_> = others.map(|other| format!("in container {}", other.friendly())).collect();
+    // one name may begin with another
+    names.sort_unstable_by_key(|name| std::cmp::Reverse(name.len()));
+    names.iter().fold(end.explanation.clone(), |text, name| text.replace(name, "in another container"))
 }
 
 /// An Event as the API has it.
@@ -152,8 +170,6 @@ struct Regarding<'a> {
     namespace: &'a str,
     name: &'a str,
     uid: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    field_path: Option<String>,
 }
 
 /// What makes an Event one of several.
@@ -207,7 +223,7 @@ mod tests {
     use crate::model::{ContainerRef, Verdict};
     use crate::output::fixtures::{self, CLOCK};
 
-    fn ended(termination: crate::model::Termination) -> Change {
+    fn ended(termination: Termination) -> Change {
         Change { at: fixtures::after(30_026), news: News::Termination(Arc::new(termination)) }
     }
 
@@ -232,13 +248,16 @@ mod tests {
 
     #[test]
     fn what_is_uncertain_says_so() {
-        let text = told(&ended(crate::model::Termination { certain: false, ..fixtures::dropped() }));
-        assert!(text.contains("\"note\": \"Not certain, some of what happened was not seen: sh is PID 1"), "{text}");
+        let text = told(&ended(Termination { certain: false, ..fixtures::dropped() }));
+        assert!(
+            text.contains("\"note\": \"Container app: Not certain, some of what happened was not seen: sh is PID 1"),
+            "{text}"
+        );
     }
 
     #[test]
     fn nothing_is_told_of_what_is_in_order_or_in_no_pod() {
-        let with = |container: ContainerRef| ended(crate::model::Termination { container, ..fixtures::dropped() });
+        let with = |container: ContainerRef| ended(Termination { container, ..fixtures::dropped() });
         let named = |pod: PodName| {
             with(Arc::new(ContainerName { pod: Some(pod), ..ContainerName::clone(&fixtures::container()) }))
         };
@@ -262,12 +281,52 @@ mod tests {
     }
 
     #[test]
+    fn a_container_has_its_name_in_the_note_and_no_path_that_may_be_wrong() {
+        let text = told(&ended(fixtures::dropped()));
+        assert!(text.contains("\"note\": \"Container app: sh is PID 1") && !text.contains("fieldPath"), "{text}");
+        let nameless = ContainerName { name: None, ..ContainerName::clone(&fixtures::container()) };
+        let end = Termination { container: Arc::new(nameless), ..fixtures::dropped() };
+        assert!(told(&ended(end)).contains("\"note\": \"sh is PID 1"));
+    }
+
+    #[test]
+    fn who_sent_a_signal_from_another_namespace_is_not_named() {
+        let from = |namespace: Option<&str>| {
+            let mut end = fixtures::dropped();
+            let pod = namespace.map(|namespace| PodName {
+                namespace: namespace.to_owned(),
+                name: "db-0".to_owned(),
+                uid: "1".to_owned(),
+            });
+            let other = ContainerName { name: Some("db".to_owned()), pod, ..ContainerName::default() };
+            end.explanation = format!("pkill (pid 7, in container {}) sent SIGTERM", other.friendly());
+            end.sender.as_mut().expect("somebody sent it").party.container = Some(Arc::new(other));
+            Note::of(&ended(end)).expect("it is told").text
+        };
+        for namespace in [Some("bank"), None] {
+            let text = from(namespace);
+            assert!(text.contains("pkill (pid 7, in another container) sent SIGTERM"), "{text}");
+            assert!(!text.contains("db"), "{text}");
+        }
+        assert!(from(Some("shop")).contains("in container shop/db-0/db"), "{}", from(Some("shop")));
+    }
+
+    #[test]
     fn no_text_is_longer_than_the_api_takes_or_raw() {
         let long = "ä\u{1b}[2J\n".repeat(400);
-        let hostile = crate::model::Termination { explanation: long, ..fixtures::dropped() };
+        let hostile = Termination { explanation: long, ..fixtures::dropped() };
         let note = Note::of(&ended(hostile)).expect("it is told");
         assert!(note.text.len() <= limits::NOTE_BYTES && note.text.len() > limits::NOTE_BYTES - 8);
         assert!(note.text.ends_with(" …") && !note.text.chars().any(char::is_control), "{}", note.text);
+    }
+
+    #[test]
+    fn who_tells_it_is_no_longer_than_the_api_takes() {
+        let note = Note::of(&ended(fixtures::dropped())).expect("it is told");
+        let instance = |node: &str| note.object("x", node, CLOCK).reporting_instance.to_owned();
+        let longest = format!("n{}", ".example".repeat(31));
+        assert_eq!(instance(&longest), longest[..128]);
+        assert_eq!(instance("node-1"), "node-1");
     }
 
     #[test]
@@ -289,7 +348,7 @@ mod tests {
 
     #[test]
     fn every_verdict_that_is_wrong_is_told() {
-        let told = |verdict| is_told(&ended(crate::model::Termination { verdict, ..fixtures::dropped() }));
+        let told = |verdict| is_told(&ended(Termination { verdict, ..fixtures::dropped() }));
         let silent: Vec<_> = Verdict::ALL.iter().filter(|verdict| !told(**verdict)).collect();
         assert_eq!(silent, [&Verdict::Graceful, &Verdict::DefaultAction, &Verdict::Exited]);
     }

@@ -18,13 +18,23 @@ pub(super) const TRIES: u32 = 8;
 pub(super) const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// … but no more than this, whatever the server asks for.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(30);
-/// After the server said that we may not, it is asked again.
-pub(super) const REFUSED_FOR: Duration = Duration::from_hours(1);
+/// While others wait, an Event that is not taken is tried no longer than this …
+pub(super) const WHILE_OTHERS_WAIT: Duration = Duration::from_secs(15);
+/// … and whether others do is looked at so often.
+pub(super) const LOOK_FOR_OTHERS: Duration = Duration::from_secs(1);
+/// After the server said that we may not, it is asked again: permission may come late, and a quota has room again.
+pub(super) const REFUSED_FOR: Duration = Duration::from_mins(5);
+/// After the server did not know the token, it is asked again: tokens are renewed, and a server that starts knows nobody …
+pub(super) const FIRST_STRANGER_WAIT: Duration = Duration::from_secs(5);
+/// … later each time, up to this.
+pub(super) const LONGEST_STRANGER_WAIT: Duration = Duration::from_mins(1);
 /// At the end there is this long for what waits.
 pub(super) const LAST: Duration = Duration::from_millis(300);
 
 /// The longest note that the API takes, bytes.
 pub(super) const NOTE_BYTES: usize = 1_024;
+/// The longest name of who tells it that the API takes, bytes: names of nodes may be longer.
+pub(super) const INSTANCE_BYTES: usize = 128;
 /// The longest name of an object, and of a pod in it so that the rest has room.
 pub(super) const NAME_BYTES: usize = 253;
 /// The same again within this time after the last is counted, and no Event of its own.

@@ -1,6 +1,7 @@
 //! Tells the API what became known, one Event after the other, with patience that has an end.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::Method;
@@ -25,8 +26,10 @@ struct Refused {
     all: Option<Instant>,
     /// By namespace.
     places: HashMap<String, Instant>,
-    /// It was said.
+    /// That we may not was said.
     told: bool,
+    /// That we are not known was said.
+    told_stranger: bool,
 }
 
 /// What is done with what became known.
@@ -36,6 +39,8 @@ pub(super) struct Poster {
     instance: String,
     aggregate: Aggregate,
     refused: Refused,
+    /// How long to wait when we are not known.
+    stranger: Backoff,
     /// Counts the times that somebody asked to try again.
     asked: watch::Receiver<u64>,
     /// It was said that the API does not answer.
@@ -51,6 +56,7 @@ impl Poster {
             instance,
             aggregate: Aggregate::default(),
             refused: Refused::default(),
+            stranger: Backoff::new(limits::FIRST_STRANGER_WAIT, limits::LONGEST_STRANGER_WAIT),
             asked,
             told_silent: false,
             told_spared: false,
@@ -61,12 +67,13 @@ impl Poster {
     pub(super) async fn run(mut self, mut changes: mpsc::Receiver<Change>) {
         while let Some(change) = changes.recv().await {
             if let Some(note) = Note::of(&change) {
-                self.tell(&note).await;
+                self.tell(&note, || !changes.is_empty()).await;
             }
         }
     }
 
-    async fn tell(&mut self, note: &Note) {
+    /// Tells it, with less patience when others wait to be told.
+    async fn tell(&mut self, note: &Note, others: impl Fn() -> bool) {
         if self.asked.has_changed().unwrap_or(false) {
             self.asked.mark_unchanged();
             self.refused = Refused::default();
@@ -90,6 +97,7 @@ impl Poster {
             }
             return;
         }
+        let begun = Instant::now();
         let mut backoff = Backoff::new(limits::FIRST_WAIT, limits::LONGEST_WAIT);
         // a name is one and the same however often it is tried
         let (clock, mut salt) = (wall_clock(), 0);
@@ -104,7 +112,9 @@ impl Poster {
                 Fate::Taken if backoff.tries() == 0 && salt < u64::from(limits::TRIES) => salt += 1,
                 Fate::Done | Fate::Taken => {
                     self.aggregate.told(note, &name, count, now);
-                    if std::mem::take(&mut self.told_silent) {
+                    self.stranger.reset();
+                    let was_unknown = std::mem::take(&mut self.refused.told_stranger);
+                    if std::mem::take(&mut self.told_silent) || was_unknown {
                         log::info!("Kubernetes takes Events again");
                     }
                     return log::debug!("Event {}/{name}: {}", note.pod.namespace, note.words.reason);
@@ -113,7 +123,9 @@ impl Poster {
                     if backoff.tries() + 1 >= limits::TRIES {
                         return self.gives_up(&why);
                     }
-                    sleep(backoff.wait(after)).await;
+                    if !has_waited(backoff.wait(after), begun + limits::WHILE_OTHERS_WAIT, &others).await {
+                        return self.gives_up(&why);
+                    }
                 }
                 // it expired, or somebody deleted it
                 Fate::Gone if step != Step::Make => {
@@ -164,10 +176,7 @@ impl Poster {
     fn is_forbidden(&mut self, namespace: &str, why: &str) {
         if !self.refused.told {
             self.refused.told = true;
-            log::warn!(
-                "no Kubernetes Events in namespace {namespace}: {why}; what is needed is to create and patch events of \
-                 events.k8s.io. Asked again in an hour and on SIGHUP, and not said of other namespaces"
-            );
+            log::warn!("{}", forbidden(namespace, why));
         }
         let until = Instant::now() + limits::REFUSED_FOR;
         if self.refused.places.len() >= limits::REMEMBERED {
@@ -179,15 +188,43 @@ impl Poster {
     }
 
     fn is_stranger(&mut self, why: &str) {
-        if !self.refused.told {
-            self.refused.told = true;
+        if !self.refused.told_stranger {
+            self.refused.told_stranger = true;
             log::warn!(
-                "no Kubernetes Events: the API does not know the token of this pod: {why}. Asked again in an hour and on \
-                 SIGHUP"
+                "no Kubernetes Events: the API does not know the token of this pod: {why}. Asked again within seconds, at \
+                 last every minute, and on SIGHUP"
             );
         }
-        self.refused.all = Some(Instant::now() + limits::REFUSED_FOR);
+        self.refused.all = Some(Instant::now() + self.stranger.wait(None));
     }
+}
+
+/// Waits that long; `false` as soon as others wait and the wait would go on after `last`.
+async fn has_waited(wait: Duration, last: Instant, others: impl Fn() -> bool) -> bool {
+    let until = Instant::now() + wait;
+    loop {
+        if until > last && others() {
+            return false;
+        }
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return true;
+        }
+        sleep(left.min(limits::LOOK_FOR_OTHERS)).await;
+    }
+}
+
+/// What is said when we may not: a quota is also one, and then no permission helps.
+fn forbidden(namespace: &str, why: &str) -> String {
+    let help = if why.contains("exceeded quota") {
+        "the namespace's quota has no room for them"
+    } else {
+        "what is needed is to create and patch events of events.k8s.io"
+    };
+    format!(
+        "no Kubernetes Events in namespace {namespace}: {why}; {help}. Asked again in 5 min and on SIGHUP, and not said of \
+         other namespaces"
+    )
 }
 
 impl Refused {
@@ -196,5 +233,42 @@ impl Refused {
         let now = Instant::now();
         let holds = |until: Option<&Instant>| until.is_some_and(|until| *until > now);
         holds(self.all.as_ref()) || holds(self.places.get(namespace))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn one_that_is_not_taken_gives_way_to_others() {
+        let (minute, last) = (Duration::from_mins(1), Instant::now() + limits::WHILE_OTHERS_WAIT);
+        let begun = Instant::now();
+        // there is somebody, and there would be no end of it
+        assert!(!has_waited(minute, last, || true).await);
+        // somebody comes while it waits
+        let looked = Cell::new(0);
+        let second_time = || {
+            looked.set(looked.get() + 1);
+            looked.get() > 1
+        };
+        assert!(!has_waited(minute, last, second_time).await);
+        // a short wait is waited for, and a long one of which nobody hears
+        assert!(has_waited(Duration::from_millis(1), last, || true).await);
+        assert!(has_waited(Duration::from_millis(1), begun, || false).await);
+        assert!(begun.elapsed() < minute, "{:?}", begun.elapsed());
+    }
+
+    #[test]
+    fn a_quota_is_told_from_a_missing_permission() {
+        let quota =
+            r#"403: events.events.k8s.io "web.1" is forbidden: exceeded quota: objects, requested: count/events=1"#;
+        let said = forbidden("shop", quota);
+        assert!(said.contains(quota) && said.contains("no room") && !said.contains("what is needed"), "{said}");
+        let said = forbidden("shop", "403: events.events.k8s.io is forbidden: User \"x\" cannot create resource");
+        assert!(said.contains("cannot create resource; what is needed is to create and patch events"), "{said}");
+        assert!(said.contains("in 5 min") && limits::REFUSED_FOR == Duration::from_mins(5), "{said}");
     }
 }

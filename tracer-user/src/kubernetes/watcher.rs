@@ -66,7 +66,7 @@ impl Watcher {
                 Ended::Refused(why) => {
                     log::warn!(
                         "this node's pods are not watched: {why}; what is needed is to list and watch pods. Asked again in \
-                         an hour and on SIGHUP"
+                         5 min and on SIGHUP"
                     );
                     let again = self.asked.changed();
                     // who asks is gone only when all ends
@@ -181,9 +181,10 @@ fn done(fate: Fate) -> Result<(), Ended> {
     match fate {
         Fate::Done => Ok(()),
         Fate::TooOld => Err(Ended::TooOld),
-        Fate::Forbidden(why) | Fate::Stranger(why) => Err(Ended::Refused(why)),
+        Fate::Forbidden(why) => Err(Ended::Refused(why)),
+        // tokens are renewed, and a server that starts knows nobody
+        Fate::Stranger(why) | Fate::Wrong(why) => Err(Ended::Trouble(None, why)),
         Fate::Later(after, why) => Err(Ended::Trouble(after, why)),
-        Fate::Wrong(why) => Err(Ended::Trouble(None, why)),
         Fate::Gone | Fate::Taken => Err(Ended::Trouble(None, "it knows nothing of pods".to_owned())),
     }
 }

@@ -17,7 +17,13 @@ pub fn about<'a>(container: &str, events: impl Iterator<Item = &'a Event> + Clon
         return Err(io::Error::other("nothing of this container is kept any more"));
     }
     let mut of = Of::new(container, &events);
-    Ok(events.filter_map(|event| of.concerns(&event.1).then(|| of.without_neighbours(event))).collect())
+    let mut kept = Vec::new();
+    for event in events {
+        if of.concerns(&event.1) {
+            kept.push(of.without_neighbours(event));
+        }
+    }
+    Ok(kept)
 }
 
 /// What belongs to the container and its pod.
@@ -124,8 +130,8 @@ impl Of {
     fn without_neighbours(&self, event: &Event) -> Event {
         match event {
             Event(at, What::Described(told)) if !self.all && !self.ids.contains(&told.id) => {
-                let Described { id, name, pod, runtime, .. } = told.clone();
-                Event(*at, What::Described(Described { id, name, pod, runtime, ..Described::default() }))
+                let Described { id, name, runtime, pod, .. } = told.clone();
+                Event(*at, What::Described(Described { id, name, runtime, pod, ..Described::default() }))
             }
             other => other.clone(),
         }

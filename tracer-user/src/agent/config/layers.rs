@@ -4,7 +4,7 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use super::{ConfigError, Layer, Origin, SETTINGS, Setting};
+use super::{ConfigError, Layer, Origin, PROTOCOLS, SETTINGS, Setting, TRACES_EXPORTER};
 
 /// What the environment says.
 #[must_use]
@@ -16,6 +16,11 @@ pub fn environment(read: impl Fn(&str) -> Option<String>) -> Layer {
         let Some((name, text)) = names.into_iter().find_map(said) else { continue };
         let values = if setting.list { text.split(',').map(str::to_owned).collect() } else { vec![text] };
         layer.insert(setting.name, (values, Origin::Environment(name)));
+    }
+    for name in std::iter::once(TRACES_EXPORTER).chain(PROTOCOLS) {
+        if let Some(text) = read(name) {
+            layer.insert(name, (vec![text], Origin::Environment(name.to_owned())));
+        }
     }
     layer
 }

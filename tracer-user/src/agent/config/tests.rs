@@ -130,10 +130,48 @@ fn the_variables_that_opentelemetry_agreed_on_count_after_our_own() {
     );
     assert_eq!(endpoint(&[all, only]), "http://only/in");
     assert_eq!(endpoint(&[all, only, own]), "http://own/v1/traces");
-    let error = told(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "https://c")]).expect_err("no TLS").to_string();
-    assert!(error.starts_with("otlp-endpoint from OTEL_EXPORTER_OTLP_ENDPOINT: https://c: https is not"), "{error}");
     let error = told(&[("TRACER_OTLP_HEADERS", "x-a=sec\u{1}ret")]).expect_err("no header").to_string();
     assert!(error.contains("x-a") && !error.contains("ret"), "{error}");
+}
+
+/// They may be set for all pods of a cluster.
+#[test]
+fn a_variable_for_all_programs_that_is_nothing_for_us_only_turns_traces_off() {
+    let told = |variables: &[(&str, &str)]| {
+        let read =
+            |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        Config::new(Layer::new(), environment(read), Layer::new())
+    };
+    let good = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318");
+    let own = ("TRACER_OTLP_ENDPOINT", "http://own");
+    let none = ("OTEL_TRACES_EXPORTER", "none");
+    let grpc = ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
+    let protobuf = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf");
+    for (variables, why) in [
+        (vec![("OTEL_EXPORTER_OTLP_ENDPOINT", "https://c:4318")], "https is not spoken"),
+        (vec![("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "c:4317")], "a URL such as"),
+        (vec![("OTEL_EXPORTER_OTLP_ENDPOINT", "https://user:s3cret@c")], "a password does not belong"),
+        (vec![good, none], "OTEL_TRACES_EXPORTER is none"),
+        (vec![good, grpc], "OTEL_EXPORTER_OTLP_PROTOCOL is grpc"),
+        (vec![good, ("OTEL_EXPORTER_OTLP_HEADERS", "s3cret")], "otlp-headers from OTEL_EXPORTER_OTLP_HEADERS"),
+        (vec![own, ("OTEL_RESOURCE_ATTRIBUTES", "nonsense")], "otlp-attributes from OTEL_RESOURCE_ATTRIBUTES"),
+    ] {
+        let config = told(&variables).expect("the agent runs all the same");
+        let off = config.traces_off.clone().expect("it is said");
+        assert!(config.traces.is_none() && off.contains(why) && !off.contains("s3cret"), "{off}");
+        let printed = config.print();
+        assert!(printed.contains("# otlp-endpoint is not set") && !printed.contains("s3cret"), "{printed}");
+    }
+    for variables in [vec![good], vec![good, grpc, protobuf], vec![own, none, grpc]] {
+        let config = told(&variables).expect("good");
+        assert!(config.traces.is_some() && config.traces_off.is_none(), "{variables:?}");
+    }
+    for variables in [vec![none, grpc], vec![("OTEL_RESOURCE_ATTRIBUTES", "nonsense")]] {
+        let config = told(&variables).expect("nobody wants traces");
+        assert_eq!((config.traces, config.traces_off), (None, None), "{variables:?}");
+    }
+    let error = told(&[("TRACER_OTLP_ENDPOINT", "https://c"), good]).expect_err("no TLS").to_string();
+    assert!(error.starts_with("otlp-endpoint from TRACER_OTLP_ENDPOINT: https://c: https is not"), "{error}");
 }
 
 #[test]

@@ -6,10 +6,20 @@ use log::LevelFilter;
 
 use crate::otlp::{Endpoint, Target, header, pair};
 
-use super::{ConfigError, Layer, Origin, TRACES_ENDPOINT};
+use super::{ConfigError, Layer, Origin, PROTOCOLS, TRACES_ENDPOINT, TRACES_EXPORTER};
 
 /// Values that are to be understood.
 pub(super) struct Values(pub(super) Layer);
+
+/// What becomes of traces.
+pub(super) enum Traces {
+    /// Nobody said where to.
+    Unwanted,
+    /// They are sent there.
+    To(Target),
+    /// A variable that is meant for all programs says where to, and that is nothing for us: why.
+    Off(String),
+}
 
 impl Values {
     pub(super) fn each<T>(&self, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, ConfigError> {
@@ -26,8 +36,40 @@ impl Values {
         Ok(self.each(name, parse)?.pop())
     }
 
-    /// Where traces go, if anybody wants some.
-    pub(super) fn traces(&self) -> Result<Option<Target>, ConfigError> {
+    /// Where traces go, if anybody wants some. What is wrong with our own settings is an error; variables that others agreed
+    /// on are often set for all programs, and then there are no traces.
+    pub(super) fn traces(&self) -> Result<Traces, ConfigError> {
+        if let Some((_, Origin::Environment(variable))) = self.0.get("otlp-endpoint")
+            && variable.starts_with("OTEL_")
+            && let Some(why) = self.turned_off()
+        {
+            return Ok(Traces::Off(format!("{variable} is set, and {why}; to export nevertheless set otlp-endpoint")));
+        }
+        let is_for_all = |at: &str| {
+            ["otlp-endpoint", "otlp-headers", "otlp-attributes"]
+                .iter()
+                .any(|name| at.starts_with(&format!("{name} from OTEL_")))
+        };
+        match self.target() {
+            Ok(None) => Ok(Traces::Unwanted),
+            Ok(Some(target)) => Ok(Traces::To(target)),
+            Err(error) if !is_for_all(&error.at) => Err(error),
+            Err(_) if !self.0.contains_key("otlp-endpoint") => Ok(Traces::Unwanted),
+            Err(error) => Ok(Traces::Off(error.to_string())),
+        }
+    }
+
+    /// What others agreed on to say that traces are not for us.
+    fn turned_off(&self) -> Option<String> {
+        let said = |name: &str| self.0.get(name)?.0.first().map(|text| text.trim()).filter(|text| !text.is_empty());
+        if said(TRACES_EXPORTER) == Some("none") {
+            return Some(format!("{TRACES_EXPORTER} is none"));
+        }
+        let (name, protocol) = PROTOCOLS.iter().find_map(|name| Some((name, said(name)?)))?;
+        (protocol == "grpc").then(|| format!("{name} is grpc, which is not spoken"))
+    }
+
+    fn target(&self) -> Result<Option<Target>, ConfigError> {
         let origin = self.0.get("otlp-endpoint").map(|(_, origin)| origin);
         let whole = origin.is_some_and(|origin| *origin == Origin::Environment(TRACES_ENDPOINT.to_owned()));
         let parse = |text: &str| if whole { Endpoint::of_traces(text) } else { Endpoint::of_collector(text) };

@@ -31,6 +31,9 @@ impl Prepared {
     /// Takes the port, if one is wanted.
     pub(super) fn new(config: &Config) -> anyhow::Result<Self> {
         let on = |address| Listening::on(address).with_context(|| format!("cannot serve metrics on {address}"));
+        if let Some(why) = &config.traces_off {
+            log::warn!("no traces are exported: {why}");
+        }
         Ok(Self {
             listening: config.metrics.map(on).transpose()?,
             counted: metrics::Metrics::new(config.metrics_pod_names),
