@@ -511,6 +511,17 @@ fn a_hangup_takes_over_what_is_good_and_keeps_what_was_if_it_is_not() {
     send("HUP", agent.child.id());
     agent.wait_for_log("only a restart takes over: cri");
     agent.wait_for_log("\"message\":\"the configuration was read again; new: log-format\"");
+    // recordings begin and end with a reload, which waits for none of them
+    let records = directory();
+    let record = format!("record-dir = \"{}\"\n", records.path().display());
+    let told = || agent.log().matches("the configuration was read again").count();
+    for text in [&*record, "log-level = \"info\"\n"].into_iter().cycle().take(6) {
+        let before = told();
+        fs::write(&file, text).expect("it can be written");
+        send("HUP", agent.child.id());
+        until("it to have read it", PATIENCE, || (told() > before).then_some(()));
+    }
+    assert_eq!(agent.log().matches("recordings go to").count(), 3);
     agent.end();
 }
 

@@ -253,7 +253,7 @@ fn make_room(rotation: &Rotation) -> io::Result<()> {
     let mut names = Vec::new();
     for entry in fs::read_dir(&rotation.dir)? {
         let name = entry?.file_name();
-        if name.to_str().is_some_and(|name| is_ours(name)) {
+        if name.to_str().is_some_and(is_ours) {
             names.push(name);
         }
     }

@@ -165,9 +165,9 @@ impl Places {
 
 async fn connection(stream: TcpStream, desk: Arc<Desk>) {
     let heard = Arc::new(Notify::new());
-    let hears = Arc::clone(&heard);
+    let request_came = Arc::clone(&heard);
     let serve = service_fn(move |request| {
-        hears.notify_one();
+        request_came.notify_one();
         let desk = Arc::clone(&desk);
         async move { Ok::<_, Infallible>(desk.answer(&request).await) }
     });
