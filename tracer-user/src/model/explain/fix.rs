@@ -582,5 +582,4 @@ pub(in crate::model) fn fix(story: &Story<'_>) -> Option<String> {
 }
 
 #[cfg(test)]
-#[path = "fix_tests.rs"]
 mod tests;
