@@ -434,7 +434,8 @@ fn a_stop_becomes_an_event_on_the_pod() {
     assert_eq!(body["reportingInstance"], "n1");
     let note = body["note"].as_str().expect("text");
     assert!(
-        note.starts_with("runc sent SIGTERM to sh (PID 1), and the kernel dropped it") && note.contains(" Fix: "),
+        note.starts_with("Container main: runc sent SIGTERM to sh (PID 1), and the kernel dropped it")
+            && note.contains(" Fix: "),
         "{note}"
     );
     let log = agent.end();

@@ -133,8 +133,9 @@ const STAND_IN: &str = r#"
 
 #[test]
 fn a_tracers_lines_are_read_until_it_is_interrupted() {
-    let mut command = Command::new("sh");
-    command.args(["-c", STAND_IN, "stand-in"]);
+    // what a shell runs in the background ignores SIGINT, and so would all below it: no shell can trap what it was born to ignore
+    let mut command = Command::new("env");
+    command.args(["--default-signal=INT", "sh", "-c", STAND_IN, "stand-in"]);
     let ready = |said: Said<'_>| matches!(said, Said::Line(line) if line["kind"] == "container");
     let mut tracer = Tracer::start(command, &["--all-signals"], ready);
     let found = tracer.wait_for("a container", lab::PATIENCE, |line| line["name"] == "web");
