@@ -94,7 +94,9 @@ impl Connection {
         let io = |source: io::Error| {
             let path = path.to_owned();
             match source.kind() {
-                ErrorKind::NotFound | ErrorKind::ConnectionRefused => AttachError::Nobody(path),
+                ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::ConnectionRefused => {
+                    AttachError::Nobody(path)
+                }
                 ErrorKind::PermissionDenied => AttachError::Denied(path),
                 _ => AttachError::Io { path, source },
             }
