@@ -174,8 +174,8 @@ fn every_value_has_its_effect() {
     );
     assert_eq!(pod.image_pull_secrets[0]["name"], "pull");
     // what the address may name stands before it: $(NODE_IP) of a variable that comes later would stay as it is
-    let names: Vec<_> = container.env.iter().map(|variable| variable.name.as_str()).collect();
-    assert_eq!(names, ["TRACER_METRICS_LISTEN", "TRACER_NODE_NAME", "TRACER_LOG_LEVEL", "TRACER_OTLP_ENDPOINT"]);
+    let variables: Vec<_> = container.env.iter().map(|variable| variable.name.as_str()).collect();
+    assert_eq!(variables, ["TRACER_METRICS_LISTEN", "TRACER_NODE_NAME", "TRACER_LOG_LEVEL", "TRACER_OTLP_ENDPOINT"]);
     assert_eq!(container.env[3].value, "http://tempo:4318");
 
     // AppArmor's field came with Kubernetes 1.30
