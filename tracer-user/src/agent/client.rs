@@ -292,3 +292,19 @@ impl Tracing for Attached {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_no_socket_can_be_nobody_listens() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("tracer");
+        std::fs::write(&file, "a program").expect("the directory is ours");
+        for path in [file.join("agent.sock"), dir.path().join("agent.sock")] {
+            let opened = Connection::open(&path);
+            assert!(matches!(opened, Err(AttachError::Nobody(_))), "{opened:?}");
+        }
+    }
+}
