@@ -8,6 +8,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -659,17 +660,22 @@ fn whoever_asks_for_metrics_slows_nothing() {
     stream.read_to_string(&mut answer).expect("it answers");
     assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
     // scrapes as fast as they can, while something happens
+    let over = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&over);
     let scraping = thread::spawn(move || {
-        let (begun, mut answered) = (Instant::now(), 0);
-        while begun.elapsed() < Duration::from_secs(2) {
+        let (mut asked, mut answered) = (0, 0);
+        while !told.load(Ordering::Relaxed) {
+            asked += 1;
             answered += usize::from(get(address, "/metrics", "").0.contains(" 200 "));
         }
-        answered
+        (asked, answered)
     });
     let mut client = agent.client(&[]);
     Workload::init(&cgroup, DROPS).drops_and_dies();
     client.wait_for("the end", PATIENCE, verdict_is("sigterm-dropped"));
-    assert!(scraping.join().expect("each is answered") > 10);
+    over.store(true, Ordering::Relaxed);
+    let (asked, answered) = scraping.join().expect("each is answered");
+    assert!(asked > 0 && asked == answered, "{answered} of {asked}");
     // an address that is taken is said before anything is attached
     let taken = address.to_string();
     let other = directory();

@@ -22,5 +22,5 @@ pub use error::ProbeError;
 pub use load::{Info, KernelLog, Probe};
 pub use offsets::KernelMismatch;
 pub use ring::{Drained, Ring};
-pub use settings::{CgroupV1, DRAIN_INTERVAL_AGENT, DRAIN_INTERVAL_LIVE, Settings};
+pub use settings::{CgroupV1, DRAIN_INTERVAL_LIVE, Settings};
 pub use survey::{Actions, SignalAction, Survey, Surveyed, ThreadSeen};

@@ -4,8 +4,6 @@ use std::time::Duration;
 
 /// How long records that nobody waits for may stay in the ring while a person watches.
 pub const DRAIN_INTERVAL_LIVE: Duration = Duration::from_millis(100);
-/// The same where nobody watches.
-pub const DRAIN_INTERVAL_AGENT: Duration = Duration::from_millis(500);
 
 /// What is fixed at load.
 #[derive(Clone, Debug, PartialEq, Eq)]
