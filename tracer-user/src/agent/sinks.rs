@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::kubernetes;
 use crate::model::Change;
 use crate::output::View;
 
@@ -43,5 +44,15 @@ impl View for Sinks {
             batch.clear();
         }
         Ok(())
+    }
+}
+
+impl Sink for kubernetes::Events {
+    fn wants(&self, change: &Change) -> bool {
+        Self::wants(change)
+    }
+
+    fn take(&mut self, changes: &[Change]) {
+        Self::take(self, changes);
     }
 }

@@ -26,7 +26,6 @@ use futures_util::future::{FusedFuture as _, OptionFuture};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
-use crate::agent::Sink;
 use crate::event::What;
 use crate::model::Change;
 
@@ -193,12 +192,15 @@ pub struct Events {
     left_out: Arc<AtomicU64>,
 }
 
-impl Sink for Events {
-    fn wants(&self, change: &Change) -> bool {
+impl Events {
+    /// Whether something becomes an Event.
+    #[must_use]
+    pub fn wants(change: &Change) -> bool {
         event::is_told(change)
     }
 
-    fn take(&mut self, changes: &[Change]) {
+    /// Hands on what is to be told, and waits for nobody: what does not fit is counted, and said once.
+    pub fn take(&self, changes: &[Change]) {
         for change in changes {
             if self.changes.try_send(change.clone()).is_err() && self.left_out.fetch_add(1, Ordering::Relaxed) == 0 {
                 log::warn!(
