@@ -5,6 +5,8 @@
 mod codes;
 #[path = "resilience/ending.rs"]
 mod ending;
+#[path = "resilience/faults.rs"]
+mod faults;
 #[path = "resilience/kernel.rs"]
 mod kernel;
 mod lab;
@@ -16,6 +18,8 @@ mod missed;
 mod raw;
 #[path = "resilience/recording.rs"]
 mod recording;
+#[path = "resilience/storms.rs"]
+mod storms;
 
 use std::process::{Child, Command, Stdio};
 

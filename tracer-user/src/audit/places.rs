@@ -60,7 +60,7 @@ impl Place {
 /// All of them that `--cgroup` and `--pid` ask for, by their ids. Whether there were more than a scan looks at.
 ///
 /// # Errors
-/// When `--pid` names no process, or one that is in no container.
+/// When `--pid` names no process, or one that is in no container; when a cgroup that is there cannot be read.
 pub(super) fn places(hierarchies: &Hierarchies, filters: &Filters) -> anyhow::Result<(Vec<Place>, bool)> {
     let classifier = Classifier::new(hierarchies, &filters.cgroups);
     let mut of_pids = Vec::new();
@@ -78,6 +78,9 @@ pub(super) fn places(hierarchies: &Hierarchies, filters: &Filters) -> anyhow::Re
         everything || of_pids.contains(&found.container) || classifier.is_named(found.cgroup, &found.path)
     };
     let scan = classifier.scan(hierarchies);
+    if let Some(unread) = scan.unread {
+        anyhow::bail!("containers may be missing, so nothing is judged: cannot read {unread}");
+    }
     let mut places: BTreeMap<String, Place> = BTreeMap::new();
     for found in scan.found.into_iter().filter(wanted) {
         let CgroupFound { cgroup, path, container, own, runtime, pod_uid, new: _ } = found;

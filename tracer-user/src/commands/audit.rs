@@ -119,7 +119,7 @@ impl Fault {
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     logging::init(args.verbose);
     doctor::preflight_audit().map_err(|unsuitable| Failure::new(UNSUITABLE, unsuitable.to_string()))?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = super::event_loop()?;
     let request = Request { filters: args.filters.build(), sockets: args.sockets.all() };
     let report = runtime.block_on(with_progress(audit::audit(&request))).map_err(super::live::unsuitable)?;
     // a runtime that hangs must not keep us

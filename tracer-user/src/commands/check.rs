@@ -40,7 +40,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         return Err(Failure::new(USAGE, format!("{signal} is no stop signal: no program can handle it")).into());
     }
     crate::doctor::preflight().map_err(|unsuitable| Failure::new(UNSUITABLE, unsuitable.to_string()))?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = super::event_loop()?;
     let result = runtime.block_on(check(args));
     runtime.shutdown_background();
     // a check without a result is none that has passed, whatever broke off

@@ -96,7 +96,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 fn run_on<F: Future<Output = anyhow::Result<ExitCode>>>(what: impl FnOnce() -> F) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = super::event_loop()?;
     let result = runtime.block_on(what());
     // a thread that is stuck in a write must not keep us
     runtime.shutdown_background();

@@ -35,6 +35,14 @@ const UNSUITABLE: u8 = 3;
 /// The filter matched nothing.
 const NO_MATCH: u8 = 4;
 
+/// What the work of a command runs on: this thread.
+///
+/// # Errors
+/// When the system refuses what it takes: file descriptors, memory.
+fn event_loop() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the event loop")
+}
+
 /// See what the kernel did with your container's stop signal.
 ///
 /// Without a command it traces the containers of this node, live, and says why each one ended the way it did: who sent

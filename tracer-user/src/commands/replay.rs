@@ -99,7 +99,7 @@ fn on_screen(args: &Args, reader: &mut Recording, clock: Clock) -> anyhow::Resul
     if let Some(error) = &damage {
         player.app.say(format!("the recording is damaged: {error}"));
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = super::event_loop()?;
     let result = runtime.block_on(player.run(note));
     // a thread that is stuck in a write must not keep us
     runtime.shutdown_background();

@@ -100,39 +100,46 @@ impl Classifier {
     }
 
     /// Every cgroup of a container, or below one that `--cgroup` names, in the mounted hierarchies. Parents come before
-    /// their children. What vanishes during the walk, or cannot be read, is left out.
+    /// their children. What vanishes during the walk is left out.
     #[must_use]
     pub fn scan(&self, hierarchies: &Hierarchies) -> Scan {
         let mut scan = Scan::default();
         let v2 = hierarchies.v2.iter().map(|mount| (mount, 0));
         let v1 = hierarchies.v1.iter().map(|v1| (&v1.mount, CGROUP_V1));
         for (mount, flag) in v2.chain(v1) {
-            scan.cut |= self.walk(mount, flag, &mut scan.found).is_none();
+            self.walk(mount, flag, &mut scan);
         }
         scan
     }
 
-    /// `None` when it reached a limit.
-    fn walk(&self, mount: &Mount, flag: u64, found: &mut Vec<CgroupFound>) -> Option<()> {
-        let Ok(root) = fs::metadata(&mount.point) else { return Some(()) };
+    fn walk(&self, mount: &Mount, flag: u64, scan: &mut Scan) {
+        let root = match fs::metadata(&mount.point) {
+            Ok(root) => root,
+            Err(error) => return scan.miss(&mount.point, &error),
+        };
         let prefix: String = mount.prefix().iter().flat_map(|name| ["/", name]).collect();
         let mut left = vec![(mount.point.clone(), prefix, root.ino(), 0)];
         let mut seen = 0;
-        let mut whole = Some(());
         while let Some((directory, path, inode, depth)) = left.pop() {
             let told = if path.is_empty() { "/" } else { &path };
-            found.extend(self.classify(CgroupId(inode | flag), told, false));
+            scan.found.extend(self.classify(CgroupId(inode | flag), told, false));
             seen += 1;
             if seen >= MAX_CGROUPS {
-                return None;
+                scan.cut = true;
+                return;
             }
             if depth >= MAX_DEPTH {
-                whole = None;
+                scan.cut = true;
                 continue;
             }
-            // removed since its parent was read
-            let Ok(entries) = fs::read_dir(&directory) else { continue };
-            for entry in entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+            let entries = match fs::read_dir(&directory).and_then(Iterator::collect::<io::Result<Vec<_>>>) {
+                Ok(entries) => entries,
+                Err(error) => {
+                    scan.miss(&directory, &error);
+                    continue;
+                }
+            };
+            for entry in entries.iter().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
                 let name = entry.file_name();
                 left.push((
                     directory.join(&name),
@@ -142,7 +149,6 @@ impl Classifier {
                 ));
             }
         }
-        whole
     }
 }
 
@@ -187,6 +193,17 @@ pub struct Scan {
     pub found: Vec<CgroupFound>,
     /// There were more, or deeper ones, than a walk looks at.
     pub cut: bool,
+    /// A directory that is there and could not be read, with the reason: what is below it is not among the cgroups.
+    pub unread: Option<String>,
+}
+
+impl Scan {
+    fn miss(&mut self, directory: &Path, error: &io::Error) {
+        // removed since its parent was read: nothing is missing
+        if error.kind() != io::ErrorKind::NotFound {
+            self.unread.get_or_insert_with(|| format!("{}: {error}", directory.display()));
+        }
+    }
 }
 
 /// A cgroup that a process is in.

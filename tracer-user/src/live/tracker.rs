@@ -138,7 +138,11 @@ impl Tracker {
             counted: HashMap::new(),
         };
         let at = boot_now();
-        for found in outer_first(tracker.classifier.scan(&tracker.hierarchies).found) {
+        let scan = tracker.classifier.scan(&tracker.hierarchies);
+        if let Some(unread) = &scan.unread {
+            log::warn!("containers may be missing: cannot read {unread}");
+        }
+        for found in outer_first(scan.found) {
             tracker.found(at, found, events)?;
         }
         for found in containers_of_pids {

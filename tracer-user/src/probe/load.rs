@@ -123,7 +123,7 @@ impl Probe {
     pub fn open_ring(&mut self, drain_interval: std::time::Duration) -> Result<Ring, ProbeError> {
         let ring = self.ebpf.take_map(map::RING).ok_or(ProbeError::RingTaken)?;
         let wake = Array::try_from(self.ebpf.take_map(map::WAKE).ok_or(ProbeError::RingTaken)?)
-            .map_err(|source| ProbeError::MapAccess { name: map::WAKE, what: "open", source })?;
+            .map_err(|cause| ProbeError::MapAccess { name: map::WAKE, what: "open", cause })?;
         Ring::new(ring, wake, drain_interval)
     }
 
@@ -211,10 +211,10 @@ impl Probe {
     pub fn take_losses(&mut self) -> Result<Lost, ProbeError> {
         let mut news = [0; loss::COUNT as usize];
         for (index, (told, new)) in (0..).zip(self.told.iter_mut().zip(&mut news)) {
-            let counts = self.lost.get(&index, 0).map_err(|source| ProbeError::MapAccess {
+            let counts = self.lost.get(&index, 0).map_err(|cause| ProbeError::MapAccess {
                 name: map::LOST,
                 what: "read",
-                source,
+                cause,
             })?;
             let sum = counts.iter().sum::<u64>();
             *new = sum - *told;
@@ -269,7 +269,7 @@ pub(super) fn read_iterator(ebpf: &mut Ebpf, name: &'static str) -> Result<Vec<u
     let link = program.take_link(id).map_err(|error| ProbeError::attach(name, error))?;
     let mut file = link.into_file().map_err(|error| ProbeError::Object { what: format!("{name}: {error}") })?;
     let mut bytes = Vec::with_capacity(1 << 16);
-    file.read_to_end(&mut bytes).map_err(|source| ProbeError::Io { what: WHAT, source })?;
+    file.read_to_end(&mut bytes).map_err(|cause| ProbeError::Io { what: WHAT, cause })?;
     Ok(bytes)
 }
 
@@ -307,15 +307,15 @@ fn missing(what: &str, name: &str) -> ProbeError {
 
 fn take<M: TryFrom<Map, Error = MapError>>(ebpf: &mut Ebpf, name: &'static str) -> Result<M, ProbeError> {
     let map = ebpf.take_map(name).ok_or_else(|| missing("map", name))?;
-    map.try_into().map_err(|source| ProbeError::MapAccess { name, what: "open", source })
+    map.try_into().map_err(|cause| ProbeError::MapAccess { name, what: "open", cause })
 }
 
-fn full_or(name: &'static str, room: u32, source: MapError) -> ProbeError {
-    match &source {
+fn full_or(name: &'static str, room: u32, cause: MapError) -> ProbeError {
+    match &cause {
         MapError::SyscallError(error) if error.io_error.raw_os_error() == Some(libc::E2BIG) => {
             ProbeError::Full { name, room }
         }
-        _ => ProbeError::MapAccess { name, what: "write", source },
+        _ => ProbeError::MapAccess { name, what: "write", cause },
     }
 }
 
@@ -323,7 +323,7 @@ fn absent_is_fine(name: &'static str, result: Result<(), MapError>) -> Result<()
     match result {
         Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
         Err(MapError::KeyNotFound | MapError::ElementNotFound) => Ok(()),
-        other => other.map_err(|source| ProbeError::MapAccess { name, what: "write", source }),
+        other => other.map_err(|cause| ProbeError::MapAccess { name, what: "write", cause }),
     }
 }
 

@@ -59,10 +59,10 @@ pub struct Drained {
 impl Ring {
     pub(super) fn new(ring: Map, wake: Array<MapData, u64>, interval: Duration) -> Result<Self, ProbeError> {
         let ring =
-            RingBuf::try_from(ring).map_err(|source| ProbeError::MapAccess { name: map::RING, what: "map", source })?;
+            RingBuf::try_from(ring).map_err(|cause| ProbeError::MapAccess { name: map::RING, what: "map", cause })?;
         // SAFETY: `Owned` owns the map and so its descriptor, never replaces it, and is dropped after its registration.
         let source = unsafe { AsyncFd::register_with_interest(Owned(ring), Interest::READABLE) }
-            .map_err(|error| ProbeError::Io { what: "poll the ring buffer", source: error.into() })?;
+            .map_err(|error| ProbeError::Io { what: "poll the ring buffer", cause: error.into() })?;
         let next = Some(Instant::now());
         Ok(Self { source, wake, interval, next, asleep: false, more: false, undecodable: 0, peak: Peak::default() })
     }
@@ -142,7 +142,7 @@ impl Ring {
     }
 
     fn arm(&mut self, when: u64) -> Result<(), ProbeError> {
-        self.wake.set(0, when, 0).map_err(|source| ProbeError::MapAccess { name: map::WAKE, what: "write", source })?;
+        self.wake.set(0, when, 0).map_err(|cause| ProbeError::MapAccess { name: map::WAKE, what: "write", cause })?;
         // pairs with the full barrier of a commit: either we see the record or its writer sees the word
         fence(Ordering::SeqCst);
         Ok(())
@@ -167,6 +167,6 @@ impl std::fmt::Debug for Ring {
     }
 }
 
-fn poll_error(source: io::Error) -> ProbeError {
-    ProbeError::Io { what: "poll the ring buffer", source }
+fn poll_error(cause: io::Error) -> ProbeError {
+    ProbeError::Io { what: "poll the ring buffer", cause }
 }

@@ -56,8 +56,9 @@ impl Cgroup {
         Self::at(self.dir.join(name), format!("{}/{name}", self.path))
     }
 
+    /// One that nobody has made so far, at this place.
     #[track_caller]
-    fn at(dir: PathBuf, path: String) -> Self {
+    pub(crate) fn at(dir: PathBuf, path: String) -> Self {
         std::fs::create_dir(&dir).unwrap_or_else(|error| panic!("cannot make {}: {error}", dir.display()));
         Self { dir, path }
     }

@@ -1,11 +1,15 @@
 //! `cargo xtask test`: three tiers, one command, one closing line.
 
+mod harness;
 mod privileged;
 mod pure;
+mod report;
 mod skips;
 mod tally;
 
 pub(crate) use tally::Tally;
+
+use report::Report;
 
 use crate::setup::{self, Group};
 use crate::{ui, vm};
@@ -71,28 +75,29 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     setup::ensure(&groups)?;
 
     let mut rows = Vec::new();
-    let mut sum = Tally::default();
+    let mut sum = Report::default();
     for stage in stages {
         let announced = ui::Stage::start(stage.title());
         let outcome = match stage {
             Stage::Pure => pure::run(&args.filters, stages.contains(&Stage::Privileged)),
             Stage::Privileged => privileged::run(&args.filters),
-            Stage::Vm => vm::run(&args.vm, &args.filters),
+            Stage::Vm => vm::run(&args.vm, &args.filters).map(Report::from),
         };
         // A tier that could not even run counts as one failure, and does not hide what the others found.
-        let tally = outcome.unwrap_or_else(|error| {
+        let report = outcome.unwrap_or_else(|error| {
             ui::error(&error);
-            Tally { failed: 1, ..Tally::default() }
+            Tally { failed: 1, ..Tally::default() }.into()
         });
-        announced.end(&tally.to_string());
-        rows.push(format!("{:<38} {tally}", stage.title()));
-        sum += tally;
+        announced.end(&report.tally.to_string());
+        rows.push(format!("{:<38} {}", stage.title(), report.tally));
+        sum += report;
     }
+    sum.tell();
     ui::note("summary");
     rows.iter().for_each(ui::note);
-    ui::result(sum.to_string());
-    if sum.failed > 0 {
-        bail!("{} failed: the reasons are in the output above", sum.failed);
+    ui::result(sum.tally.to_string());
+    if sum.tally.failed > 0 {
+        bail!("{} failed: the reasons are in the output above", sum.tally.failed);
     }
     Ok(())
 }

@@ -3,6 +3,8 @@
 //! They are `#[ignore]`d, so that a plain `cargo test` works for everybody. One thread, because they share one
 //! kernel: a test that counts signals must not see another test's.
 
+use super::harness::{Failure, Harness};
+use super::report::Report;
 use super::skips::Skips;
 use super::{Tally, strict};
 use crate::cargo::{self, Artifact};
@@ -12,20 +14,23 @@ use std::path::{Path, PathBuf};
 
 /// A test binary that takes longer hangs: it is ended, and counts as failed.
 const DEADLINE_SECONDS: u32 = 15 * 60;
+/// So many failed tests of one run are run again, alone. They are real programs on a real kernel, hundreds of them, on machines
+/// that do other things as well; what passes then is told as flaky, with why it failed. More than this is no accident.
+const AGAIN: usize = 2;
 
 /// Runs the ignored tests of every test binary that has any.
-pub(super) fn run(filters: &[String]) -> Result<Tally> {
+pub(super) fn run(filters: &[String]) -> Result<Report> {
     let prefix = match sh::root_prefix() {
         Ok(prefix) => prefix,
         Err(error) if strict() => return Err(error),
         Err(error) => {
             ui::note(format!("skipped: {error:#}"));
-            return Ok(Tally { skipped: 1, ..Tally::default() });
+            return Ok(Tally { skipped: 1, ..Tally::default() }.into());
         }
     };
     let mut command = sh::cargo(None);
     let binaries = cargo::executables(command.args(["test", "--workspace", "--no-run"]))?;
-    let mut tally = Tally::default();
+    let mut report = Report::default();
     for binary in binaries.iter().filter(|binary| binary.test) {
         let count = count(binary, filters)?;
         if count == 0 {
@@ -33,11 +38,15 @@ pub(super) fn run(filters: &[String]) -> Result<Tally> {
         }
         let shipped = if binary.name == SHIPS { Some(shipped()?) } else { None };
         let stage = ui::Stage::start(format!("{}: {count} tests", binary.name));
-        let of_binary = run_one(binary, filters, &prefix, shipped.as_deref())?;
-        stage.end(&of_binary.to_string());
-        tally += of_binary;
+        let runner = Runner { binary, prefix: &prefix, shipped: shipped.as_deref() };
+        let mut of_binary = runner.run(filters)?;
+        if of_binary.failures.len() + report.failures.len() + report.flaky.len() <= AGAIN {
+            runner.again(&mut of_binary)?;
+        }
+        stage.end(&of_binary.tally.to_string());
+        report += of_binary;
     }
-    Ok(tally)
+    Ok(report)
 }
 
 /// The test binary that makes the image, and so needs the binary that is in it.
@@ -59,31 +68,59 @@ fn count(binary: &Artifact, filters: &[String]) -> Result<usize> {
     Ok(list.lines().filter(|line| line.ends_with(": test")).count())
 }
 
-fn run_one(binary: &Artifact, filters: &[String], prefix: &[String], shipped: Option<&Path>) -> Result<Tally> {
-    let skips = Skips::new()?;
-    // `--foreground` leaves Ctrl-C to the whole family; what a killed test leaves behind ends by itself
-    // (see tests/lab: its daemons end when the pipe from the test closes).
-    let seconds = DEADLINE_SECONDS.to_string();
-    let timeout = ["timeout", "--foreground", "--kill-after=30", &seconds];
-    let mut words = prefix.iter().map(String::as_str).chain(["env"]);
-    let mut command = sh::cmd(words.next().unwrap_or("env"));
-    command.args(words).arg(skips.variable()).arg(format!("CARGO_MANIFEST_DIR={}", binary.dir.display()));
-    command.args(shipped.map(|path| format!("TRACER_STATIC={}", path.display())));
-    command.args(timeout).arg(&binary.executable).args(["--ignored", "--test-threads=1"]).args(filters);
-    command.current_dir(&binary.dir);
+/// How one test binary is run.
+struct Runner<'a> {
+    binary: &'a Artifact,
+    /// What makes us root.
+    prefix: &'a [String],
+    /// The static binary, for the one that needs it.
+    shipped: Option<&'a Path>,
+}
 
-    let mut tally = Tally::default();
-    let status = sh::lines(&mut command, |line| {
-        ui::through(line);
-        if let Some(counts) = Tally::of_line(line) {
-            tally += counts;
+impl Runner<'_> {
+    /// Runs those of its tests that the words after the options let through.
+    fn run(&self, words: &[String]) -> Result<Report> {
+        let skips = Skips::new()?;
+        // `--foreground` leaves Ctrl-C to the whole family; what a killed test leaves behind ends by itself
+        // (see tests/lab: its daemons end when the pipe from the test closes).
+        let seconds = DEADLINE_SECONDS.to_string();
+        let timeout = ["timeout", "--foreground", "--kill-after=30", &seconds];
+        let mut prefix = self.prefix.iter().map(String::as_str).chain(["env"]);
+        let mut command = sh::cmd(prefix.next().unwrap_or("env"));
+        command.args(prefix).arg(skips.variable()).arg(format!("CARGO_MANIFEST_DIR={}", self.binary.dir.display()));
+        command.args(self.shipped.map(|path| format!("TRACER_STATIC={}", path.display())));
+        command.args(timeout).arg(&self.binary.executable).args(["--ignored", "--test-threads=1"]).args(words);
+        command.current_dir(&self.binary.dir);
+
+        let mut harness = Harness::default();
+        let status = sh::lines(&mut command, |line| {
+            ui::through(line);
+            harness.line(line);
+        })?;
+        let Harness { mut tally, failures, .. } = harness;
+        if !status.success() && tally.failed == 0 {
+            // 124 and 137 are timeout's.
+            ui::note(format!("{} ended with {status}, not with a test result (limit: {seconds} s)", self.binary.name));
+            tally.failed = 1;
         }
-    })?;
-    if !status.success() && tally.failed == 0 {
-        // 124 and 137 are timeout's.
-        ui::note(format!("{} ended with {status}, not with a test result (limit: {seconds} s)", binary.name));
-        tally.failed = 1;
+        skips.settle(&mut tally)?;
+        Ok(Report { tally, failures, ..Report::default() })
     }
-    skips.settle(&mut tally)?;
-    Ok(tally)
+
+    /// Runs those that failed again, each alone. What passes now is counted as passed, and told as flaky.
+    fn again(&self, report: &mut Report) -> Result<()> {
+        let failed: Vec<Failure> = std::mem::take(&mut report.failures);
+        for failure in failed {
+            ui::note(format!("{} failed: once more, alone", failure.name));
+            let second = self.run(&["--exact".to_owned(), failure.name.clone()])?;
+            if second.tally == (Tally { passed: 1, failed: 0, skipped: 0 }) {
+                report.tally.failed -= 1;
+                report.tally.passed += 1;
+                report.flaky.push(failure);
+            } else {
+                report.failures.push(failure);
+            }
+        }
+        Ok(())
+    }
 }

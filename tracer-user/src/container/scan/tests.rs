@@ -153,6 +153,20 @@ fn a_walk_has_an_end() {
 }
 
 #[test]
+fn what_cannot_be_read_is_said() {
+    let at = tempfile::tempdir().expect("a directory");
+    let hierarchies = make(at.path(), &[&format!("unified/docker/{A}")]);
+    // a file where a directory should be: whoever runs the test, it cannot be listed
+    let file = at.path().join("file");
+    fs::write(&file, "").expect("a file");
+    let mount = Mount { point: file.clone(), ..hierarchies.v2.clone().expect("made so") };
+    let broken = Hierarchies { v2: Some(mount), v1: None };
+    let unread = Classifier::default().scan(&broken).unread.expect("it is said");
+    assert!(unread.starts_with(&format!("{}: ", file.display())), "{unread}");
+    assert_eq!(Classifier::default().scan(&hierarchies).unread, None);
+}
+
+#[test]
 fn nothing_mounted_any_more() {
     let hierarchies = hybrid(Path::new("/nonexistent"));
     assert_eq!(Classifier::default().scan(&hierarchies), Scan::default());
