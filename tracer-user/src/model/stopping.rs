@@ -92,7 +92,8 @@ impl Node {
             let soon = after <= if candidate.role == Role::Runtime { bound.max(limits::EXIT_AFTER_MS) } else { bound };
             // A runtime's signal that is not its stop signal as far as we know: the pod may have another one than the
             // image. Then it was given time; docker kill with one signal and then another is no stop.
-            let patient = configured.is_none() || after.saturating_add(limits::BUDGET_TOLERANCE_MS) >= limits::GRACE_LEAST_MS;
+            let patient =
+                configured.is_none() || after.saturating_add(limits::BUDGET_TOLERANCE_MS) >= limits::GRACE_LEAST_MS;
             soon && (candidate.signal == Signal::TERM || (candidate.role == Role::Runtime && patient))
         });
         self.open(owner, reason, Some(kill), at);
