@@ -586,24 +586,35 @@ impl Lost {
     #[must_use]
     pub const fn total(&self) -> u64 {
         let Self { signal, deliver, exit, fork, exec, reaped, cgroup, joined, oom, untracked, undecodable } = *self;
-        signal + deliver + exit + fork + exec + reaped + cgroup + joined + oom + untracked + undecodable
+        // a recording may claim more than there is room for
+        signal
+            .saturating_add(deliver)
+            .saturating_add(exit)
+            .saturating_add(fork)
+            .saturating_add(exec)
+            .saturating_add(reaped)
+            .saturating_add(cgroup)
+            .saturating_add(joined)
+            .saturating_add(oom)
+            .saturating_add(untracked)
+            .saturating_add(undecodable)
     }
 
     /// Both together.
     #[must_use]
     pub const fn plus(&self, other: &Self) -> Self {
         Self {
-            signal: self.signal + other.signal,
-            deliver: self.deliver + other.deliver,
-            exit: self.exit + other.exit,
-            fork: self.fork + other.fork,
-            exec: self.exec + other.exec,
-            reaped: self.reaped + other.reaped,
-            cgroup: self.cgroup + other.cgroup,
-            joined: self.joined + other.joined,
-            oom: self.oom + other.oom,
-            untracked: self.untracked + other.untracked,
-            undecodable: self.undecodable + other.undecodable,
+            signal: self.signal.saturating_add(other.signal),
+            deliver: self.deliver.saturating_add(other.deliver),
+            exit: self.exit.saturating_add(other.exit),
+            fork: self.fork.saturating_add(other.fork),
+            exec: self.exec.saturating_add(other.exec),
+            reaped: self.reaped.saturating_add(other.reaped),
+            cgroup: self.cgroup.saturating_add(other.cgroup),
+            joined: self.joined.saturating_add(other.joined),
+            oom: self.oom.saturating_add(other.oom),
+            untracked: self.untracked.saturating_add(other.untracked),
+            undecodable: self.undecodable.saturating_add(other.undecodable),
         }
     }
 }

@@ -15,6 +15,8 @@ pub mod container;
 pub mod demo;
 pub mod doctor;
 pub mod event;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod kubernetes;
 pub mod live;
 pub mod manual;

@@ -33,10 +33,10 @@ pub fn bytes(bytes: &[u8]) -> Cow<'_, str> {
 }
 
 /// Control characters, and format characters that change how what follows is read (`Bidi_Control`, line separators,
-/// zero-width ones, tags).
+/// zero-width ones, soft hyphens, annotations, tags).
 fn is_unsafe(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]
@@ -47,6 +47,7 @@ mod tests {
     fn nothing_raw_reaches_a_terminal() {
         assert_eq!(text("nginx: worker"), "nginx: worker");
         assert_eq!(text("a\x1b[2Jb\n\u{202e}c\u{9b}"), "a\\x1b[2Jb\\x0a\\u{202e}c\\x9b");
+        assert_eq!(text("a\u{61c}b\u{ad}c\u{fffa}"), "a\\u{61c}b\\xadc\\u{fffa}");
         assert_eq!(bytes(b"\xff\x07"), "\u{fffd}\\x07");
     }
 }

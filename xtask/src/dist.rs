@@ -1,6 +1,6 @@
 //! `cargo xtask dist`: what a release consists of.
 
-use crate::{build, deb, elf, paths, setup, sh, ui};
+use crate::{build, deb, elf, object, paths, sbom, setup, sh, ui};
 use anyhow::{Context, Result, bail};
 use std::env::consts::ARCH;
 use std::fs;
@@ -12,8 +12,19 @@ const TRIPLES: [&str; 2] = ["x86_64-unknown-linux-musl", "aarch64-unknown-linux-
 /// The completion files, under the names that the shells look for.
 const COMPLETIONS: [(&str, &str); 3] = [("bash", "tracer.bash"), ("zsh", "_tracer"), ("fish", "tracer.fish")];
 
+/// The options of `dist`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Only build the kernel programs twice, in different places, and compare the bytes
+    #[arg(long)]
+    verify: bool,
+}
+
 /// Builds, checks and collects all of it in target/dist.
-pub(crate) fn run() -> Result<()> {
+pub(crate) fn run(args: &Args) -> Result<()> {
+    if args.verify {
+        return object::verify();
+    }
     setup::ensure(&[setup::Group::Build])?;
     let dist = paths::target_dir("dist")?;
     let mut files = Vec::new();
@@ -35,8 +46,11 @@ pub(crate) fn run() -> Result<()> {
         files.push(write(&dist, file, &tracer, &["completions", shell])?);
     }
     stage.end("written");
-    let stage = ui::Stage::start("Debian packages, checksums");
+    let stage = ui::Stage::start("Debian packages, bills of materials, checksums");
     for triple in TRIPLES {
+        let bill = format!("tracer-{triple}.cdx.json");
+        save(&dist.join(&bill), &sbom::make(triple)?)?;
+        files.push(bill);
         files.push(deb::make(&dist.join(format!("tracer-{triple}")), deb::architecture(triple), &dist)?);
     }
     let sums = sh::read(sh::cmd("sha256sum").current_dir(&dist).args(&files))?;

@@ -4,14 +4,20 @@ mod build;
 mod cargo;
 mod deb;
 mod demo;
+mod deny;
 mod dist;
 mod elf;
+mod fuzz;
 mod lint;
+mod miri;
+mod object;
 mod paths;
 mod picture;
+mod sbom;
 mod setup;
 mod sh;
 mod test;
+mod tool;
 mod ui;
 mod vm;
 mod zoo;
@@ -45,8 +51,15 @@ enum Task {
     Zoo(zoo::Args),
     /// Draw the shutdown page over a recording as an SVG, for the top of the README
     Picture(picture::Args),
-    /// Static binaries for x86-64 and arm64, Debian packages, man page, completions and checksums, in target/dist
-    Dist,
+    /// Static binaries for x86-64 and arm64, Debian packages, man page, completions, bills of materials and checksums, in
+    /// target/dist
+    Dist(dist::Args),
+    /// Licences, sources and known faults of all dependencies, with cargo-deny
+    Deny(deny::Args),
+    /// Every parser of strangers' bytes under libFuzzer
+    Fuzz(fuzz::Args),
+    /// The wire format and its decoder under Miri
+    Miri,
 }
 
 fn main() -> ExitCode {
@@ -58,7 +71,10 @@ fn main() -> ExitCode {
         Task::Test(args) => test::run(&args),
         Task::Zoo(args) => zoo::run(&args),
         Task::Picture(args) => picture::run(&args),
-        Task::Dist => dist::run(),
+        Task::Dist(args) => dist::run(&args),
+        Task::Deny(args) => deny::run(&args),
+        Task::Fuzz(args) => fuzz::run(&args),
+        Task::Miri => miri::run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

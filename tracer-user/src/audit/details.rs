@@ -67,7 +67,7 @@ pub(super) fn signalfds(pid: u32) -> Option<Vec<SignalFd>> {
 
 /// `sigmask:` of a signalfd's fdinfo: what can be read from it.
 /// <https://github.com/torvalds/linux/blob/v6.18/fs/signalfd.c>
-fn mask(fdinfo: &str) -> Option<SignalSet> {
+pub(super) fn mask(fdinfo: &str) -> Option<SignalSet> {
     let digits = fdinfo.lines().find_map(|line| line.strip_prefix("sigmask:"))?;
     u64::from_str_radix(digits.trim(), 16).ok().map(SignalSet)
 }

@@ -4,6 +4,8 @@
 mod kernel;
 mod proc;
 
+pub(super) use proc::waits_for;
+
 use std::collections::HashMap;
 
 use crate::clock::boot_now;

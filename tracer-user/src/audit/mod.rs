@@ -8,6 +8,7 @@
 
 mod details;
 mod fate;
+pub(crate) mod fuzzing;
 mod gather;
 mod go;
 mod judge;

@@ -69,7 +69,7 @@ fn is_gone(task: TaskKey) -> bool {
 }
 
 /// Names from lines such as `[<0>] do_nanosleep+0x62/0x130`.
-fn functions(stack: &str) -> Vec<String> {
+pub(super) fn functions(stack: &str) -> Vec<String> {
     stack
         .lines()
         .filter_map(|line| line.split_whitespace().nth(1))

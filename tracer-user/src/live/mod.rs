@@ -5,6 +5,7 @@
 
 mod answers;
 mod foresight;
+pub(crate) mod fuzzing;
 mod gate;
 pub(crate) mod interrupt;
 mod leftover;

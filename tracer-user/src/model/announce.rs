@@ -22,6 +22,14 @@ pub(super) struct Undecided {
     changes: Vec<Change>,
 }
 
+#[cfg(test)]
+impl Undecided {
+    /// How much is held back.
+    pub(super) const fn held(&self) -> usize {
+        self.changes.len()
+    }
+}
+
 impl Node {
     /// Tells something, or holds it back with the container that it concerns.
     pub(super) fn news(&mut self, at: BootNs, news: News) {

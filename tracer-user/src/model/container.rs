@@ -200,7 +200,7 @@ impl Container {
 
     /// A new life under the same id: a runtime restarted it.
     pub(super) fn restart(&mut self) {
-        let Self { name, path, runtime, pod_uid, pod, described, signals, .. } = self;
+        let Self { name, path, runtime, pod_uid, pod, described, signals, zombies, zombies_reported, .. } = self;
         let mut fresh = Self::new("");
         std::mem::swap(&mut fresh.name, name);
         std::mem::swap(&mut fresh.path, path);
@@ -209,6 +209,8 @@ impl Container {
         fresh.pod = *pod;
         fresh.described = described.take().map(|described| Described { pid: None, ..described });
         fresh.signals = *signals;
+        // the last life's may still be there
+        (fresh.zombies, fresh.zombies_reported) = (*zombies, *zombies_reported);
         *self = fresh;
     }
 

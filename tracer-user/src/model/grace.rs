@@ -99,7 +99,7 @@ pub(super) fn patience(container: &Container, stop: &Stop, pod: PodClock, until:
     // what somebody else asked for, the runtime owes no grace period
     let reading = match other.filter(|_| by_runtime) {
         None => Reading::Plain,
-        Some((told, seen)) if used_up && seen + limits::BUDGET_TOLERANCE_MS > told => Reading::Minimum,
+        Some((told, seen)) if used_up && seen.saturating_add(limits::BUDGET_TOLERANCE_MS) > told => Reading::Minimum,
         Some((configured_ms, gave_ms)) => {
             let hidden = matches!(unseen, Some(Hook::HttpGet | Hook::TcpSocket)) && hook.is_none();
             if hidden && gave_ms < configured_ms {
@@ -139,7 +139,7 @@ fn hidden_start(hook: &Hook, signal: BootNs, told: Option<u64>, gave: Option<u64
         Hook::HttpGet | Hook::TcpSocket => {
             let (told, gave) = (told?, gave?);
             // the minimum may be all that was asked for
-            let short = gave + limits::BUDGET_TOLERANCE_MS < told && !is_minimum(gave);
+            let short = gave.saturating_add(limits::BUDGET_TOLERANCE_MS) < told && !is_minimum(gave);
             told.checked_sub(gave).filter(|_| short)?
         }
         Hook::Exec { .. } => return None,

@@ -68,7 +68,7 @@ impl Container {
         };
         let Hook::Exec { command } = hook else { return None };
         let hooks = || self.execs.iter().filter(before).filter(|exec| exec.is(command));
-        let longest = described.grace_ms.unwrap_or(limits::GRACE_UNKNOWN_MS) + limits::ABANDON_SLACK_MS;
+        let longest = described.grace_ms.unwrap_or(limits::GRACE_UNKNOWN_MS).saturating_add(limits::ABANDON_SLACK_MS);
         let with_the_pod =
             |exec: &&Joined| pod_started.is_some_and(|pod| pod.ms_since(exec.started) <= limits::PRE_STOP_GAP_MS);
         let ended = hooks().filter(|exec| exec.ended_just_before(signal)).max_by_key(|exec| exec.ended);

@@ -91,9 +91,16 @@ impl Node {
             }
             return false;
         }
+        if self.processes.is_over(key) {
+            return false;
+        }
         let container = self.attribute(task, Some(parent));
         if container.is_none() || self.processes.len() >= limits::PROCESSES_KEPT {
             return false;
+        }
+        if let Some(ghost) = self.processes.by_pid(task.pid).map(|ghost| ghost.task) {
+            // its pid was given to somebody else: it must have been reaped while nobody told
+            self.on_reaped(self.now, &ghost);
         }
         let parent_process = self.processes.get(parent.key());
         let mut process = Process::new(*task, *parent, container);
@@ -107,15 +114,12 @@ impl Node {
             };
             process.started_program = parent.started_program;
         }
-        if let Some(ghost) = self.processes.insert(process) {
-            // its pid was given to somebody else: it must have been reaped while nobody told
-            self.depart(ghost);
-        }
+        self.processes.insert(process);
         true
     }
 
     fn attribute_again(&self, task: &Task) -> Option<ContainerKey> {
-        self.cgroups.get(&task.cgroup).map(|(key, _)| *key)
+        self.live_container_of(task.cgroup)
     }
 
     /// The same for an event that tells nothing of the parent.
@@ -151,6 +155,9 @@ impl Node {
             if let Some(process) = self.processes.get_mut(key) {
                 process.refresh(task);
             }
+            return;
+        }
+        if self.processes.get(key).is_some_and(|process| !process.is_live()) {
             return;
         }
         self.processes.remove(key);
@@ -414,6 +421,7 @@ impl Node {
 
     /// Remembers a process that is gone for as long as a stop may want it.
     pub(super) fn depart(&mut self, process: Process) {
+        self.processes.bury(process.key());
         let Some(container) = process.container.and_then(|key| self.containers.get_mut(&key)) else { return };
         let now = process.exit.map_or(self.now, |(at, _)| at);
         container.forget_old_candidate(now);

@@ -142,6 +142,8 @@ limits! {
     PROCESSES_TOLD: usize = 256;
     /// Processes that are gone, remembered for the termination that goes on.
     DEPARTED_KEPT: usize = 1_024;
+    /// Processes that are gone, whose late events are known as such.
+    REAPED_KEPT: usize = 4_096;
     /// Terminations kept.
     TERMINATIONS_KEPT: usize = 512;
     /// Ends kept for the stop of one pod.

@@ -120,7 +120,9 @@ impl Node {
             What::Foreseen(foresight) => self.on_foreseen(*at, foresight),
             What::Counted(counted) => {
                 if let Some(container) = self.container_of_cgroup(counted.cgroup) {
-                    container.signals += counted.child + counted.urgent + counted.other;
+                    let counted =
+                        [counted.child, counted.urgent, counted.other].into_iter().reduce(u64::saturating_add);
+                    container.signals = container.signals.saturating_add(counted.unwrap_or(0));
                 }
             }
             What::Lost(lost) => self.on_lost(*at, lost),
@@ -245,19 +247,24 @@ impl Node {
         self.containers.get_mut(key)
     }
 
-    /// The container a task belongs to: by its cgroup, or because it or its parent is followed by pid.
+    /// The container whose cgroup this is. One that was removed holds nobody: what is told of somebody there is late.
+    pub(super) fn live_container_of(&self, cgroup: CgroupId) -> Option<ContainerKey> {
+        self.cgroups.get(&cgroup).map(|(key, _)| *key).filter(|key| self.is_there(*key))
+    }
+
+    fn is_there(&self, key: ContainerKey) -> bool {
+        self.containers.get(&key).is_some_and(|container| container.gone.is_none())
+    }
+
+    /// The container that a task which is not known yet belongs to: by its cgroup, or because it or its parent is followed
+    /// by pid.
     pub(super) fn attribute(&self, task: &Task, parent: Option<&Task>) -> Option<ContainerKey> {
-        if let Some(&(key, _)) = self.cgroups.get(&task.cgroup) {
+        if let Some(key) = self.live_container_of(task.cgroup) {
             return Some(key);
         }
-        if let Some(process) = self.processes.get(task.key()) {
-            return process.container;
-        }
-        if let Some(&key) = self.followed.get(&task.pid) {
-            return Some(key);
-        }
-        let parent = self.processes.get(parent?.key())?;
-        parent.container.filter(|key| self.followed.values().any(|followed| followed == key))
+        let followed = |key: &ContainerKey| self.followed.values().any(|followed| followed == key);
+        let by_parent = || self.processes.get(parent?.key())?.container.filter(followed);
+        self.followed.get(&task.pid).copied().or_else(by_parent).filter(|key| self.is_there(*key))
     }
 
     /// A task as news refer to it.

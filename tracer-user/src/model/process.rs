@@ -1,6 +1,6 @@
 //! Processes: who there is, whose child, what they were sent, how they ended.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
 use crate::event::{BootNs, CgroupId, Comm, SendResult, Task, TaskKey};
 use crate::signal::{Signal, SignalSet};
@@ -177,10 +177,15 @@ impl Process {
 #[derive(Clone, Debug, Default)]
 pub struct Processes {
     by_pid: HashMap<u32, Process>,
-    /// Who is in a container: events concern one container, and a node has many.
-    members: HashMap<ContainerKey, HashSet<TaskKey>>,
+    /// Who is in a container: events concern one container, and a node has many. In order, so that what is told does not
+    /// depend on chance.
+    members: HashMap<ContainerKey, BTreeSet<TaskKey>>,
     /// Whom a process would have to reap.
-    children: HashMap<TaskKey, HashSet<TaskKey>>,
+    children: HashMap<TaskKey, BTreeSet<TaskKey>>,
+    /// Those that were here and are gone, the last ones, oldest first: none of them comes back.
+    gone: VecDeque<TaskKey>,
+    /// The same.
+    is_gone: HashSet<TaskKey>,
 }
 
 impl Processes {
@@ -204,16 +209,31 @@ impl Processes {
         self.by_pid.get_mut(&pid)
     }
 
-    /// Adds a process; one that had its pid before must have been reaped unseen, and is returned.
-    pub(super) fn insert(&mut self, process: Process) -> Option<Process> {
-        let ghost = self.by_pid.get(&process.task.pid).map(Process::key).and_then(|ghost| self.remove(ghost));
+    /// Whether an event about this process comes too late: it is gone, or another one has its pid since.
+    pub(super) fn is_over(&self, key: TaskKey) -> bool {
+        self.is_gone.contains(&key) || self.by_pid.get(&key.pid).is_some_and(|other| other.task.start > key.start)
+    }
+
+    /// A process is gone for good.
+    pub(super) fn bury(&mut self, key: TaskKey) {
+        if self.gone.len() == limits::REAPED_KEPT
+            && let Some(oldest) = self.gone.pop_front()
+        {
+            self.is_gone.remove(&oldest);
+        }
+        if self.is_gone.insert(key) {
+            self.gone.push_back(key);
+        }
+    }
+
+    /// Adds a process. Nobody else has its pid.
+    pub(super) fn insert(&mut self, process: Process) {
         let key = process.key();
         if let Some(container) = process.container {
             self.members.entry(container).or_default().insert(key);
         }
         self.children.entry(process.reaper.key()).or_default().insert(key);
         self.by_pid.insert(key.pid, process);
-        ghost
     }
 
     pub(super) fn remove(&mut self, key: TaskKey) -> Option<Process> {
@@ -245,7 +265,7 @@ impl Processes {
         }
     }
 
-    /// Those of one container, in no order.
+    /// Those of one container, by pid.
     pub fn of(&self, container: ContainerKey) -> impl Iterator<Item = &Process> {
         self.members.get(&container).into_iter().flatten().filter_map(|key| self.get(*key))
     }
@@ -273,7 +293,37 @@ impl Processes {
     }
 }
 
-fn take_out<K: std::hash::Hash + Eq>(index: &mut HashMap<K, HashSet<TaskKey>>, of: &K, key: TaskKey) {
+#[cfg(test)]
+impl Processes {
+    /// Whether the indexes hold what there is, and nothing else; or what they do not.
+    pub(super) fn agree(&self) -> Result<(), String> {
+        let index = |keys: usize, index: usize, name: &str| {
+            (keys == index)
+                .then_some(())
+                .ok_or_else(|| format!("{index} of {keys} processes are in the index of {name}"))
+        };
+        let sum = |sets: &mut dyn Iterator<Item = &BTreeSet<TaskKey>>| sets.map(BTreeSet::len).sum();
+        index(
+            self.iter().filter(|process| process.container.is_some()).count(),
+            sum(&mut self.members.values()),
+            "members",
+        )?;
+        index(self.gone.len(), self.is_gone.len(), "those that are gone")?;
+        index(self.gone.len().min(limits::REAPED_KEPT), self.gone.len(), "those that are gone")?;
+        index(self.len(), sum(&mut self.children.values()), "children")?;
+        for process in self.iter() {
+            let key = process.key();
+            let listed = |set: Option<&BTreeSet<TaskKey>>| set.is_some_and(|set| set.contains(&key));
+            let member = process.container.is_none_or(|container| listed(self.members.get(&container)));
+            if !member || !listed(self.children.get(&process.reaper.key())) {
+                return Err(format!("{key:?} is not where it belongs"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn take_out<K: std::hash::Hash + Eq>(index: &mut HashMap<K, BTreeSet<TaskKey>>, of: &K, key: TaskKey) {
     if let Some(keys) = index.get_mut(of) {
         keys.remove(&key);
         if keys.is_empty() {

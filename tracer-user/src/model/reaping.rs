@@ -1,6 +1,6 @@
 //! Who reaps in a container, and who does not: what views show of its zombies. Read only.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use crate::event::{BootNs, TaskKey};
 
@@ -126,7 +126,7 @@ fn rate(zombies: &[Zombie]) -> u64 {
 }
 
 fn negligent(zombies: &[Zombie], dead: &[&Process]) -> Vec<Negligent> {
-    let mut by_parent: HashMap<TaskKey, Negligent> = HashMap::new();
+    let mut by_parent: BTreeMap<TaskKey, Negligent> = BTreeMap::new();
     for (zombie, process) in zombies.iter().zip(dead) {
         let entry = by_parent.entry(process.reaper.key()).or_insert_with(|| Negligent {
             parent: zombie.parent.clone(),

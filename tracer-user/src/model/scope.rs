@@ -26,10 +26,14 @@ impl Node {
         let mut again = false;
         let slot = usize::from(found.cgroup.0 & tracer_common::CGROUP_V1 != 0);
         if found.own && container.cgroups[slot] != found.cgroup {
-            again = container.cgroups[slot] != CgroupId(0) || container.gone.is_some();
+            let before = container.cgroups;
+            again = before[slot] != CgroupId(0) || container.gone.is_some();
             if again {
+                // nobody need have told that what it was in is gone
+                before.into_iter().filter(|old| *old != found.cgroup).for_each(|old| self.on_cgroup_gone(at, old));
                 self.gone.retain(|gone| *gone != key);
                 self.conclude_stop(key);
+                self.cgroups.retain(|cgroup, (owner, _)| *owner != key || *cgroup == found.cgroup);
             }
             let Some(container) = self.containers.get_mut(&key) else { return };
             if again {
@@ -229,9 +233,13 @@ impl Node {
             }
         }
         self.cgroups.retain(|_, (owner, _)| *owner != key);
+        self.followed.retain(|_, owner| *owner != key);
         let left: Vec<_> = self.processes.of(key).map(super::process::Process::key).collect();
         for process in left {
-            self.processes.remove(process);
+            let removed = self.processes.remove(process);
+            if removed.is_some_and(|process| !process.is_live()) {
+                self.processes.bury(process);
+            }
         }
     }
 }

@@ -47,7 +47,7 @@ impl Node {
         };
         let owner = self.processes.get(key).and_then(|process| process.container);
         if let Some(container) = owner.and_then(|owner| self.containers.get_mut(&owner)) {
-            container.signals += 1;
+            container.signals = container.signals.saturating_add(1);
         }
         // an init that exits kills all that is left, its own dying threads included, and the last end of a socket raises
         // SIGIO at whoever had the other one: to a process that is on its way out that tells nothing of anybody

@@ -24,7 +24,12 @@ impl Node {
             comm: sent.target.comm,
             exe: self.processes.get(sent.target.key()).and_then(|process| process.exe.clone()),
         };
+        let exited = self.processes.get(sent.target.key()).is_some_and(|process| !process.is_live());
         let Some(container) = self.containers.get_mut(&owner) else { return };
+        if exited && container.stop.is_none() {
+            // its end was told: what comes now leads to nothing any more
+            return;
+        }
         let told_caught = sent.caught;
         if told_caught.is_some() {
             container.caught = told_caught;
@@ -83,11 +88,12 @@ impl Node {
             let after = at.ms_since(candidate.at);
             // A reload of an hour ago is no reason. What is configured is no bound for a runtime: docker stop and kubectl
             // delete take another one.
-            let bound = grace.map_or(limits::EXIT_AFTER_MS, |grace| grace + limits::ABANDON_SLACK_MS);
+            let bound = grace.map_or(limits::EXIT_AFTER_MS, |grace| grace.saturating_add(limits::ABANDON_SLACK_MS));
             let soon = after <= if candidate.role == Role::Runtime { bound.max(limits::EXIT_AFTER_MS) } else { bound };
             // A runtime's signal that is not its stop signal as far as we know: the pod may have another one than the
             // image. Then it was given time; docker kill with one signal and then another is no stop.
-            let patient = configured.is_none() || after + limits::BUDGET_TOLERANCE_MS >= limits::GRACE_LEAST_MS;
+            let patient =
+                configured.is_none() || after.saturating_add(limits::BUDGET_TOLERANCE_MS) >= limits::GRACE_LEAST_MS;
             soon && (candidate.signal == Signal::TERM || (candidate.role == Role::Runtime && patient))
         });
         self.open(owner, reason, Some(kill), at);
@@ -155,7 +161,7 @@ impl Node {
         let started = pre_stop.as_ref().map_or(sign, |pre_stop| pre_stop.started);
         let patience = match &request {
             Some(request) if request.sender.role == Role::Runtime => limits::ABANDON_RUNTIME_MS,
-            _ => container.grace_ms().unwrap_or(limits::GRACE_UNKNOWN_MS) + limits::ABANDON_SLACK_MS,
+            _ => container.grace_ms().unwrap_or(limits::GRACE_UNKNOWN_MS).saturating_add(limits::ABANDON_SLACK_MS),
         };
         container.settled = true;
         container.stop =
@@ -222,7 +228,7 @@ impl Attempt {
 impl Container {
     /// A stop signal of long ago that nothing came of is no reason for an exit now: a reload, for some programs.
     fn forget_old_request(&mut self, now: BootNs) {
-        let patience = limits::EXIT_AFTER_MS.max(self.grace_ms().unwrap_or(0) + limits::ABANDON_SLACK_MS);
+        let patience = limits::EXIT_AFTER_MS.max(self.grace_ms().unwrap_or(0).saturating_add(limits::ABANDON_SLACK_MS));
         let old = self.stop.as_ref().is_some_and(|stop| {
             let reached = stop.signal().is_some_and(|signal| signal.outcome != Outcome::Dropped);
             stop.kill.is_none() && reached && now.ms_since(stop.started) > patience
@@ -234,7 +240,7 @@ impl Container {
 
     /// A signal of long ago is no reason for an end any more: who has ended since need not be remembered for it.
     pub(super) fn forget_old_candidate(&mut self, now: BootNs) {
-        let patience = limits::EXIT_AFTER_MS.max(self.grace_ms().unwrap_or(0) + limits::ABANDON_SLACK_MS);
+        let patience = limits::EXIT_AFTER_MS.max(self.grace_ms().unwrap_or(0).saturating_add(limits::ABANDON_SLACK_MS));
         if self.candidate.as_ref().is_some_and(|candidate| now.ms_since(candidate.receipt.at) > patience) {
             self.candidate = None;
             if self.stop.is_none() {

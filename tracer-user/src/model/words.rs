@@ -7,11 +7,11 @@ pub(super) fn seconds(ms: u64) -> String {
         1..=99 => format!("{ms} ms"),
         100..=999 => format!("{}.{:02} s", ms / 1000, ms % 1000 / 10),
         1_000..=99_949 => {
-            let tenths = (ms + 50) / 100;
+            let tenths = ms.saturating_add(50) / 100;
             format!("{}.{} s", tenths / 10, tenths % 10)
         }
         _ => {
-            let seconds = (ms + 500) / 1000;
+            let seconds = ms.saturating_add(500) / 1000;
             match (seconds / 60, seconds % 60) {
                 (minutes, 0) => format!("{minutes} min"),
                 (minutes, rest) => format!("{minutes} min {rest} s"),

@@ -39,6 +39,8 @@ mod kind {
 
 /// How deeply anonymous structures are searched and qualifiers peeled: more than any kernel has, and an end for loops.
 const MAX_DEPTH: u32 = 16;
+/// Members looked at for one name: structures that hold each other many times over have no end otherwise.
+const MAX_MEMBERS: u32 = 100_000;
 
 /// Why the bytes are no BTF of ours.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -239,7 +241,8 @@ impl<'a> Btf<'a> {
         let mut offset = 0_u32;
         let mut names = path.split('.').peekable();
         while let Some(name) = names.next() {
-            let member = self.member(structure, name, 0)?;
+            let mut left = MAX_MEMBERS;
+            let member = self.member(structure, name, 0, &mut left)?;
             offset = offset.checked_add(member.offset)?;
             if names.peek().is_some() {
                 structure = self.resolve(member.type_id)?;
@@ -248,11 +251,12 @@ impl<'a> Btf<'a> {
         Some(offset)
     }
 
-    fn member(&self, structure: Type<'a>, name: &str, depth: u32) -> Option<Member> {
+    fn member(&self, structure: Type<'a>, name: &str, depth: u32, left: &mut u32) -> Option<Member> {
         if name.is_empty() || depth > MAX_DEPTH || !matches!(structure.kind, kind::STRUCT | kind::UNION) {
             return None;
         }
         for entry in structure.entries.chunks_exact(12) {
+            *left = left.checked_sub(1)?;
             let (name_offset, type_id, place) = (u32_at(entry, 0)?, u32_at(entry, 4)?, u32_at(entry, 8)?);
             // with the kind flag, the upper 8 bits are the width of a bit field
             let bits = if structure.kind_flag { place & 0x00ff_ffff } else { place };
@@ -261,7 +265,7 @@ impl<'a> Btf<'a> {
                 // what is not on a byte boundary is no member for us
                 Some(found) if found == name => return (bits % 8 == 0).then_some(Member { offset, type_id }),
                 Some("") => {
-                    let inner = self.resolve(type_id).and_then(|inner| self.member(inner, name, depth + 1));
+                    let inner = self.resolve(type_id).and_then(|inner| self.member(inner, name, depth + 1, left));
                     if let Some(member) = inner {
                         return Some(Member { offset: offset.checked_add(member.offset)?, ..member });
                     }

@@ -8,6 +8,7 @@
 mod btf;
 mod decode;
 mod error;
+pub(crate) mod fuzzing;
 mod load;
 mod offsets;
 mod peak;

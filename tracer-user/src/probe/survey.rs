@@ -114,6 +114,13 @@ impl Survey {
     }
 }
 
+/// How many threads and actions there are in what the thread iterator wrote, if it is that.
+pub(super) fn decoded(bytes: &[u8]) -> Option<(usize, usize)> {
+    let mut surveyed = Surveyed::default();
+    take_in(bytes, &mut surveyed).ok()?;
+    Some((surveyed.threads.len(), surveyed.actions.len()))
+}
+
 /// Decodes all that the thread iterator wrote.
 fn take_in(mut bytes: &[u8], surveyed: &mut Surveyed) -> Result<(), DecodeError> {
     const LENGTH_AT: usize = size_of::<Header>() - size_of::<u32>();

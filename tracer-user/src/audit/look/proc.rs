@@ -119,7 +119,7 @@ fn waits(pid: i32, tid: u32) -> Waits {
 }
 
 /// Where the set is that a thread in `sigtimedwait` waits for.
-fn waits_for(call: &str) -> Option<u64> {
+pub(in super::super) fn waits_for(call: &str) -> Option<u64> {
     let mut fields = call.split_ascii_whitespace();
     if fields.next()? != SIGTIMEDWAIT {
         return None;

@@ -20,6 +20,7 @@ mod bounds;
 mod client;
 mod cri;
 mod docker;
+pub(crate) mod fuzzing;
 mod kubernetes;
 mod lenient;
 mod look_up;

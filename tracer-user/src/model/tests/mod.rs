@@ -1,5 +1,6 @@
 //! Rules that need time: thresholds at their edges, and an hour of ordinary life.
 
+mod any;
 mod deletion;
 mod drops;
 mod edges;

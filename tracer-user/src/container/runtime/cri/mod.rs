@@ -181,6 +181,32 @@ impl Cri {
     }
 }
 
+/// What any answer tells of containers, whatever it is the answer to.
+pub(super) fn described(bytes: &[u8]) -> Vec<Described> {
+    use prost::Message as _;
+    let version = api::VersionResponse::decode(bytes).map(|told| told.runtime_version).unwrap_or_default();
+    let version = Version { runtime: String::new(), version: String::from_utf8_lossy(&version).into_owned() };
+    let listed = api::ListResponse::decode(bytes).map(|told| told.items.len()).unwrap_or_default();
+    let heard = api::ContainerEventResponse::decode(bytes).map(|told| told.container_id).unwrap_or_default();
+    // nothing of these is told: what they name is asked for
+    let _ = (tells_everyone(&version), listed, heard.len());
+    let image = api::ImageStatusResponse::decode(bytes).ok();
+    let image = image.and_then(|told| told.image.map(|image| ImageFacts::new(&image, &told.info))).unwrap_or_default();
+    let sandbox = api::PodSandboxStatusResponse::decode(bytes).ok().and_then(|told| Some((told.status?, told.info)));
+    let from = |id: &[u8]| checked(id, "").ok();
+    let of_sandbox = sandbox
+        .as_ref()
+        .and_then(|(status, info)| Some(describe::sandbox("containerd", from(&status.id)?, status, &Info::read(info))));
+    let of_container = api::ContainerStatusResponse::decode(bytes).ok().and_then(|told| {
+        let (status, info) = (told.status?, Info::read(&told.info));
+        let sandbox = sandbox.as_ref().map(|(status, _)| Sandbox::new(status));
+        // the image is asked for by this
+        describe::image_key(&status, &info);
+        Some(describe::container("containerd", from(&status.id)?, &status, &info, sandbox, &image))
+    });
+    of_sandbox.into_iter().chain(of_container).collect()
+}
+
 fn status_request(id: &str) -> api::StatusRequest {
     api::StatusRequest { id: id.as_bytes().to_vec(), verbose: true }
 }

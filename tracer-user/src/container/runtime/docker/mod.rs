@@ -105,6 +105,22 @@ impl Docker {
     }
 }
 
+/// What any answer tells of containers, whatever it is the answer to.
+pub(super) fn described(text: &str) -> Vec<Described> {
+    let told = |told: Result<answers::Version, Failure>| told.is_ok();
+    let listed: Result<Vec<Lenient<Listed>>, Failure> = read(text);
+    // neither is told as it is: a version is cut, and what is listed is asked for
+    let _ = (told(read(text)), listed.is_ok());
+    let inspected = read::<Inspected>(text).ok().and_then(|inspected| describe(inspected, PODMAN));
+    let heard = hear(text, PODMAN).ok().flatten().and_then(|heard| heard.described);
+    let described = inspected.into_iter().chain(heard);
+    let in_pod = |described: Described| match read::<Pod>(text) {
+        Ok(pod) => vec![described.clone(), with_pod(described, pod)],
+        Err(_) => vec![described],
+    };
+    described.flat_map(in_pod).collect()
+}
+
 fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Failure> {
     serde_json::from_str(text).map_err(|error| Failure::refused(&error.to_string()))
 }

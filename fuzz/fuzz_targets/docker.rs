@@ -1,0 +1,4 @@
+#![no_main]
+//! See `tracer_user::fuzzing::docker`.
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tracer_user::fuzzing::docker(bytes));
