@@ -10,7 +10,7 @@ use super::super::limits;
 use super::counts::{Counts, pod_label};
 use super::family::{Labels, OTHER};
 use super::seen::Seen;
-use super::workload::owner;
+use super::workload::workload;
 
 /// What a scrape shows.
 #[derive(Clone, Debug, Default)]
@@ -118,7 +118,7 @@ fn share((current, max): (u64, Option<u64>)) -> f64 {
 }
 
 fn stand(container: &Container, pod_names: bool, (zombies, oldest): (u64, f64)) -> Stand {
-    let (namespace, workload) = owner(&container.name);
+    let (namespace, workload) = workload(&container.name);
     let mut labels = vec![namespace, workload, printable::text(container.name.own()).into_owned()];
     labels.extend(pod_names.then(|| pod_label(&container.name)));
     let Container { cgroups, path, figures, .. } = container;
