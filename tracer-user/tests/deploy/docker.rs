@@ -133,11 +133,11 @@ fn taken(id: &str) -> (u64, u64) {
     (memory.expect("memory is accounted for"), cpu.expect("time is accounted for"))
 }
 
-/// What `resources` in the manifest is from.
+/// What `resources` in the manifest and the figures in docs/security.md are from.
 #[test]
-#[ignore = "needs root: cargo xtask test runs it"]
-fn what_it_takes() {
-    if !lab::can_run("what_it_takes", &[&PROGRAMS[..], &["stress-ng"]].concat()) {
+#[ignore = "a measurement, as root: cargo xtask test --stage privileged measure_what_it_takes"]
+fn measure_what_it_takes() {
+    if !lab::can_run("measure_what_it_takes", &[&PROGRAMS[..], &["stress-ng"]].concat()) {
         return;
     }
     let docker = Daemon::start_with_runtimes(Cgroups::Host);

@@ -53,9 +53,19 @@ fn shipped() -> Result<PathBuf> {
     Ok(binary)
 }
 
+/// What measures, for figures in the documentation, and tests nothing that others do not: such a test's name begins with this.
+const MEASURES: &str = "measure_";
+
+/// The arguments for a test binary that select what is asked for: of measurements those that are named, with their figures.
+fn selected(filters: &[String]) -> Vec<&str> {
+    let measures = filters.iter().any(|filter| filter.contains(MEASURES));
+    let arguments: &[&str] = if measures { &["--nocapture"] } else { &["--skip", MEASURES] };
+    filters.iter().map(String::as_str).chain(arguments.iter().copied()).collect()
+}
+
 /// How many ignored tests it has that the filters let through.
 fn count(binary: &Artifact, filters: &[String]) -> Result<usize> {
-    let list = sh::read(sh::cmd(&binary.executable).args(["--ignored", "--list"]).args(filters))?;
+    let list = sh::read(sh::cmd(&binary.executable).args(["--ignored", "--list"]).args(selected(filters)))?;
     Ok(list.lines().filter(|line| line.ends_with(": test")).count())
 }
 
@@ -69,7 +79,7 @@ fn run_one(binary: &Artifact, filters: &[String], prefix: &[String], shipped: Op
     let mut command = sh::cmd(words.next().unwrap_or("env"));
     command.args(words).arg(skips.variable()).arg(format!("CARGO_MANIFEST_DIR={}", binary.dir.display()));
     command.args(shipped.map(|path| format!("TRACER_STATIC={}", path.display())));
-    command.args(timeout).arg(&binary.executable).args(["--ignored", "--test-threads=1"]).args(filters);
+    command.args(timeout).arg(&binary.executable).args(["--ignored", "--test-threads=1"]).args(selected(filters));
     command.current_dir(&binary.dir);
 
     let mut tally = Tally::default();
@@ -86,4 +96,18 @@ fn run_one(binary: &Artifact, filters: &[String], prefix: &[String], shipped: Op
     }
     skips.settle(&mut tally)?;
     Ok(tally)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::selected;
+
+    #[test]
+    fn a_measurement_runs_only_when_it_is_named() {
+        let of =
+            |filters: &[&str]| selected(&filters.iter().map(|&filter| filter.to_owned()).collect::<Vec<_>>()).join(" ");
+        assert_eq!(of(&[]), "--skip measure_");
+        assert_eq!(of(&["docker"]), "docker --skip measure_");
+        assert_eq!(of(&["measure_what_it_takes"]), "measure_what_it_takes --nocapture");
+    }
 }
