@@ -189,7 +189,7 @@ fn every_value_has_its_effect() {
     let args = &with.containers[0].args;
     assert_eq!(args[..], ["agent", "--record-files=16", "--log-level", "debug"]);
     let told = read(Command::new(BINARY).args(args).args(["--print-config", "--config", "/dev/null"]));
-    assert!(told.contains("record-files = 16"), "{told}");
+    assert!(told.contains("record-files = \"16\"  # the command line"), "{told}");
     pod.containers[0].args.clone_from(args);
     pod.containers[0].volume_mounts.push(k8s::read(&mount));
     let host_path = json!({"name": "recordings", "hostPath": {"path": "/var/lib/tracer", "type": "DirectoryOrCreate"}});
