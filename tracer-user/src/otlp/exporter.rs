@@ -103,6 +103,12 @@ impl Exporter {
         Ok(Self { thread, queue })
     }
 
+    /// What became of what came so far.
+    #[must_use]
+    pub fn so_far(&self) -> Summary {
+        self.queue.summary()
+    }
+
     /// Ends it. What waits is sent if that takes no longer than [`limits::LAST_WORDS`].
     #[must_use]
     pub fn stop(self) -> Summary {
@@ -120,15 +126,13 @@ struct Work {
     queue: Arc<Queue>,
     pace: Pace,
     journal: Journal,
-    sent: u64,
-    refused: u64,
     /// Taken from the queue, and neither sent nor refused.
     pending: u64,
 }
 
 impl Work {
     fn new(target: Target, queue: Arc<Queue>, pace: Pace) -> Self {
-        Self { target, queue, pace, journal: Journal::default(), sent: 0, refused: 0, pending: 0 }
+        Self { target, queue, pace, journal: Journal::default(), pending: 0 }
     }
 
     async fn run(mut self) -> Summary {
@@ -141,9 +145,8 @@ impl Work {
             () = self.all() => {}
             () = over => {}
         }
-        let Self { queue, sent, refused, pending, .. } = self;
-        let lost = queue.dropped() + refused + pending + queue.len() as u64;
-        Summary { sent, lost }
+        let Summary { sent, lost } = queue.summary();
+        Summary { sent, lost: lost + self.pending + queue.len() as u64 }
     }
 
     /// Until nothing more will come, and all is sent.
@@ -203,7 +206,7 @@ impl Work {
                 Answer::Refused(why) => {
                     say(self.journal.refused(endpoint, &why));
                     self.pending -= number;
-                    self.refused += number;
+                    self.queue.refused(number);
                     break;
                 }
                 Answer::Later(asked, why) => {
@@ -220,7 +223,7 @@ impl Work {
 
     fn taken(&mut self, number: u64) {
         self.pending -= number;
-        self.sent += number;
+        self.queue.sent(number);
         say(self.journal.taken(&self.target.endpoint));
         say(self.journal.dropped(self.queue.dropped()));
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::event::{BootNs, CgroupFigures, CgroupId, Lost};
 use crate::model::{Container, Node, Process};
+use crate::otlp::Summary;
 use crate::printable;
 
 use super::super::limits;
@@ -42,6 +43,8 @@ pub struct Own {
     pub bytes: usize,
     /// Events that came, by kind.
     pub seen: Seen,
+    /// What became of terminations that are exported as traces, where they are.
+    pub traces: Option<Summary>,
 }
 
 /// How it stands with a container.

@@ -7,6 +7,7 @@ use crate::container::filter::Filters;
 use crate::event::made::{self, Made, at};
 use crate::event::{CgroupFigures, Event, Handler, Owner, PodName, PodTold, What};
 use crate::live::Pipeline;
+use crate::otlp::Summary;
 use crate::signal::Signal;
 use crate::stream::Reader;
 
@@ -231,6 +232,17 @@ fn the_workload_is_the_one_that_the_api_tells() {
     ] {
         assert_eq!(series(&agent, metric), [counted(known, "db"), counted(known, "queue")], "{metric}");
     }
+}
+
+#[test]
+fn what_is_exported_is_told_where_anything_is() {
+    let metric = "tracer_otlp_terminations_total";
+    let told = |traces| {
+        let snapshot = Metrics::new(false).snapshot(&Node::new(), Own { traces, ..Own::default() });
+        samples(&write(snapshot, None, Format::Prometheus).expect("a text takes everything"), metric)
+    };
+    assert_eq!(told(None), [""; 0]);
+    assert_eq!(told(Some(Summary { sent: 7, lost: 2 })), [r#"{result="sent"} 7"#, r#"{result="dropped"} 2"#]);
 }
 
 #[test]
