@@ -15,6 +15,7 @@ pub mod container;
 pub mod demo;
 pub mod doctor;
 pub mod event;
+mod https;
 pub mod kubernetes;
 pub mod live;
 pub mod manual;
