@@ -9,7 +9,7 @@ use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, RETR
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::time::timeout;
 
-use crate::container::runtime::transport::Allowance;
+use crate::container::runtime::transport::{self, Allowance};
 use crate::https::{self, HEAD_BYTES, Unanswered, next};
 
 use super::access::{Access, NoAccess};
@@ -93,7 +93,7 @@ impl Api {
             let (status, retry_after) = (response.status(), retry_after(&response));
             let mut body = response.into_body();
             if status.is_success() {
-                return Ok(Ok(Lines { body, allowance: allowance.clone(), limit, rest: Vec::new(), searched: 0 }));
+                return Ok(Ok(Lines { body, allowance: allowance.clone(), limit, read: transport::Lines::default() }));
             }
             let mut bytes = Vec::new();
             while let Some(data) = next(&mut body).await? {
@@ -136,28 +136,20 @@ pub(super) struct Lines {
     body: Incoming,
     allowance: Allowance,
     limit: usize,
-    /// What was read and not handed over.
-    rest: Vec<u8>,
-    /// How much of it holds no line end.
-    searched: usize,
+    read: transport::Lines,
 }
 
 impl Lines {
     /// The next line; `None` at the end. What has no line end then is none. Safe to cancel.
     pub(super) async fn next(&mut self) -> Result<Option<String>, Trouble> {
         loop {
-            if let Some(end) = self.rest[self.searched..].iter().position(|&byte| byte == b'\n') {
-                let end = self.searched + end;
-                let line = String::from_utf8_lossy(&self.rest[..end]).into_owned();
-                self.rest.drain(..=end);
-                self.searched = 0;
+            if let Some(line) = self.read.take() {
                 self.allowance.renew(self.limit.saturating_add(HEAD_BYTES));
                 return Ok(Some(line));
             }
-            self.searched = self.rest.len();
             // what has no end yet is not forgiven: a line has a limit
             let Some(data) = next(&mut self.body).await? else { return Ok(None) };
-            self.rest.extend_from_slice(&data);
+            self.read.add(&data);
         }
     }
 }
