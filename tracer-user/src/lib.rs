@@ -17,6 +17,7 @@ pub mod doctor;
 pub mod event;
 #[doc(hidden)]
 pub mod fuzzing;
+mod https;
 pub mod kubernetes;
 pub mod live;
 pub mod manual;

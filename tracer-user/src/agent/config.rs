@@ -64,7 +64,7 @@ const TRACES_EXPORTER: &str = "OTEL_TRACES_EXPORTER";
 const PROTOCOLS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"];
 
 /// All of them.
-pub const SETTINGS: [Setting; 25] = [
+pub const SETTINGS: [Setting; 26] = [
     one("socket", Some(USUAL_SOCKET), false),
     list("container"),
     list("pod"),
@@ -92,6 +92,10 @@ pub const SETTINGS: [Setting; 25] = [
         ..list("otlp-headers")
     },
     Setting { standard: &["OTEL_RESOURCE_ATTRIBUTES"], ..list("otlp-attributes") },
+    Setting {
+        standard: &["OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "OTEL_EXPORTER_OTLP_CERTIFICATE"],
+        ..one("otlp-certificate", None, false)
+    },
     one("log-level", Some("info"), true),
     one("log-format", Some("text"), true),
 ];

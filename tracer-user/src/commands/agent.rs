@@ -113,7 +113,7 @@ async fn serve(args: &Args, config: Config) -> anyhow::Result<ExitCode> {
             }
             // who does not wait for the answer needs none
             End::Done(Woken::Asked(Ask::Snapshot(reply))) => {
-                let own = own(&hub, &session);
+                let own = Own { traces: outputs.traces(), ..own(&hub, &session) };
                 drop(reply.send(counted.snapshot(&session.pipeline.node, own)));
             }
             End::Done(Woken::Asked(Ask::Programs(reply))) => {

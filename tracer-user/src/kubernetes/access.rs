@@ -1,15 +1,13 @@
 //! Where the API is and how to get in: what every pod is given, read anew for each connection because it changes.
 
-use std::fs;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
 
 use super::limits;
+use crate::https;
+use crate::https::tls::{self, NoTls};
 
 /// Where kubelet puts what a pod needs to speak to the API.
 const GIVEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -55,17 +53,9 @@ pub enum NoAccess {
     /// Nobody told where it is.
     #[error("{0} is not set, so this is no pod of Kubernetes")]
     NoPod(&'static str),
-    /// What kubelet gives is not there, or is not what it should be.
-    #[error("{path}: {what}")]
-    File {
-        /// Which file.
-        path: String,
-        /// What is wrong.
-        what: String,
-    },
-    /// The processor lacks what encryption is written for.
-    #[error("this processor is too old for the encryption that is built in ({0})")]
-    Processor(&'static str),
+    /// What kubelet gives is not there, or is not what it should be, or this processor cannot encrypt.
+    #[error(transparent)]
+    NoTls(#[from] NoTls),
 }
 
 impl Access {
@@ -79,7 +69,7 @@ impl Access {
         const PORT: &str = "KUBERNETES_SERVICE_PORT";
         let host = variable(HOST).filter(|host| !host.is_empty()).ok_or(NoAccess::NoPod(HOST))?;
         let port = variable(PORT).and_then(|port| port.parse().ok()).ok_or(NoAccess::NoPod(PORT))?;
-        processor()?;
+        tls::processor()?;
         Ok(Self { host, port, given: Some(given.to_owned()) })
     }
 
@@ -89,87 +79,32 @@ impl Access {
 
     /// As a URL has it.
     pub(super) fn authority(&self) -> String {
-        let Self { host, port, .. } = self;
-        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+        https::authority(&self.host, self.port)
     }
 
     /// What to say who one is. kubelet replaces it before it expires.
     pub(super) fn token(&self) -> Result<Option<String>, NoAccess> {
         let Some(given) = &self.given else { return Ok(None) };
         let path = given.join("token");
-        let token = read(&path)?;
-        let token = String::from_utf8(token).map_err(|error| wrong(&path, format!("no text: {error}")))?;
+        let token = tls::read(&path, limits::GIVEN_BYTES)?;
+        let token = String::from_utf8(token).map_err(|error| tls::wrong(&path, format!("no text: {error}")))?;
         match token.trim() {
-            "" => Err(wrong(&path, "empty".to_owned())),
+            "" => Err(tls::wrong(&path, "empty").into()),
             token => Ok(Some(token.to_owned())),
         }
     }
 
-    /// Whom to trust, and by what name; `None` without encryption.
-    pub(super) fn trust(&self) -> Result<Option<(Arc<ClientConfig>, ServerName<'static>)>, NoAccess> {
+    /// Whom to trust; `None` without encryption.
+    pub(super) fn trust(&self) -> Result<Option<Arc<ClientConfig>>, NoAccess> {
         let Some(given) = &self.given else { return Ok(None) };
-        let path = given.join("ca.crt");
-        let text = read(&path)?;
-        let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_slice_iter(&text) {
-            let certificate = certificate.map_err(|error| wrong(&path, format!("no certificates: {error:?}")))?;
-            roots.add(certificate).map_err(|error| wrong(&path, error.to_string()))?;
-        }
-        if roots.is_empty() {
-            return Err(wrong(&path, "it holds no certificate".to_owned()));
-        }
-        let provider = Arc::new(rustls_graviola::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| wrong(&path, error.to_string()))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let name = match self.host.parse::<IpAddr>() {
-            Ok(address) => ServerName::from(address),
-            Err(_) => ServerName::try_from(self.host.clone())
-                .map_err(|error| NoAccess::File { path: self.host.clone(), what: error.to_string() })?,
-        };
-        Ok(Some((Arc::new(config), name)))
+        Ok(Some(tls::of_file(&given.join("ca.crt"))?))
     }
-}
-
-fn wrong(path: &Path, what: String) -> NoAccess {
-    NoAccess::File { path: path.display().to_string(), what }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, NoAccess> {
-    let size = fs::metadata(path).map_err(|error| wrong(path, error.to_string()))?.len();
-    if size > limits::GIVEN_BYTES {
-        return Err(wrong(path, format!("too long: {size} bytes")));
-    }
-    fs::read(path).map_err(|error| wrong(path, error.to_string()))
-}
-
-/// Whether this processor can do what the encryption is written for: it would end the program otherwise.
-fn processor() -> Result<(), NoAccess> {
-    #[cfg(target_arch = "x86_64")]
-    let (wanted, there) = (
-        "it wants AES, PCLMULQDQ, BMI1, ADX and AVX2",
-        is_x86_feature_detected!("aes")
-            && is_x86_feature_detected!("pclmulqdq")
-            && is_x86_feature_detected!("bmi1")
-            && is_x86_feature_detected!("adx")
-            && is_x86_feature_detected!("avx")
-            && is_x86_feature_detected!("avx2"),
-    );
-    #[cfg(target_arch = "aarch64")]
-    let (wanted, there) = (
-        "it wants NEON, AES, PMULL and SHA-2",
-        std::arch::is_aarch64_feature_detected!("neon")
-            && std::arch::is_aarch64_feature_detected!("aes")
-            && std::arch::is_aarch64_feature_detected!("pmull")
-            && std::arch::is_aarch64_feature_detected!("sha2"),
-    );
-    if there { Ok(()) } else { Err(NoAccess::Processor(wanted)) }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn pod(name: &str) -> Option<String> {

@@ -1,27 +1,18 @@
 //! Requests to the API: one connection for each, with a limit of time and of bytes.
 
-use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::client::conn::http1::Builder;
 use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER, USER_AGENT};
 use hyper::{Method, Request, Response, StatusCode};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
 
-use crate::container::runtime::transport::{Allowance, Metered};
-use crate::printable;
+use crate::container::runtime::transport::{self, Allowance};
+use crate::https::{self, HEAD_BYTES, Unanswered, next};
 
 use super::access::{Access, NoAccess};
-
-/// What hyper may read ahead.
-const READ_AHEAD: usize = 64 << 10;
-/// Heads may weigh this much beside a body.
-const HEAD_BYTES: usize = 64 << 10;
 
 /// What is asked.
 #[derive(Clone, Debug)]
@@ -54,12 +45,12 @@ pub(super) struct Answer {
 pub(super) enum Trouble {
     #[error(transparent)]
     NoAccess(#[from] NoAccess),
-    #[error("{at} cannot be reached: {what}")]
-    Unreachable { at: String, what: io::Error },
+    #[error(transparent)]
+    Unanswered(#[from] Unanswered),
     #[error("no answer within {} s", .0.as_secs())]
     TimedOut(Duration),
-    #[error("the answer breaks off: {0}")]
-    Broken(String),
+    #[error("no request: {0}")]
+    NoRequest(http::Error),
 }
 
 /// The API, as far as it is used here.
@@ -102,7 +93,7 @@ impl Api {
             let (status, retry_after) = (response.status(), retry_after(&response));
             let mut body = response.into_body();
             if status.is_success() {
-                return Ok(Ok(Lines { body, allowance: allowance.clone(), limit, rest: Vec::new(), searched: 0 }));
+                return Ok(Ok(Lines { body, allowance: allowance.clone(), limit, read: transport::Lines::default() }));
             }
             let mut bytes = Vec::new();
             while let Some(data) = next(&mut body).await? {
@@ -115,21 +106,11 @@ impl Api {
 
     async fn send(&self, ask: &Ask, allowance: &Allowance) -> Result<Response<Incoming>, Trouble> {
         let Access { host, port, .. } = &self.access;
-        let unreachable = |what| Trouble::Unreachable { at: self.access.authority(), what };
-        let request = self.request(ask)?;
-        let trust = self.access.trust()?;
-        let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(unreachable)?;
-        match trust {
-            None => exchange(Metered::over(stream, allowance), request).await,
-            Some((config, name)) => {
-                let connected = TlsConnector::from(config).connect(name, stream).await.map_err(unreachable)?;
-                exchange(Metered::over(connected, allowance), request).await
-            }
-        }
+        let (request, trust) = (self.request(ask)?, self.access.trust()?);
+        Ok(https::send((host, *port), trust, request, allowance).await?)
     }
 
     fn request(&self, ask: &Ask) -> Result<Request<Full<Bytes>>, Trouble> {
-        let broken = |error: http::Error| Trouble::Broken(error.to_string());
         let mut request = Request::builder()
             .method(ask.method.clone())
             .uri(&ask.target)
@@ -137,7 +118,8 @@ impl Api {
             .header(USER_AGENT, concat!("tracer/", env!("CARGO_PKG_VERSION")))
             .header(ACCEPT, ask.accept);
         if let Some(token) = self.access.token()? {
-            let mut value = HeaderValue::try_from(format!("Bearer {token}")).map_err(|error| broken(error.into()))?;
+            let mut value =
+                HeaderValue::try_from(format!("Bearer {token}")).map_err(|error| Trouble::NoRequest(error.into()))?;
             value.set_sensitive(true);
             request = request.header(AUTHORIZATION, value);
         }
@@ -145,7 +127,7 @@ impl Api {
         if let Some(kind) = kind {
             request = request.header(CONTENT_TYPE, kind);
         }
-        request.body(Full::new(body.unwrap_or_default())).map_err(broken)
+        request.body(Full::new(body.unwrap_or_default())).map_err(Trouble::NoRequest)
     }
 }
 
@@ -154,63 +136,22 @@ pub(super) struct Lines {
     body: Incoming,
     allowance: Allowance,
     limit: usize,
-    /// What was read and not handed over.
-    rest: Vec<u8>,
-    /// How much of it holds no line end.
-    searched: usize,
+    read: transport::Lines,
 }
 
 impl Lines {
     /// The next line; `None` at the end. What has no line end then is none. Safe to cancel.
     pub(super) async fn next(&mut self) -> Result<Option<String>, Trouble> {
         loop {
-            if let Some(end) = self.rest[self.searched..].iter().position(|&byte| byte == b'\n') {
-                let end = self.searched + end;
-                let line = String::from_utf8_lossy(&self.rest[..end]).into_owned();
-                self.rest.drain(..=end);
-                self.searched = 0;
+            if let Some(line) = self.read.take() {
                 self.allowance.renew(self.limit.saturating_add(HEAD_BYTES));
                 return Ok(Some(line));
             }
-            self.searched = self.rest.len();
             // what has no end yet is not forgiven: a line has a limit
             let Some(data) = next(&mut self.body).await? else { return Ok(None) };
-            self.rest.extend_from_slice(&data);
+            self.read.add(&data);
         }
     }
-}
-
-async fn exchange<S>(stream: Metered<S>, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Trouble>
-where
-    Metered<S>: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
-{
-    let mut builder = Builder::new();
-    let (mut sender, connection) = builder.max_buf_size(READ_AHEAD).handshake(stream).await.map_err(broken)?;
-    // It ends by itself, with an error or not, when the request and its answer are dropped.
-    tokio::spawn(async move { connection.await.unwrap_or_default() });
-    sender.send_request(request).await.map_err(broken)
-}
-
-/// The next piece of a body; `None` at its end.
-async fn next(body: &mut Incoming) -> Result<Option<Bytes>, Trouble> {
-    while let Some(frame) = body.frame().await {
-        // trailers are of no interest
-        if let Ok(data) = frame.map_err(broken)?.into_data() {
-            return Ok(Some(data));
-        }
-    }
-    Ok(None)
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
-fn broken(error: hyper::Error) -> Trouble {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(&error);
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    Trouble::Broken(printable::text(&text).into_owned())
 }
 
 /// In seconds; a date is not what this API sends.
@@ -222,32 +163,16 @@ fn retry_after(response: &Response<Incoming>) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
-    use std::sync::Arc;
 
-    use rustls::ServerConfig;
-    use rustls::pki_types::pem::PemObject as _;
-    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
     use tokio_rustls::TlsAcceptor;
 
     use super::*;
+    use crate::https::testing::{CA, OTHER, SERVER, server};
 
-    const CA: &[u8] = include_bytes!("fixtures/ca.crt");
-    const OTHER: &[u8] = include_bytes!("fixtures/other.crt");
-
-    /// As kube-apiserver has it: a certificate of RSA, signed by another one.
-    fn server(versions: &[&'static rustls::SupportedProtocolVersion]) -> TlsAcceptor {
-        let certificate = CertificateDer::from_pem_slice(include_bytes!("fixtures/server.crt")).expect("a certificate");
-        let key = PrivateKeyDer::from_pem_slice(include_bytes!("fixtures/server.key")).expect("a key");
-        let provider = Arc::new(rustls_graviola::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_protocol_versions(versions)
-            .expect("the provider has them")
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate], key)
-            .expect("they belong together");
-        TlsAcceptor::from(Arc::new(config))
+    fn acceptor(versions: &[&'static rustls::SupportedProtocolVersion]) -> TlsAcceptor {
+        TlsAcceptor::from(server(SERVER, versions))
     }
 
     fn given(ca: &[u8]) -> tempfile::TempDir {
@@ -295,7 +220,7 @@ mod tests {
     #[tokio::test]
     async fn an_api_is_spoken_with_that_has_the_right_certificate() {
         for versions in [[&rustls::version::TLS12], [&rustls::version::TLS13]] {
-            let (answer, asked) = ask(CA, server(&versions), 200_000).await;
+            let (answer, asked) = ask(CA, acceptor(&versions), 200_000).await;
             let answer = answer.expect("there is one");
             assert_eq!((answer.status, answer.body.len()), (StatusCode::OK, 100_000));
             let asked = asked.expect("it was asked");
@@ -306,15 +231,15 @@ mod tests {
 
     #[tokio::test]
     async fn another_one_is_told_nothing() {
-        let (answer, asked) = ask(OTHER, server(rustls::ALL_VERSIONS), 200_000).await;
+        let (answer, asked) = ask(OTHER, acceptor(rustls::ALL_VERSIONS), 200_000).await;
         let trouble = answer.expect_err("it is a stranger").to_string();
-        assert!(trouble.contains("cannot be reached: invalid peer certificate"), "{trouble}");
+        assert!(trouble.contains("cannot be trusted: its certificate is of an unknown authority"), "{trouble}");
         assert_eq!(asked, None);
     }
 
     #[tokio::test]
     async fn an_answer_without_end_has_one() {
-        let (answer, _) = ask(CA, server(rustls::ALL_VERSIONS), 1_000).await;
+        let (answer, _) = ask(CA, acceptor(rustls::ALL_VERSIONS), 1_000).await;
         let trouble = answer.expect_err("it is too long").to_string();
         assert!(trouble.contains("longer than allowed"), "{trouble}");
     }

@@ -255,10 +255,10 @@ mod tests {
             looked.get() > 1
         };
         assert!(!has_waited(minute, last, second_time).await);
+        assert_eq!(looked.get(), 2, "it does not go on after that");
         // a short wait is waited for, and a long one of which nobody hears
         assert!(has_waited(Duration::from_millis(1), last, || true).await);
         assert!(has_waited(Duration::from_millis(1), begun, || false).await);
-        assert!(begun.elapsed() < minute, "{:?}", begun.elapsed());
     }
 
     #[test]

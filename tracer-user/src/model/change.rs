@@ -91,6 +91,8 @@ pub struct ContainerName {
     /// `PROJECT/SERVICE` of Docker Compose, where its labels tell one, with `-N` behind it from the second replica on:
     /// what people call it.
     pub service: Option<String>,
+    /// The workload that its pod belongs to, once the API of Kubernetes told it.
+    pub owner: Option<Owner>,
     /// Its labels and those of its pod, once a runtime told them.
     pub labels: BTreeMap<String, String>,
     /// It is the sandbox of its pod, the pause container: no container to people.

@@ -1,11 +1,14 @@
 //! What the API of Kubernetes told: which workload a pod belongs to, and when somebody asked for its end.
 
+use std::sync::Arc;
+
 use crate::event::{Deletion, Owner, PodTold};
 
 use super::change::Deleted;
 use super::container::{Container, Stop};
 use super::limits;
 use super::node::Node;
+use super::pod::PodKey;
 
 impl Node {
     /// The API told something of a pod, of which there may be no container yet.
@@ -16,6 +19,20 @@ impl Node {
             self.pods_told.remove(uid);
         } else if is_known || self.pods_told.len() < limits::PODS_TOLD || self.pods_told.contains_key(uid) {
             self.pods_told.insert(uid.clone(), told.clone());
+            if let Some(&pod) = self.pod_by_uid.get(uid) {
+                self.owner_known(pod);
+            }
+        }
+    }
+
+    /// A pod has containers, and the API may have told whose it is: from now on what is said of them says so.
+    pub(super) fn owner_known(&mut self, pod: PodKey) {
+        let Some(pod) = self.pods.get(&pod) else { return };
+        let Some(owner) = self.pods_told.get(&pod.uid).and_then(|told| told.owner.as_ref()) else { return };
+        for key in &pod.containers {
+            if let Some(container) = self.containers.get_mut(key).filter(|one| one.name.owner.as_ref() != Some(owner)) {
+                Arc::make_mut(&mut container.name).owner = Some(owner.clone());
+            }
         }
     }
 

@@ -136,6 +136,7 @@ impl Node {
                 pod.containers.push(key);
             }
         }
+        self.owner_known(pod_key);
     }
 
     /// Forgets a container; its pod, too, if it was the last one of it.

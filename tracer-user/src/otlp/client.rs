@@ -1,29 +1,24 @@
 //! One request: OTLP over HTTP/1.1, on a connection of its own. Ends are rare.
 
-use std::error::Error;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
-use http::{HeaderMap, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full};
+use http::{Request, Response, StatusCode};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use prost::Message as _;
 use time::OffsetDateTime;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::endpoint::Endpoint;
+use super::exporter::Target;
 use super::limits;
 use super::proto::{ExportTracePartialSuccess, ExportTraceServiceResponse, RpcStatus};
 use super::retry::retry_after;
-use crate::container::runtime::transport::{Allowance, Metered};
+use crate::container::runtime::transport::Allowance;
+use crate::https::{self, HEAD_BYTES, Unanswered, next, told};
 use crate::printable;
-
-/// What hyper may read ahead.
-const READ_AHEAD: usize = 16 << 10;
-/// Heads of answers, beside their bodies.
-const HEAD: usize = 64 << 10;
 
 /// What became of a request.
 #[derive(Debug, PartialEq, Eq)]
@@ -39,32 +34,37 @@ pub(super) enum Answer {
 }
 
 /// Sends `body`. Takes no longer than `limit`, from the look-up of the name to the last byte of the answer.
-pub(super) async fn post(endpoint: &Endpoint, headers: &HeaderMap, body: Bytes, limit: Duration) -> Answer {
-    match timeout(limit, exchange(endpoint, headers, body)).await {
+pub(super) async fn post(target: &Target, body: Bytes, limit: Duration) -> Answer {
+    match timeout(limit, exchange(target, body)).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(why)) => Answer::Later(None, why),
         Err(_) => Answer::Later(None, format!("no answer within {} s", limit.as_secs_f64())),
     }
 }
 
-async fn exchange(endpoint: &Endpoint, headers: &HeaderMap, body: Bytes) -> Result<Answer, String> {
-    let Endpoint { host, port, path, authority } = endpoint;
-    let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(|error| told(&error))?;
-    let stream = Metered::over(stream, &Allowance::new(limits::ANSWER + HEAD));
-    let mut builder = hyper::client::conn::http1::Builder::new();
-    let handshake = builder.max_buf_size(READ_AHEAD).handshake(stream).await;
-    let (mut sender, connection) = handshake.map_err(|error| told(&error))?;
-    // it ends by itself, with an error or not, when the request and its answer are dropped
-    tokio::spawn(async move { connection.await.unwrap_or_default() });
+async fn exchange(target: &Target, body: Bytes) -> Result<Answer, String> {
+    let Target { endpoint: Endpoint { host, port, path, authority, .. }, headers, .. } = target;
     let mut request = Request::post(path)
         .header(HOST, authority)
         .header(CONTENT_TYPE, "application/x-protobuf")
         .header(USER_AGENT, concat!("tracer/", env!("CARGO_PKG_VERSION")))
         .body(Full::new(body))
-        .map_err(|error| told(&error))?;
+        .map_err(|error| bounded(told(&error).as_bytes()))?;
     request.headers_mut().extend(headers.clone());
-    let response = sender.send_request(request).await.map_err(|error| told(&error))?;
+    let trust = target.trust().map_err(|error| error.to_string())?;
+    let allowance = Allowance::new(limits::ANSWER + HEAD_BYTES);
+    let response = https::send((host, *port), trust, request, &allowance).await.map_err(|error| why(&error))?;
     Ok(understand(response).await)
+}
+
+/// Where that was is known.
+fn why(error: &Unanswered) -> String {
+    let text = match error {
+        Unanswered::Unreachable { at: _, what } => told(what),
+        Unanswered::Untrusted { at: _, what } => what.to_string(),
+        Unanswered::Broken(what) => what.clone(),
+    };
+    bounded(text.as_bytes())
 }
 
 async fn understand(response: Response<Incoming>) -> Answer {
@@ -88,13 +88,10 @@ async fn understand(response: Response<Incoming>) -> Answer {
 /// A body, as far as it is read at all.
 async fn read(mut body: Incoming) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
-    while let Some(frame) = body.frame().await {
-        // trailers are of no interest
-        if let Ok(data) = frame.map_err(|error| told(&error))?.into_data() {
-            bytes.extend_from_slice(&data);
-            if bytes.len() > limits::ANSWER {
-                return Err(format!("the answer is longer than {} KiB", limits::ANSWER >> 10));
-            }
+    while let Some(data) = next(&mut body).await.map_err(|error| why(&error))? {
+        bytes.extend_from_slice(&data);
+        if bytes.len() > limits::ANSWER {
+            return Err(format!("the answer is longer than {} KiB", limits::ANSWER >> 10));
         }
     }
     Ok(bytes)
@@ -120,18 +117,4 @@ fn complaint(status: StatusCode, body: &[u8]) -> String {
 fn bounded(bytes: &[u8]) -> String {
     let text: String = String::from_utf8_lossy(bytes).chars().take(limits::COMPLAINT).collect();
     printable::text(text.trim()).chars().take(limits::COMPLAINT).collect()
-}
-
-/// An error with its causes, unless it repeats them.
-fn told(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    bounded(text.as_bytes())
 }

@@ -16,6 +16,8 @@ pub struct Endpoint {
     pub(super) path: String,
     /// `host:port` as it was written.
     pub(super) authority: String,
+    /// With TLS: https.
+    pub(super) tls: bool,
 }
 
 impl Endpoint {
@@ -45,28 +47,24 @@ impl Endpoint {
             return Err(format!("a query or a fragment in the URL is not sent; {wanted}"));
         }
         let uri: Uri = text.parse().map_err(|error| format!("{text}: {error}; {wanted}"))?;
-        match uri.scheme_str() {
-            Some("http") => {}
-            Some("https") => {
-                return Err(format!(
-                    "{text}: https is not spoken; send to a collector on this machine, which passes on with TLS"
-                ));
-            }
+        let tls = match uri.scheme_str() {
+            Some("http") => false,
+            Some("https") => true,
             _ => return Err(format!("{text}: {wanted}")),
-        }
+        };
         let authority = uri.authority().ok_or_else(|| format!("{text}: {wanted}"))?;
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
         if host.is_empty() {
             return Err(format!("{text}: {wanted}"));
         }
-        let port = authority.port_u16().unwrap_or(80);
-        Ok(Self { host, port, path: uri.path().to_owned(), authority: authority.as_str().to_owned() })
+        let port = authority.port_u16().unwrap_or(if tls { 443 } else { 80 });
+        Ok(Self { host, port, path: uri.path().to_owned(), authority: authority.as_str().to_owned(), tls })
     }
 }
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}{}", self.authority, self.path)
+        write!(f, "{}://{}{}", if self.tls { "https" } else { "http" }, self.authority, self.path)
     }
 }
 
@@ -128,7 +126,11 @@ mod tests {
         assert_eq!(collector("http://c:4318/v1/traces"), "http://c:4318/v1/traces");
         let traces = Endpoint::of_traces("http://[fd00::1]:9/here").expect("good");
         assert_eq!((traces.host.as_str(), traces.port, traces.path.as_str()), ("fd00::1", 9, "/here"));
-        assert_eq!(Endpoint::of_traces("http://c").expect("good").port, 80);
+        assert_eq!(collector("https://[fd00::1]/otlp"), "https://[fd00::1]/otlp/v1/traces");
+        let of = |text: &str| Endpoint::of_traces(text).map(|endpoint| (endpoint.tls, endpoint.port));
+        assert_eq!(of("http://c"), Ok((false, 80)));
+        assert_eq!(of("https://c"), Ok((true, 443)));
+        assert_eq!(of("HTTPS://c:4318"), Ok((true, 4318)));
     }
 
     #[test]
@@ -137,7 +139,6 @@ mod tests {
         for text in ["127.0.0.1:4318", "collector", "grpc://c:4317", "/run/otel.sock", "http://", ""] {
             assert!(told(text).contains("a URL such as http://127.0.0.1:4318 is wanted"), "{}", told(text));
         }
-        assert!(told("https://c:4318").contains("https is not spoken"));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderMap;
 use prost::Message as _;
+use rustls::ClientConfig;
 use tokio::time::{sleep, timeout};
 
 use super::client::{Answer, post};
@@ -22,6 +24,7 @@ use super::queue::Queue;
 use super::retry::Backoff;
 use super::spans::trace;
 use crate::clock::wall_clock;
+use crate::https::tls::{self, NoTls};
 
 /// Where traces go, and what goes with each.
 #[derive(Clone, PartialEq)]
@@ -32,16 +35,27 @@ pub struct Target {
     pub headers: HeaderMap,
     /// What is true of all on this machine: `host.name`, `k8s.cluster.name`.
     pub attributes: Vec<(String, String)>,
+    /// With https: a file with the certificates of the authorities that are trusted, instead of those of the system.
+    pub authorities: Option<PathBuf>,
+}
+
+impl Target {
+    /// Whom to trust; `None` without TLS. Read anew each time: certificates change, and ends are rare.
+    pub(super) fn trust(&self) -> Result<Option<Arc<ClientConfig>>, NoTls> {
+        let authorities = || self.authorities.as_deref().map_or_else(tls::of_system, tls::of_file);
+        self.endpoint.tls.then(authorities).transpose()
+    }
 }
 
 impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { endpoint, headers, attributes } = self;
+        let Self { endpoint, headers, attributes, authorities } = self;
         let headers: Vec<_> = headers.keys().collect();
         f.debug_struct("Target")
             .field("endpoint", endpoint)
             .field("headers", &headers)
             .field("attributes", attributes)
+            .field("authorities", authorities)
             .finish()
     }
 }
@@ -103,6 +117,12 @@ impl Exporter {
         Ok(Self { thread, queue })
     }
 
+    /// What became of what came so far.
+    #[must_use]
+    pub fn so_far(&self) -> Summary {
+        self.queue.summary()
+    }
+
     /// Ends it. What waits is sent if that takes no longer than [`limits::LAST_WORDS`].
     #[must_use]
     pub fn stop(self) -> Summary {
@@ -120,19 +140,21 @@ struct Work {
     queue: Arc<Queue>,
     pace: Pace,
     journal: Journal,
-    sent: u64,
-    refused: u64,
     /// Taken from the queue, and neither sent nor refused.
     pending: u64,
 }
 
 impl Work {
     fn new(target: Target, queue: Arc<Queue>, pace: Pace) -> Self {
-        Self { target, queue, pace, journal: Journal::default(), sent: 0, refused: 0, pending: 0 }
+        Self { target, queue, pace, journal: Journal::default(), pending: 0 }
     }
 
     async fn run(mut self) -> Summary {
         let (queue, pace) = (Arc::clone(&self.queue), self.pace);
+        // who waits for the first end to hear of a file that is missing waits for long
+        if let Err(why) = self.target.trust() {
+            say(self.journal.later(&self.target.endpoint, &why.to_string()));
+        }
         let over = async {
             queue.closed().await;
             sleep(pace.last_words).await;
@@ -141,9 +163,8 @@ impl Work {
             () = self.all() => {}
             () = over => {}
         }
-        let Self { queue, sent, refused, pending, .. } = self;
-        let lost = queue.dropped() + refused + pending + queue.len() as u64;
-        Summary { sent, lost }
+        let Summary { sent, lost } = queue.summary();
+        Summary { sent, lost: lost + self.pending + queue.len() as u64 }
     }
 
     /// Until nothing more will come, and all is sent.
@@ -193,8 +214,8 @@ impl Work {
         let body = Bytes::from(ExportTraceServiceRequest { resource_spans: batch }.encode_to_vec());
         let mut backoff = Backoff::from(self.pace.backoff);
         loop {
-            let Target { endpoint, headers, .. } = &self.target;
-            let wait = match post(endpoint, headers, body.clone(), self.pace.request).await {
+            let endpoint = &self.target.endpoint;
+            let wait = match post(&self.target, body.clone(), self.pace.request).await {
                 Answer::Taken => break self.taken(number),
                 Answer::Partly(rejected, why) => {
                     say(self.journal.partly(endpoint, rejected, &why));
@@ -203,7 +224,7 @@ impl Work {
                 Answer::Refused(why) => {
                     say(self.journal.refused(endpoint, &why));
                     self.pending -= number;
-                    self.refused += number;
+                    self.queue.refused(number);
                     break;
                 }
                 Answer::Later(asked, why) => {
@@ -220,7 +241,7 @@ impl Work {
 
     fn taken(&mut self, number: u64) {
         self.pending -= number;
-        self.sent += number;
+        self.queue.sent(number);
         say(self.journal.taken(&self.target.endpoint));
         say(self.journal.dropped(self.queue.dropped()));
     }

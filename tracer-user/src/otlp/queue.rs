@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, watch};
 
+use super::exporter::Summary;
 use super::limits;
 use super::spans::Ending;
 
@@ -20,7 +21,11 @@ pub struct Queue {
 struct State {
     ends: VecDeque<Ending>,
     weight: usize,
+    /// Those for which there was no room.
     dropped: u64,
+    /// What became of the others.
+    sent: u64,
+    refused: u64,
 }
 
 impl Default for Queue {
@@ -58,6 +63,23 @@ impl Queue {
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.state().dropped
+    }
+
+    /// So many were taken from here, and a collector took them.
+    pub(super) fn sent(&self, number: u64) {
+        self.state().sent += number;
+    }
+
+    /// So many were taken from here, and a collector will not take them.
+    pub(super) fn refused(&self, number: u64) {
+        self.state().refused += number;
+    }
+
+    /// What became of all that was decided so far; others wait, or are on their way.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        let state = self.state();
+        Summary { sent: state.sent, lost: state.dropped + state.refused }
     }
 
     /// How many wait.

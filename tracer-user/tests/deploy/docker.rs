@@ -1,7 +1,7 @@
 //! The image, and the same agent by `docker run` with what the manifest says: on a machine without Kubernetes.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -10,9 +10,10 @@ use serde_json::Value;
 use super::agent::{self, Agent, PLAIN, Source};
 use super::image;
 use super::lab::docker::{Cgroups, Daemon, Options};
+use super::lab::screen::{Screen, typed};
 use super::lab::{self, PATIENCE, output, read, until};
 
-const PROGRAMS: [&str; 5] = ["dockerd", "docker", "containerd", "runc", "nsenter"];
+const PROGRAMS: [&str; 6] = ["dockerd", "docker", "containerd", "runc", "nsenter", "tmux"];
 /// A shell that never gets SIGTERM, with a child.
 const DROPS: [&str; 3] = ["sh", "-c", "sleep 1000; true"];
 /// Docker 20.10 does not know these; the lab's runtime gives them to whoever has `SYS_PTRACE`.
@@ -113,9 +114,54 @@ fn the_agent_in_a_container_of_docker_tells_a_neighbours_stop() {
         assert_eq!((&ended["verdict"], &ended["cause"]), (&"sigterm-dropped".into(), &"no-handler".into()), "{ended}");
         assert_eq!((&ended["container"]["id"], &ended["container"]["name"]), (&id.into(), &"web".into()), "{ended}");
         assert_eq!((&ended["certain"], &ended["sender"]["role"]), (&true.into(), &"runtime".into()), "{ended}");
+        if cgroups == Cgroups::PureV2 {
+            looked_at_through_exec(&docker);
+        }
         docker.stop("tracer", 10);
         assert_eq!(docker.wait("tracer"), 0, "{}", docker.container_logs("tracer"));
     }
+}
+
+/// The live terminal UI, as with `kubectl exec -it ds/tracer -- tracer`: what was, and what happens, on the terminal of
+/// whoever typed that.
+#[track_caller]
+fn looked_at_through_exec(docker: &Daemon) {
+    let screen = Screen::open(80, 24);
+    let modes = screen.modes();
+    let exec = docker.client(&["exec", "--interactive", "--tty", "tracer", "tracer", "-c", "web", "-c", "next"]);
+    screen.type_line(&format!("{}; echo ended-$?", typed(&exec)));
+    // history
+    screen.wait_until("how the first ended", |text| text.contains("Fix ") && text.contains("SIGKILL"));
+    screen.press("1");
+    screen.wait_until("its row", |text| text.contains("web") && text.contains("sigterm-dropped"));
+    // and what comes
+    docker.run("next", &DROPS, &Options::default());
+    screen.wait_until("the next one", |text| text.contains("next") && text.contains("running"));
+    let mut stop = docker.client(&["stop", "--time", "5", "next"]);
+    let mut stop = stop.stdout(Stdio::null()).spawn().expect("docker starts");
+    screen.wait_until("its stop", |text| text.contains("stopping: next") && text.contains("dropped"));
+    assert!(stop.wait().expect("docker ends").success());
+    let rows = |text: &str| text.lines().filter(|line| line.contains("sigterm-dropped")).count();
+    let last = screen.wait_until("its end", |text| rows(text) >= 2);
+    assert!(screen.is_taken() && last.lines().count() <= 24, "{last}");
+    // another size arrives, as it does by kubectl
+    let widest = |text: &str| text.lines().map(|line| line.chars().count()).max();
+    screen.resize(100, 30);
+    screen.wait_until("all of the width", |text| widest(text) == Some(100));
+    screen.resize(80, 24);
+    screen.wait_until("no more than there is", |text| widest(text) == Some(80));
+    screen.press("q");
+    screen.wait_for("ended-0");
+    until("the shell to have its screen again", PATIENCE, || (!screen.is_taken()).then_some(()));
+    assert_eq!(screen.modes(), modes, "the modes of the terminal");
+    // nobody is left: neither a process in the container nor a client of the agent
+    until("the clients to leave", PATIENCE, || {
+        let log = docker.container_logs("tracer");
+        let count = |what: &str| log.lines().filter(|line| line.contains("client ") && line.contains(what)).count();
+        (count(" attached") >= 2 && count(" attached") == count(" left")).then_some(())
+    });
+    let processes = read(&mut docker.client(&["top", "tracer", "-o", "pid,comm"]));
+    assert_eq!(processes.lines().skip(1).count(), 1, "{processes}");
 }
 
 /// Memory of a container's cgroup, bytes, with what the kernel holds for it, and CPU time, ns.
@@ -133,11 +179,11 @@ fn taken(id: &str) -> (u64, u64) {
     (memory.expect("memory is accounted for"), cpu.expect("time is accounted for"))
 }
 
-/// What `resources` in the manifest is from.
+/// What `resources` in the manifest and the figures in docs/security.md are from.
 #[test]
-#[ignore = "needs root: cargo xtask test runs it"]
-fn what_it_takes() {
-    if !lab::can_run("what_it_takes", &[&PROGRAMS[..], &["stress-ng"]].concat()) {
+#[ignore = "a measurement, as root: cargo xtask test --stage privileged measure_what_it_takes"]
+fn measure_what_it_takes() {
+    if !lab::can_run("measure_what_it_takes", &[&PROGRAMS[..], &["stress-ng"]].concat()) {
         return;
     }
     let docker = Daemon::start_with_runtimes(Cgroups::Host);

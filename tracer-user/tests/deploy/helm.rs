@@ -153,7 +153,7 @@ fn every_value_has_its_effect() {
         "affinity": {"nodeAffinity": {}}, "podLabels": {"team": "a"}, "podAnnotations": {"note": "b"},
         "resources": {"limits": {"memory": "1Gi"}}, "seLinuxOptions": {"type": "spc_t"},
         "seccompProfile": {"type": "Unconfined"}, "hostSocketDir": "/run/tracer", "imagePullSecrets": [{"name": "pull"}],
-        "priorityClassName": "", "otlpEndpoint": "http://tempo:4318", "env": [{"name": "TRACER_LOG_LEVEL", "value": "debug"}],
+        "priorityClassName": "", "otlpEndpoint": "http://tempo:4318", "extraEnv": [{"name": "TRACER_LOG_LEVEL", "value": "debug"}],
     }));
     let pod = &narrow.spec.template.spec;
     let container = &pod.containers[0];
@@ -177,6 +177,24 @@ fn every_value_has_its_effect() {
     let variables: Vec<_> = container.env.iter().map(|variable| variable.name.as_str()).collect();
     assert_eq!(variables, ["TRACER_METRICS_LISTEN", "TRACER_NODE_NAME", "TRACER_LOG_LEVEL", "TRACER_OTLP_ENDPOINT"]);
     assert_eq!(container.env[3].value, "http://tempo:4318");
+
+    // what is added comes after what is there, and takes nothing away
+    let mount = json!({"name": "recordings", "mountPath": "/var/lib/tracer"});
+    let (recording, ..) = set(json!({
+        "config": {"record-dir": "/var/lib/tracer"}, "extraArgs": ["--record-files=16", "--log-level", "debug"],
+        "extraVolumes": [{"name": "recordings", "hostPath": {"path": "/var/lib/tracer", "type": "DirectoryOrCreate"}}],
+        "extraVolumeMounts": [mount],
+    }));
+    let (mut pod, with) = (plain.spec.template.spec.clone(), recording.spec.template.spec);
+    let args = &with.containers[0].args;
+    assert_eq!(args[..], ["agent", "--record-files=16", "--log-level", "debug"]);
+    let told = read(Command::new(BINARY).args(args).args(["--print-config", "--config", "/dev/null"]));
+    assert!(told.contains("record-files = \"16\"  # the command line"), "{told}");
+    pod.containers[0].args.clone_from(args);
+    pod.containers[0].volume_mounts.push(k8s::read(&mount));
+    let host_path = json!({"name": "recordings", "hostPath": {"path": "/var/lib/tracer", "type": "DirectoryOrCreate"}});
+    pod.volumes.push(k8s::read(&host_path));
+    assert_eq!(with, pod);
 
     // AppArmor's field came with Kubernetes 1.30
     assert!(plain.spec.template.spec.containers[0].security_context.app_armor_profile.is_some());

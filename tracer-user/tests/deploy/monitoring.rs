@@ -30,6 +30,7 @@ const METRICS: &[(&str, &[&str])] = &[
     ("tracer_client_events_missed_total", &[]),
     ("tracer_history_terminations", &[]),
     ("tracer_history_bytes", &[]),
+    ("tracer_otlp_terminations_total", &["result"]),
     ("process_cpu_seconds_total", &[]),
     ("process_resident_memory_bytes", &[]),
     ("process_start_time_seconds", &[]),
@@ -48,6 +49,8 @@ pub(crate) fn assert_has_all(exposition: &str) {
     // of containers that have zombies or a limit of pids, and of what did not happen, there is nothing to tell
     let silent = ["tracer_zombies", "tracer_zombie_oldest_age_seconds", "tracer_pids_current", "tracer_pids_max"];
     let lossless = ["tracer_events_lost_total", "tracer_conditions_total", "tracer_dropped_signals_total"];
+    // no collector is told of here
+    let lossless = [&lossless[..], &["tracer_otlp_terminations_total"]].concat();
     for (name, labels) in METRICS {
         let declared = [*name, name.trim_end_matches("_total")];
         let declared = declared.iter().any(|name| exposition.contains(&format!("\n# TYPE {name} ")));

@@ -39,7 +39,7 @@ pub(super) fn run(filters: &[String]) -> Result<Report> {
         let shipped = if binary.name == SHIPS { Some(shipped()?) } else { None };
         let stage = ui::Stage::start(format!("{}: {count} tests", binary.name));
         let runner = Runner { binary, prefix: &prefix, shipped: shipped.as_deref() };
-        let mut of_binary = runner.run(filters)?;
+        let mut of_binary = runner.run(&selected(filters))?;
         if of_binary.failures.len() + report.failures.len() + report.flaky.len() <= AGAIN {
             runner.again(&mut of_binary)?;
         }
@@ -62,9 +62,19 @@ fn shipped() -> Result<PathBuf> {
     Ok(binary)
 }
 
+/// What measures, for figures in the documentation, and tests nothing that others do not: such a test's name begins with this.
+const MEASURES: &str = "measure_";
+
+/// The arguments for a test binary that select what is asked for: of measurements those that are named, with their figures.
+fn selected(filters: &[String]) -> Vec<&str> {
+    let measures = filters.iter().any(|filter| filter.contains(MEASURES));
+    let arguments: &[&str] = if measures { &["--nocapture"] } else { &["--skip", MEASURES] };
+    filters.iter().map(String::as_str).chain(arguments.iter().copied()).collect()
+}
+
 /// How many ignored tests it has that the filters let through.
 fn count(binary: &Artifact, filters: &[String]) -> Result<usize> {
-    let list = sh::read(sh::cmd(&binary.executable).args(["--ignored", "--list"]).args(filters))?;
+    let list = sh::read(sh::cmd(&binary.executable).args(["--ignored", "--list"]).args(selected(filters)))?;
     Ok(list.lines().filter(|line| line.ends_with(": test")).count())
 }
 
@@ -79,7 +89,7 @@ struct Runner<'a> {
 
 impl Runner<'_> {
     /// Runs those of its tests that the words after the options let through.
-    fn run(&self, words: &[String]) -> Result<Report> {
+    fn run(&self, words: &[&str]) -> Result<Report> {
         let skips = Skips::new()?;
         // `--foreground` leaves Ctrl-C to the whole family; what a killed test leaves behind ends by itself
         // (see tests/lab: its daemons end when the pipe from the test closes).
@@ -112,7 +122,7 @@ impl Runner<'_> {
         let failed: Vec<Failure> = std::mem::take(&mut report.failures);
         for failure in failed {
             ui::note(format!("{} failed: once more, alone", failure.name));
-            let second = self.run(&["--exact".to_owned(), failure.name.clone()])?;
+            let second = self.run(&["--exact", &failure.name])?;
             if second.tally == (Tally { passed: 1, failed: 0, skipped: 0 }) {
                 report.tally.failed -= 1;
                 report.tally.passed += 1;
@@ -122,5 +132,19 @@ impl Runner<'_> {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::selected;
+
+    #[test]
+    fn a_measurement_runs_only_when_it_is_named() {
+        let of =
+            |filters: &[&str]| selected(&filters.iter().map(|&filter| filter.to_owned()).collect::<Vec<_>>()).join(" ");
+        assert_eq!(of(&[]), "--skip measure_");
+        assert_eq!(of(&["docker"]), "docker --skip measure_");
+        assert_eq!(of(&["measure_what_it_takes"]), "measure_what_it_takes --nocapture");
     }
 }

@@ -148,7 +148,7 @@ fn a_variable_for_all_programs_that_is_nothing_for_us_only_turns_traces_off() {
     let grpc = ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
     let protobuf = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf");
     for (variables, why) in [
-        (vec![("OTEL_EXPORTER_OTLP_ENDPOINT", "https://c:4318")], "https is not spoken"),
+        (vec![("OTEL_EXPORTER_OTLP_ENDPOINT", "grpc://c:4317")], "a URL such as"),
         (vec![("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "c:4317")], "a URL such as"),
         (vec![("OTEL_EXPORTER_OTLP_ENDPOINT", "https://user:s3cret@c")], "a password does not belong"),
         (vec![good, none], "OTEL_TRACES_EXPORTER is none"),
@@ -170,8 +170,29 @@ fn a_variable_for_all_programs_that_is_nothing_for_us_only_turns_traces_off() {
         let config = told(&variables).expect("nobody wants traces");
         assert_eq!((config.traces, config.traces_off), (None, None), "{variables:?}");
     }
-    let error = told(&[("TRACER_OTLP_ENDPOINT", "https://c"), good]).expect_err("no TLS").to_string();
-    assert!(error.starts_with("otlp-endpoint from TRACER_OTLP_ENDPOINT: https://c: https is not"), "{error}");
+    let error = told(&[("TRACER_OTLP_ENDPOINT", "grpc://c"), good]).expect_err("no gRPC").to_string();
+    assert!(error.starts_with("otlp-endpoint from TRACER_OTLP_ENDPOINT: grpc://c: a URL such as"), "{error}");
+}
+
+#[test]
+fn whom_to_trust_is_said_as_others_agreed_on() {
+    let trusted = |variables: &[(&str, &str)]| {
+        let read =
+            |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        Config::new(Layer::new(), environment(read), Layer::new()).map(|config| config.traces.expect("set").authorities)
+    };
+    let https = ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://c:4318");
+    let (all, only, own) = (
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/all.crt"),
+        ("OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "/only.crt"),
+        ("TRACER_OTLP_CERTIFICATE", "/own.crt"),
+    );
+    assert_eq!(trusted(&[https]), Ok(None));
+    for (variables, file) in
+        [(&[https, all][..], "/all.crt"), (&[https, all, only], "/only.crt"), (&[https, all, only, own], "/own.crt")]
+    {
+        assert_eq!(trusted(variables), Ok(Some(PathBuf::from(file))));
+    }
 }
 
 #[test]

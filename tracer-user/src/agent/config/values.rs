@@ -1,6 +1,7 @@
 //! What the text of a setting means.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use log::LevelFilter;
 
@@ -46,7 +47,7 @@ impl Values {
             return Ok(Traces::Off(format!("{variable} is set, and {why}; to export nevertheless set otlp-endpoint")));
         }
         let is_for_all = |at: &str| {
-            ["otlp-endpoint", "otlp-headers", "otlp-attributes"]
+            ["otlp-endpoint", "otlp-headers", "otlp-attributes", "otlp-certificate"]
                 .iter()
                 .any(|name| at.starts_with(&format!("{name} from OTEL_")))
         };
@@ -75,12 +76,14 @@ impl Values {
         let parse = |text: &str| if whole { Endpoint::of_traces(text) } else { Endpoint::of_collector(text) };
         let endpoint = self.one("otlp-endpoint", parse)?;
         let headers = self.each("otlp-headers", header)?;
+        let authorities = self.one("otlp-certificate", file)?;
         let mut attributes = self.each("otlp-attributes", pair)?;
         if let Some(node) = self.one("node-name", node_name)? {
             // behind what was configured, which counts more
             attributes.extend(["k8s.node.name", "host.name"].map(|key| (key.to_owned(), node.clone())));
         }
-        Ok(endpoint.map(|endpoint| Target { endpoint, headers: headers.into_iter().collect(), attributes }))
+        let headers = headers.into_iter().collect();
+        Ok(endpoint.map(|endpoint| Target { endpoint, headers, attributes, authorities }))
     }
 
     pub(super) fn wanted<T>(&self, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<T, ConfigError> {
@@ -96,6 +99,10 @@ pub(super) fn node_name(text: &str) -> Result<String, String> {
     } else {
         Err(format!("{text} is no name of a node"))
     }
+}
+
+fn file(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() { Err("the name of a file is wanted".to_owned()) } else { Ok(PathBuf::from(text)) }
 }
 
 pub(super) fn yes_or_no(text: &str) -> Result<bool, String> {

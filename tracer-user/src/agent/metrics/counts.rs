@@ -8,7 +8,7 @@ use crate::model::{Change, Condition, ContainerName, ContainerRef, News, Outcome
 
 use super::super::sinks::Sink;
 use super::family::{Family, Histogram};
-use super::workload::owner;
+use super::workload::workload;
 
 /// Upper bounds of the times that stops took, s.
 pub(super) const DURATIONS: [f64; 12] = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0];
@@ -46,7 +46,7 @@ impl Counts {
         let cause = end.cause.map_or("", |cause| cause.slug());
         let known = [end.verdict.slug(), cause];
         *Self::count(&mut self.terminations, self.pod_names, &known, Some(&end.container)) += 1;
-        let (namespace, _) = owner(&end.container);
+        let (namespace, _) = workload(&end.container);
         // what ended by itself was not shut down
         if (end.stop_signal.is_some() || end.kill.is_some() || end.pre_stop.is_some())
             && let Some(ended) = end.ended
@@ -78,7 +78,7 @@ impl Counts {
     ) -> &'a mut u64 {
         let nobody = ContainerName::default();
         let container = container.map_or(&nobody, |container| &**container);
-        let (namespace, workload) = owner(container);
+        let (namespace, workload) = workload(container);
         let pod = pod_label(container);
         let strange = [namespace.as_str(), &workload, &pod];
         family.of(known, &strange[..if pod_names { 3 } else { 2 }])

@@ -240,6 +240,12 @@ impl Shown {
         )?;
         to.gauge("tracer_history_terminations", "Terminations that are remembered.", &own.terminations)?;
         to.gauge("tracer_history_bytes", "Memory for the events that are remembered.", &own.bytes)?;
+        let exported = own.traces.iter().flat_map(|traces| [("sent", traces.sent), ("dropped", traces.lost)]);
+        to.counters(
+            "tracer_otlp_terminations",
+            "Terminations that a collector of traces took, and those that none took and that wait no longer.",
+            exported.map(|(result, count)| (vec![("result", result)], count)),
+        )?;
         let labels = [("version", env!("CARGO_PKG_VERSION")), ("kernel", &own.kernel)];
         let help = "What this is, and on which kernel.";
         to.family("tracer_build", help, MetricType::Info)?.encode_info(&labels)

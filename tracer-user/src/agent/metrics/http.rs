@@ -8,9 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener as Bound};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -18,18 +16,17 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{ACCEPT, ALLOW, CONTENT_TYPE};
-use hyper::rt::ReadBufCursor;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use nix::errno::Errno;
-use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex, Notify, mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
 use crate::container::hierarchy::Hierarchies;
+use crate::container::runtime::transport::{Allowance, Metered};
 use crate::container::scan::figures;
 
 use super::super::limits;
@@ -46,8 +43,6 @@ pub enum Ask {
     Programs(oneshot::Sender<usize>),
 }
 
-/// What is read from a connection at once.
-const READ_SIZE: usize = 4 << 10;
 /// After the listening socket failed it is asked again this much later.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -173,7 +168,9 @@ async fn connection(stream: TcpStream, desk: Arc<Desk>) {
     });
     let mut builder = http1::Builder::new();
     builder.keep_alive(false).half_close(true).max_buf_size(limits::METRICS_REQUEST_BYTES);
-    let served = builder.serve_connection(Connection(stream), serve);
+    // who asks has little time, and that is limit enough
+    let stream = Metered::over(stream, &Allowance::new(usize::MAX));
+    let served = builder.serve_connection(stream, serve);
     let silent = async {
         if timeout(limits::METRICS_REQUEST_TIME, heard.notified()).await.is_ok() {
             std::future::pending::<()>().await;
@@ -278,38 +275,6 @@ fn response(status: StatusCode, content: &'static str, body: Bytes) -> Response<
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(content));
     response
-}
-
-/// A connection that hyper can use.
-struct Connection(TcpStream);
-
-impl hyper::rt::Read for Connection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        mut into: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        let mut space = [0; READ_SIZE];
-        let room = into.remaining().min(READ_SIZE);
-        let mut buffer = ReadBuf::new(&mut space[..room]);
-        ready!(Pin::new(&mut self.0).poll_read(context, &mut buffer))?;
-        into.put_slice(buffer.filled());
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl hyper::rt::Write for Connection {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(context)
-    }
 }
 
 #[cfg(test)]

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use crate::event::{BootNs, CgroupFigures, CgroupId, Lost};
 use crate::model::{Container, Node, Process};
+use crate::otlp::Summary;
 use crate::printable;
 
 use super::super::limits;
 use super::counts::{Counts, pod_label};
 use super::family::{Labels, OTHER};
 use super::seen::Seen;
-use super::workload::owner;
+use super::workload::workload;
 
 /// What a scrape shows.
 #[derive(Clone, Debug, Default)]
@@ -42,6 +43,8 @@ pub struct Own {
     pub bytes: usize,
     /// Events that came, by kind.
     pub seen: Seen,
+    /// What became of terminations that are exported as traces, where they are.
+    pub traces: Option<Summary>,
 }
 
 /// How it stands with a container.
@@ -118,7 +121,7 @@ fn share((current, max): (u64, Option<u64>)) -> f64 {
 }
 
 fn stand(container: &Container, pod_names: bool, (zombies, oldest): (u64, f64)) -> Stand {
-    let (namespace, workload) = owner(&container.name);
+    let (namespace, workload) = workload(&container.name);
     let mut labels = vec![namespace, workload, printable::text(container.name.own()).into_owned()];
     labels.extend(pod_names.then(|| pod_label(&container.name)));
     let Container { cgroups, path, figures, .. } = container;

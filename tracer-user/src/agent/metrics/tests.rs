@@ -5,8 +5,9 @@ use super::*;
 use crate::agent::sinks::Sinks;
 use crate::container::filter::Filters;
 use crate::event::made::{self, Made, at};
-use crate::event::{CgroupFigures, Event, Handler, PodName, What};
+use crate::event::{CgroupFigures, Event, Handler, Owner, PodName, PodTold, What};
 use crate::live::Pipeline;
+use crate::otlp::Summary;
 use crate::signal::Signal;
 use crate::stream::Reader;
 
@@ -198,6 +199,50 @@ fn zombies_are_told_while_they_are_there_and_no_longer() {
         assert!(told(&agent, metric).is_empty(), "{metric}");
     }
     assert_eq!(told(&agent, "tracer_containers"), [" 0"]);
+}
+
+#[test]
+fn the_workload_is_the_one_that_the_api_tells() {
+    let mut agent = Agent::new(false);
+    let (early, late) = (Made { number: 3 }, Made { number: 4 });
+    let told = |ms: u64, pod: &str, owner: &str| {
+        let pod = PodName { namespace: "shop".to_owned(), name: pod.to_owned(), uid: format!("uid-of-{pod}") };
+        let owner = Some(Owner { kind: "Database".to_owned(), name: owner.to_owned() });
+        Event(at(ms), What::Pod(PodTold { pod, owner, deletion: None, gone: false }))
+    };
+    // one before there is a container, one after
+    agent.take(&[told(0, "db-shard-0", "db")]);
+    agent.take(&early.found("app", Some("shop/db-shard-0"), None, "sh"));
+    agent.take(&late.found("app", Some("shop/queue-777-1"), None, "sh"));
+    agent.take(&[made::figures(2, early, 7, None), made::figures(2, late, 8, None)]);
+    let series = |agent: &Agent, metric: &str| samples(&agent.scrape(), metric);
+    let labels = |workload: &str| format!(r#"{{namespace="shop",workload="{workload}",container="app"}}"#);
+    let pids = |agent: &Agent| series(agent, "tracer_pids_current");
+    assert_eq!(pids(&agent), [format!("{} 7", labels("db")), format!("{} 8", labels("queue-777"))]);
+    agent.take(&[told(3, "queue-777-1", "queue")]);
+    assert_eq!(pids(&agent), [format!("{} 7", labels("db")), format!("{} 8", labels("queue"))]);
+    // and so it is with what is counted: drops and ends
+    for made in [early, late] {
+        agent.take(&dropped_and_killed(made, 90_000));
+    }
+    let counted = |known: &str, workload: &str| format!(r#"{{{known},namespace="shop",workload="{workload}"}} 1"#);
+    for (metric, known) in [
+        ("tracer_dropped_signals_total", r#"signal="SIGTERM""#),
+        ("tracer_terminations_total", r#"verdict="sigterm-dropped",cause="no-handler""#),
+    ] {
+        assert_eq!(series(&agent, metric), [counted(known, "db"), counted(known, "queue")], "{metric}");
+    }
+}
+
+#[test]
+fn what_is_exported_is_told_where_anything_is() {
+    let metric = "tracer_otlp_terminations_total";
+    let told = |traces| {
+        let snapshot = Metrics::new(false).snapshot(&Node::new(), Own { traces, ..Own::default() });
+        samples(&write(snapshot, None, Format::Prometheus).expect("a text takes everything"), metric)
+    };
+    assert_eq!(told(None), [""; 0]);
+    assert_eq!(told(Some(Summary { sent: 7, lost: 2 })), [r#"{result="sent"} 7"#, r#"{result="dropped"} 2"#]);
 }
 
 #[test]

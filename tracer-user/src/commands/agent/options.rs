@@ -130,12 +130,15 @@ struct Kubernetes {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Traces (OpenTelemetry)")]
 struct Traces {
-    /// Send each termination as a trace to the collector at this address (OTLP over HTTP)
-    #[arg(long, value_name = "http://HOST:4318")]
-    otlp_endpoint: Option<String>,
+    /// Send each termination as a trace to the collector at this address, http or https (OTLP over HTTP)
+    #[arg(long = "otlp-endpoint", value_name = "http://HOST:4318")]
+    endpoint: Option<String>,
+    /// Certificates of the authorities that vouch for it, as PEM, instead of those that this system trusts
+    #[arg(long = "otlp-certificate", value_name = "FILE")]
+    certificate: Option<String>,
     /// What is true of all on this machine: k8s.cluster.name=east
-    #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',')]
-    otlp_attributes: Vec<String>,
+    #[arg(long = "otlp-attributes", value_name = "KEY=VALUE", value_delimiter = ',')]
+    attributes: Vec<String>,
 }
 
 /// What it says on standard error.
@@ -178,8 +181,9 @@ impl Args {
                 "kubernetes-watch" => one(&kubernetes.watch),
                 "kubernetes-api" => one(&kubernetes.api),
                 "node-name" => one(&kubernetes.node_name),
-                "otlp-endpoint" => one(&traces.otlp_endpoint),
-                "otlp-attributes" => traces.otlp_attributes.clone(),
+                "otlp-endpoint" => one(&traces.endpoint),
+                "otlp-attributes" => traces.attributes.clone(),
+                "otlp-certificate" => one(&traces.certificate),
                 "log-level" => one(&logs.log_level),
                 "log-format" => one(&logs.log_format),
                 _ => Vec::new(),

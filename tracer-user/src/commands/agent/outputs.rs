@@ -73,6 +73,11 @@ impl Started {
         }
     }
 
+    /// What became of ends that are exported, if they are.
+    pub(super) fn traces(&self) -> Option<Summary> {
+        self.exporter.as_ref().map(Exporter::so_far)
+    }
+
     /// Waits a moment for the last ends to be taken, and says how many were.
     pub(super) fn stop_traces(&mut self) {
         match self.exporter.take().map(Exporter::stop) {

@@ -86,6 +86,35 @@ impl<S: AsyncWrite + Unpin> hyper::rt::Write for Metered<S> {
     }
 }
 
+/// Lines of an answer that does not end, which comes in pieces.
+#[derive(Debug, Default)]
+pub(crate) struct Lines {
+    /// What came and was not handed over.
+    rest: Vec<u8>,
+    /// How much of it holds no line end.
+    searched: usize,
+}
+
+impl Lines {
+    /// The next line, if all of it is there. What has no line end then is none.
+    pub(crate) fn take(&mut self) -> Option<String> {
+        let Some(end) = memchr::memchr(b'\n', &self.rest[self.searched..]) else {
+            self.searched = self.rest.len();
+            return None;
+        };
+        let end = self.searched + end;
+        let line = String::from_utf8_lossy(&self.rest[..end]).into_owned();
+        self.rest.drain(..=end);
+        self.searched = 0;
+        Some(line)
+    }
+
+    /// Another piece.
+    pub(crate) fn add(&mut self, piece: &[u8]) {
+        self.rest.extend_from_slice(piece);
+    }
+}
+
 /// Runs what belongs to a connection beside it.
 #[derive(Clone)]
 pub(super) struct Tasks;
@@ -93,5 +122,22 @@ pub(super) struct Tasks;
 impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Tasks {
     fn execute(&self, task: F) {
         tokio::spawn(task);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_come_in_pieces() {
+        let mut lines = Lines::default();
+        assert_eq!(lines.take(), None);
+        let mut told = Vec::new();
+        for piece in ["a", "b\n", "", "c\n\nd", "e", "\nf"] {
+            lines.add(piece.as_bytes());
+            told.extend(std::iter::from_fn(|| lines.take()));
+        }
+        assert_eq!(told, ["ab", "c", "", "de"]);
     }
 }

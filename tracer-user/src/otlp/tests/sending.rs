@@ -24,10 +24,14 @@ const PACE: Pace = Pace {
     last_words: Duration::from_secs(20),
 };
 
+/// Longer than any test runs.
+const NEVER: Duration = Duration::from_hours(24);
+
 fn target(url: &str) -> Target {
     let endpoint = Endpoint::of_collector(url).expect("good");
     let headers = HeaderMap::from_iter([(http::header::AUTHORIZATION, HeaderValue::from_static("Basic abc"))]);
-    Target { endpoint, headers, attributes: vec![("host.name".to_owned(), "node-1".to_owned())] }
+    let attributes = vec![("host.name".to_owned(), "node-1".to_owned())];
+    Target { endpoint, headers, attributes, authorities: None }
 }
 
 /// The end of a container with this name.
@@ -130,6 +134,8 @@ fn what_is_refused_is_not_sent_again_and_the_next_is_tried() {
         collector.wait_for(number + 1);
     }
     assert_eq!(exporter.stop(), Summary { sent: 1, lost: 2 });
+    // as the metrics have it
+    assert_eq!(queue.summary(), Summary { sent: 1, lost: 2 });
     assert_eq!(roots(&collector.asked()), [["stop a"], ["stop b"], ["stop c"]]);
 }
 
@@ -162,31 +168,26 @@ fn while_nobody_takes_anything_the_last_ends_are_kept() {
     let reserved = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = reserved.local_addr().expect("it is bound");
     drop(reserved);
-    let (queue, exporter) = exporter(&format!("http://{address}"), PACE);
-    let began = Instant::now();
+    // who waited for the collector would wait for ever, and so would who waited for the last words to be over
+    let (queue, exporter) = exporter(&format!("http://{address}"), Pace { last_words: NEVER, ..PACE });
     for number in 0..limits::QUEUE * 2 {
         queue.push(end(&number.to_string()));
     }
-    // whoever pushes never waits
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     assert!(queue.len() <= limits::QUEUE);
-    let began = Instant::now();
-    let summary = exporter.stop();
-    assert_eq!(summary, Summary { sent: 0, lost: limits::QUEUE as u64 * 2 });
-    assert!(began.elapsed() < Duration::from_secs(5), "it took {:?} to end", began.elapsed());
+    assert_eq!(exporter.stop(), Summary { sent: 0, lost: limits::QUEUE as u64 * 2 });
 }
 
 #[test]
 fn the_end_does_not_wait_for_one_that_hangs() {
     let collector = Collector::start([Say::Nothing]);
     let last_words = Duration::from_millis(100);
-    let (queue, exporter) = exporter(&collector.url(), Pace { last_words, ..PACE });
+    // who waited for the answer would wait for ever
+    let (queue, exporter) = exporter(&collector.url(), Pace { request: NEVER, last_words, ..PACE });
     queue.push(end("app"));
     collector.wait_for(1);
     let began = Instant::now();
     assert_eq!(exporter.stop(), Summary { sent: 0, lost: 1 });
-    let took = began.elapsed();
-    assert!(last_words <= took && took < PACE.request / 2, "it took {took:?}");
+    assert!(began.elapsed() >= last_words, "it has a moment for that");
 }
 
 #[test]

@@ -2,14 +2,15 @@
 #![allow(dead_code, reason = "the tests with a real agent compile their own copy of this and use a part of it")]
 
 use std::collections::VecDeque;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{BufRead as _, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message as _;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 /// What to answer.
 #[derive(Clone, Debug)]
@@ -57,27 +58,40 @@ impl Asked {
 /// The collector. Its threads end with the test.
 pub(crate) struct Collector {
     pub(crate) address: SocketAddr,
+    /// It speaks TLS.
+    tls: bool,
     asked: Arc<Mutex<Vec<Asked>>>,
 }
 
 impl Collector {
     /// Answers with these in their order, then with 200 and nothing.
     pub(crate) fn start(says: impl IntoIterator<Item = Say>) -> Self {
+        Self::behind(None, says)
+    }
+
+    /// The same with TLS, if there is something to speak it with.
+    pub(crate) fn behind(tls: Option<&Arc<ServerConfig>>, says: impl IntoIterator<Item = Say>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("it is bound");
         let (asked, says) = (Arc::default(), Arc::new(Mutex::new(says.into_iter().collect::<VecDeque<_>>())));
-        let requests = Arc::clone(&asked);
+        let (requests, with) = (Arc::clone(&asked), tls.cloned());
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (asked, says) = (Arc::clone(&requests), Arc::clone(&says));
-                thread::spawn(move || serve(&stream, &asked, &says));
+                let (asked, says, tls) = (Arc::clone(&requests), Arc::clone(&says), with.clone());
+                thread::spawn(move || match tls {
+                    None => serve(stream, &asked, &says),
+                    Some(config) => {
+                        let server = ServerConnection::new(config).expect("the configuration is good");
+                        serve(StreamOwned::new(server, stream), &asked, &says);
+                    }
+                });
             }
         });
-        Self { address, asked }
+        Self { address, tls: tls.is_some(), asked }
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", if self.tls { "https" } else { "http" }, self.address)
     }
 
     pub(crate) fn asked(&self) -> Vec<Asked> {
@@ -99,14 +113,14 @@ impl Collector {
     }
 }
 
-fn serve(stream: &TcpStream, asked: &Mutex<Vec<Asked>>, says: &Mutex<VecDeque<Say>>) {
-    let Some(request) = read(stream) else { return };
+fn serve(mut stream: impl Read + Write, asked: &Mutex<Vec<Asked>>, says: &Mutex<VecDeque<Say>>) {
+    let Some(request) = read(&mut stream) else { return };
     let say = says.lock().expect("no panic").pop_front().unwrap_or_else(|| Say::status("200 OK"));
     asked.lock().expect("no panic").push(request);
     answer(stream, say);
 }
 
-fn read(stream: &TcpStream) -> Option<Asked> {
+fn read(stream: impl Read) -> Option<Asked> {
     let mut reader = BufReader::new(stream);
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
@@ -122,7 +136,7 @@ fn read(stream: &TcpStream) -> Option<Asked> {
 }
 
 /// The other side may hang up at any time.
-fn answer(mut stream: &TcpStream, say: Say) {
+fn answer(mut stream: impl Read + Write, say: Say) {
     match say {
         Say::Status(status, headers, body) => {
             let head = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n{headers}\r\n", body.len());

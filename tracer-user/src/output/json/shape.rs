@@ -78,7 +78,7 @@ pub(super) struct InContainer<'a> {
 
 impl<'a> InContainer<'a> {
     pub(super) fn new(container: &'a ContainerName) -> Self {
-        let ContainerName { id, name, pod, service, labels: _, sandbox: _, partial: _ } = container;
+        let ContainerName { id, name, pod, service, owner: _, labels: _, sandbox: _, partial: _ } = container;
         Self { id, name: name.as_deref(), pod: pod.as_ref().map(Pod::new), service: service.as_deref() }
     }
 

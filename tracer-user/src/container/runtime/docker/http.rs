@@ -11,7 +11,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use tokio::time::timeout;
 
 use super::super::state::Failure;
-use super::super::transport::{Allowance, Metered};
+use super::super::transport::{self, Allowance, Metered};
 
 /// What hyper may read ahead.
 const READ_AHEAD: usize = 64 << 10;
@@ -105,33 +105,25 @@ impl Stream {
 /// Lines of an answer that does not end.
 pub(super) struct Lines {
     stream: Stream,
-    /// What was read and not handed over.
-    rest: Vec<u8>,
-    /// How much of it holds no line end.
-    searched: usize,
+    read: transport::Lines,
 }
 
 impl Lines {
     /// Asks for `target`; each line may be as long as `limit`.
     pub(super) async fn get(socket: &Path, target: &str, limit: usize) -> Result<Self, Failure> {
-        Ok(Self { stream: Stream::get(socket, target, limit).await?, rest: Vec::new(), searched: 0 })
+        Ok(Self { stream: Stream::get(socket, target, limit).await?, read: transport::Lines::default() })
     }
 
     /// The next line. `None` at the end; what has no line end then is none.
     pub(super) async fn next(&mut self) -> Result<Option<String>, Failure> {
         loop {
-            if let Some(end) = self.rest[self.searched..].iter().position(|&byte| byte == b'\n') {
-                let end = self.searched + end;
-                let line = String::from_utf8_lossy(&self.rest[..end]).into_owned();
-                self.rest.drain(..=end);
-                self.searched = 0;
+            if let Some(line) = self.read.take() {
                 self.stream.allowance.renew(self.stream.limit);
                 return Ok(Some(line));
             }
-            self.searched = self.rest.len();
             // what has no end yet is not forgiven: a line has a limit
             let Some(data) = next(&mut self.stream.body).await? else { return Ok(None) };
-            self.rest.extend_from_slice(&data);
+            self.read.add(&data);
         }
     }
 }
