@@ -117,7 +117,7 @@ fn index(value: u32) -> usize {
 }
 
 impl<'a> Btf<'a> {
-    /// Reads the bytes, noting the structures, enumerations and typedefs whose names are `wanted`.
+    /// Reads the bytes, noting the structures, enumerations, typedefs and functions whose names are `wanted`.
     ///
     /// # Errors
     /// When the bytes are not well-formed BTF of a version and of kinds that we know.
@@ -179,7 +179,7 @@ impl<'a> Btf<'a> {
                 kind::ENUM | kind::FUNC_PROTO => entries * 8,
                 kind => return Err(BtfError::Kind { id, kind }),
             };
-            if matches!(kind, kind::STRUCT | kind::ENUM | kind::TYPEDEF)
+            if matches!(kind, kind::STRUCT | kind::ENUM | kind::TYPEDEF | kind::FUNC)
                 && let Some(name) = self.string(u32_at(self.types, at).ok_or(SHORT)?)
                 && let Some(ids) = self.named.get_mut(name)
             {
@@ -221,8 +221,32 @@ impl<'a> Btf<'a> {
     }
 
     fn named(&self, name: &str, kind: u32) -> impl Iterator<Item = Type<'a>> {
+        self.ids(name, kind).filter_map(|id| self.get(id))
+    }
+
+    /// Numbers of the types of that name and kind.
+    fn ids(&self, name: &str, kind: u32) -> impl Iterator<Item = u32> {
         let ids = self.named.get(name).map_or(&[][..], Vec::as_slice);
-        ids.iter().filter_map(|&id| self.get(id)).filter(move |found| found.kind == kind)
+        ids.iter().copied().filter(move |&id| self.get(id).is_some_and(|found| found.kind == kind))
+    }
+
+    /// BTF in which a function has the number that it has here, and every type before it is an empty name. Whoever
+    /// wants the number alone, and would read all of the kernel's BTF for it, reads this within a millisecond.
+    pub(super) fn alone(&self, function: &str) -> Option<Vec<u8>> {
+        let id = self.ids(function, kind::FUNC).next()?;
+        let strings: Vec<u8> = [0].into_iter().chain(function.bytes()).chain([0]).collect();
+        let (types, length) = (id.checked_mul(12)?, u32::try_from(strings.len()).ok()?);
+        let mut bytes = Vec::with_capacity(index(HEADER_LEN + types + length));
+        bytes.extend(MAGIC.to_ne_bytes());
+        bytes.extend([VERSION, 0]);
+        let mut words = |all: &[u32]| all.iter().for_each(|word| bytes.extend(word.to_ne_bytes()));
+        words(&[HEADER_LEN, 0, types, types, length]);
+        for _ in 1..id {
+            words(&[0, kind::FWD << 24, 0]);
+        }
+        words(&[1, kind::FUNC << 24, 0]);
+        bytes.extend(strings);
+        Some(bytes)
     }
 
     /// Byte offset of a member, through anonymous structures and unions and along dots: `shared_pending.signal`.

@@ -117,6 +117,26 @@ fn knows_a_tracepoints_arguments() {
 }
 
 #[test]
+fn a_function_alone_keeps_its_number() {
+    let mut btf = Builder::new();
+    btf.head("int", kind::INT, 0, 4); // 1
+    btf.words(&[0]);
+    btf.structure("walk", kind::STRUCT, 4, &[("pid", 1, 0)]); // 2
+    btf.function(&[1]); // 3
+    btf.head("walk", kind::FUNC, 0, 3); // 4
+    btf.head("last", kind::FUNC, 0, 3); // 5
+    let bytes = btf.bytes();
+    let btf = Btf::parse(&bytes, &["walk", "pid"]).unwrap();
+    let alone = btf.alone("walk").unwrap();
+    let read = Btf::parse(&alone, &["walk", "last"]).unwrap();
+    let number = |name| read.ids(name, kind::FUNC).next();
+    assert_eq!((number("walk"), number("last")), (Some(4), None));
+    assert!(aya::Btf::parse(&alone, aya::Endianness::default()).is_ok());
+    assert_eq!((btf.alone("pid"), btf.alone("last"), btf.alone("nothing")), (None, None, None));
+    assert_eq!(btf.size("walk"), Some(4));
+}
+
+#[test]
 fn refuses_what_is_no_btf() {
     let good = sample();
     assert_eq!(Btf::parse(&[], &[]).unwrap_err(), BtfError::Short { what: "header" });

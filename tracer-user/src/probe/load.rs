@@ -11,7 +11,7 @@ use tracer_common::{FOLLOWED_PIDS, Offsets, TRACKED_CGROUPS, TrackedCgroup, feat
 
 use super::decode::{self, TaskSeen};
 use super::error::ProbeError;
-use super::offsets;
+use super::offsets::{self, Found};
 use super::pod::{OffsetsValue, TrackedValue};
 use super::ring::Ring;
 use super::settings::Settings;
@@ -74,7 +74,7 @@ impl Probe {
     /// # Errors
     /// Whatever hinders it, with what to do.
     pub fn load(settings: &Settings) -> Result<Self, ProbeError> {
-        let (mut ebpf, offsets) = object(settings)?;
+        let Object { mut ebpf, offsets, iterator } = object(settings)?;
         let mut probe = Self {
             tracked: take(&mut ebpf, map::TRACKED)?,
             pids: take(&mut ebpf, map::PIDS)?,
@@ -83,7 +83,8 @@ impl Probe {
             info: Info { programs: Vec::new(), kernel: kernel_release(), settings: settings.clone(), offsets },
             ebpf,
         };
-        probe.load_iterator()?;
+        load_iterator(&mut probe.ebpf, TASKS, &iterator)?;
+        probe.info.programs.push(TASKS);
         for name in offsets::tracepoints() {
             probe.attach(name)?;
         }
@@ -101,13 +102,6 @@ impl Probe {
     fn raw_tracepoint(&mut self, name: &'static str) -> Result<&mut RawTracePoint, ProbeError> {
         let program = self.ebpf.program_mut(name).ok_or_else(|| missing("program", name))?;
         program.try_into().map_err(|error| ProbeError::load(name, error))
-    }
-
-    fn load_iterator(&mut self) -> Result<(), ProbeError> {
-        let btf = aya::Btf::from_sys_fs().map_err(|error| ProbeError::Object { what: error.to_string() })?;
-        load_iterator(&mut self.ebpf, TASKS, &btf)?;
-        self.info.programs.push(TASKS);
-        Ok(())
     }
 
     /// What was loaded.
@@ -234,12 +228,26 @@ impl Probe {
 }
 
 /// The object with its constants set and its maps made; none of its programs is loaded yet.
-pub(super) fn object(settings: &Settings) -> Result<(Ebpf, Offsets), ProbeError> {
+pub(super) struct Object {
+    pub(super) ebpf: Ebpf,
+    pub(super) offsets: Offsets,
+    /// For [`load_iterator`].
+    pub(super) iterator: aya::Btf,
+}
+
+/// Makes it.
+pub(super) fn object(settings: &Settings) -> Result<Object, ProbeError> {
     if OBJECT.is_empty() {
         return Err(ProbeError::Stub);
     }
     let btf = fs::read(BTF).map_err(|source| ProbeError::NoBtf { path: BTF, source })?;
-    let offsets = offsets::find(&btf, settings)?;
+    let Found { offsets, iterator } = offsets::find(&btf, settings)?;
+    drop(btf);
+    let iterator =
+        iterator.ok_or_else(|| missing("function for task iterators in the kernel's BTF:", offsets::ITERATOR))?;
+    // All of the kernel's BTF would take tens of milliseconds and MiB
+    let iterator = aya::Btf::parse(&iterator, aya::Endianness::default())
+        .map_err(|error| ProbeError::Object { what: error.to_string() })?;
     let value = OffsetsValue(offsets);
     let ebpf = EbpfLoader::new()
         // the programs carry no relocations against the kernel's types, and parsing those takes long
@@ -248,7 +256,7 @@ pub(super) fn object(settings: &Settings) -> Result<(Ebpf, Offsets), ProbeError>
         .map_max_entries(map::RING, settings.ring_bytes)
         .map_max_entries(LOG_MAP, if settings.log { LOG_BYTES } else { UNUSED_LOG_BYTES })
         .load(OBJECT)?;
-    Ok((ebpf, offsets))
+    Ok(Object { ebpf, offsets, iterator })
 }
 
 /// Loads a program of the kind `iter/task`.

@@ -157,13 +157,23 @@ const STRUCTURES: [&str; 13] = [
 ];
 const SUBSYSTEMS: &str = "cgroup_subsys_id";
 
+/// What iterators over tasks attach to.
+pub(super) const ITERATOR: &str = "bpf_iter_task";
+
+/// What there is to know of the running kernel.
+pub(super) struct Found {
+    pub(super) offsets: Offsets,
+    /// BTF of the function that task iterators attach to, and of nothing else; `None` if the kernel has none.
+    pub(super) iterator: Option<Vec<u8>>,
+}
+
 /// Finds everything the programs need in the bytes of `/sys/kernel/btf/vmlinux`, and sets the switches.
 ///
 /// # Errors
 /// When something is not there, by its name.
-pub(super) fn find(btf: &[u8], settings: &Settings) -> Result<Offsets, KernelMismatch> {
+pub(super) fn find(btf: &[u8], settings: &Settings) -> Result<Found, KernelMismatch> {
     let mut wanted = Vec::from(STRUCTURES);
-    wanted.push(SUBSYSTEMS);
+    wanted.extend([SUBSYSTEMS, ITERATOR]);
     wanted.extend(TRACEPOINTS.iter().map(|tracepoint| tracepoint.typedef));
     let btf = Btf::parse(btf, &wanted)?;
     let mut offsets = members(&btf)?;
@@ -172,7 +182,7 @@ pub(super) fn find(btf: &[u8], settings: &Settings) -> Result<Offsets, KernelMis
         offsets.v1_hierarchy = chosen.hierarchy;
         offsets.v1_subsys = subsystem(&btf, chosen)?;
     }
-    Ok(offsets)
+    Ok(Found { offsets, iterator: btf.alone(ITERATOR) })
 }
 
 fn members(btf: &Btf<'_>) -> Result<Offsets, KernelMismatch> {
