@@ -98,6 +98,21 @@ impl Running {
         bail!("it does not end")
     }
 
+    /// Waits until it has nothing left to do: what has not been read when it is asked to end may count as lost.
+    pub(super) fn settle(&self) -> Result<()> {
+        let begun = Instant::now();
+        let (mut before, mut quiet) = (self.usage()?.cpu_ns, 0);
+        while quiet < 3 {
+            anyhow::ensure!(begun.elapsed() < PATIENCE, "it is still busy {} s after the load", PATIENCE.as_secs());
+            sleep(Duration::from_millis(100));
+            let now = self.usage()?.cpu_ns;
+            // a look at the clock is no work
+            quiet = if now - before < 200_000 { quiet + 1 } else { 0 };
+            before = now;
+        }
+        Ok(())
+    }
+
     /// What it used until now.
     pub(super) fn usage(&self) -> Result<Usage> {
         Usage::of(self.pid())

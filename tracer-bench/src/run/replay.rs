@@ -21,6 +21,7 @@ pub(super) fn measure(bench: &mut Bench) -> Result<()> {
         let tracer = bench.tracer_to(&sink, &["--record", name, "--signal", "HUP"])?;
         let args = ["--times", &signals.to_string(), "--rate", "50000", "--batch", "100"];
         timed(&mut bench.signals("ignored", true, &args))?;
+        tracer.settle()?;
         tracer.interrupt()?;
         (sink.lost()?, std::fs::metadata(&file)?.len())
     };

@@ -77,6 +77,7 @@ fn round(bench: &Bench, tracepoints: &[String], base: &mut Figures, added: &mut 
     let untracked = load(bench, "ignored", false)?;
     let tracked = one_each(bench, &fates, true)?;
     let lost = {
+        tracer.settle()?;
         tracer.interrupt()?;
         sink.lost()?
     };

@@ -83,6 +83,7 @@ fn live(bench: &Bench, ring: u32, rate: u32, args: &[&str]) -> Result<Storm> {
     let args: Vec<&str> = ["--ring-size", &ring].into_iter().chain(args.iter().copied()).collect();
     let tracer = bench.tracer_to(&sink, &args)?;
     let rate = send(bench, rate)?;
+    tracer.settle()?;
     tracer.interrupt()?;
     Ok(Storm { rate, lost: lossy(sink.lost()?) })
 }
@@ -90,6 +91,7 @@ fn live(bench: &Bench, ring: u32, rate: u32, args: &[&str]) -> Result<Storm> {
 fn agent(bench: &Bench) -> Result<Storm> {
     let agent = Agent::start(bench)?;
     let rate = send(bench, 0)?;
+    agent.running.settle()?;
     // who answers has read all that came before the question
     let lost = agent.metric("tracer_events_lost_total")?;
     Ok(Storm { rate, lost })
