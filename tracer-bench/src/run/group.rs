@@ -30,6 +30,14 @@ impl Group {
         Ok(group)
     }
 
+    /// One beside it, which who tracks this one does not track.
+    pub(super) fn beside(&self, name: &str) -> Result<Self> {
+        let dir = self.point.join(format!("tracer-bench-{name}-{}", std::process::id()));
+        let group = Self { dir, point: self.point.clone() };
+        fs::create_dir(&group.dir).with_context(|| format!("cannot make {}", group.dir.display()))?;
+        Ok(group)
+    }
+
     /// Its directory.
     pub(super) fn dir(&self) -> &Path {
         &self.dir

@@ -14,6 +14,7 @@ mod machine;
 mod memory;
 mod mounts;
 mod peers;
+mod priority;
 mod process;
 mod programs;
 mod replay;
@@ -109,6 +110,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     anyhow::ensure!(nix::unistd::geteuid().is_root(), "only root can attach: cargo xtask bench asks for it");
     mounts::prepare(args.pure_v2)?;
     let (peers, absent) = if args.quick { (Vec::new(), Vec::new()) } else { peers::installed() };
+    let _first = priority::First::take();
     let mut bench = Bench {
         tracer: args.tracer.canonicalize().with_context(|| format!("no tracer at {}", args.tracer.display()))?,
         own: std::env::current_exe().context("cannot find this program")?,

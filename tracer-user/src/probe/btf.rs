@@ -71,6 +71,15 @@ pub enum BtfError {
     },
 }
 
+/// Kinds of types that programs attach to by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Named {
+    /// A function.
+    Function = kind::FUNC as isize,
+    /// The type of a tracepoint's probes.
+    Typedef = kind::TYPEDEF as isize,
+}
+
 /// Arguments of a tracepoint as its probes get them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct TracepointArgs {
@@ -230,23 +239,36 @@ impl<'a> Btf<'a> {
         ids.iter().copied().filter(move |&id| self.get(id).is_some_and(|found| found.kind == kind))
     }
 
-    /// BTF in which a function has the number that it has here, and every type before it is an empty name. Whoever
-    /// wants the number alone, and would read all of the kernel's BTF for it, reads this within a millisecond.
-    pub(super) fn alone(&self, function: &str) -> Option<Vec<u8>> {
-        let id = self.ids(function, kind::FUNC).next()?;
-        let strings: Vec<u8> = [0].into_iter().chain(function.bytes()).chain([0]).collect();
-        let (types, length) = (id.checked_mul(12)?, u32::try_from(strings.len()).ok()?);
-        let mut bytes = Vec::with_capacity(index(HEADER_LEN + types + length));
+    /// BTF in which these types have the numbers that they have here, and every other one is an empty name. Whoever wants
+    /// the numbers alone, and would read all of the kernel's BTF for them, reads this within a millisecond. What is not
+    /// here is left out.
+    pub(super) fn numbers(&self, wanted: &[(&str, Named)]) -> Vec<u8> {
+        let mut kept: Vec<(u32, u32, &str)> = wanted
+            .iter()
+            .filter_map(|&(name, kind)| Some((self.ids(name, kind as u32).next()?, kind as u32, name)))
+            .collect();
+        kept.sort_unstable();
+        kept.dedup_by_key(|&mut (id, ..)| id);
+        let (mut types, mut strings) = (Vec::<u32>::new(), vec![0]);
+        let mut next = 1;
+        for (id, kind, name) in kept {
+            for _ in next..id {
+                types.extend([0, kind::FWD << 24, 0]);
+            }
+            // a string of three names is short
+            types.extend([u32::try_from(strings.len()).unwrap_or(0), kind << 24, 0]);
+            strings.extend(name.bytes().chain([0]));
+            next = id + 1;
+        }
+        let words = |count: usize| u32::try_from(count * 4).unwrap_or(u32::MAX);
+        let strings_len = u32::try_from(strings.len()).unwrap_or(u32::MAX);
+        let header = [HEADER_LEN, 0, words(types.len()), words(types.len()), strings_len];
+        let mut bytes = Vec::with_capacity(index(HEADER_LEN) + types.len() * 4 + strings.len());
         bytes.extend(MAGIC.to_ne_bytes());
         bytes.extend([VERSION, 0]);
-        let mut words = |all: &[u32]| all.iter().for_each(|word| bytes.extend(word.to_ne_bytes()));
-        words(&[HEADER_LEN, 0, types, types, length]);
-        for _ in 1..id {
-            words(&[0, kind::FWD << 24, 0]);
-        }
-        words(&[1, kind::FUNC << 24, 0]);
+        bytes.extend(header.iter().chain(&types).flat_map(|word| word.to_ne_bytes()));
         bytes.extend(strings);
-        Some(bytes)
+        bytes
     }
 
     /// Byte offset of a member, through anonymous structures and unions and along dots: `shared_pending.signal`.

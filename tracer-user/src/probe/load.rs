@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Read as _;
 
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray};
-use aya::programs::{Iter, RawTracePoint};
+use aya::programs::{BtfTracePoint, Iter, RawTracePoint};
 use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
 use aya_log::EbpfLogger;
 use tracer_common::{FOLLOWED_PIDS, Offsets, TRACKED_CGROUPS, TrackedCgroup, features, loss, map, tracked};
@@ -23,6 +23,9 @@ static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tracer-
 const BTF: &str = "/sys/kernel/btf/vmlinux";
 /// Program of the snapshot.
 pub(super) const TASKS: &str = "iter_task";
+
+/// What the name of a typed program ends with.
+const TYPED: &str = "_typed";
 
 /// aya-log's ring, which exists whether it is used or not, and its size when it is.
 const LOG_MAP: &str = "AYA_LOGS";
@@ -74,7 +77,7 @@ impl Probe {
     /// # Errors
     /// Whatever hinders it, with what to do.
     pub fn load(settings: &Settings) -> Result<Self, ProbeError> {
-        let Object { mut ebpf, offsets, iterator } = object(settings)?;
+        let Object { mut ebpf, offsets, numbers } = object(settings)?;
         let mut probe = Self {
             tracked: take(&mut ebpf, map::TRACKED)?,
             pids: take(&mut ebpf, map::PIDS)?,
@@ -83,10 +86,13 @@ impl Probe {
             info: Info { programs: Vec::new(), kernel: kernel_release(), settings: settings.clone(), offsets },
             ebpf,
         };
-        load_iterator(&mut probe.ebpf, TASKS, &iterator)?;
+        load_iterator(&mut probe.ebpf, TASKS, &numbers)?;
         probe.info.programs.push(TASKS);
         for name in offsets::tracepoints() {
-            probe.attach(name)?;
+            if !probe.attach_typed(name, &numbers) {
+                probe.attach(name)?;
+            }
+            probe.info.programs.push(name);
         }
         Ok(probe)
     }
@@ -95,8 +101,19 @@ impl Probe {
         let program = self.raw_tracepoint(name)?;
         program.load().map_err(|error| ProbeError::load(name, error))?;
         program.attach(name).map_err(|error| ProbeError::attach(name, error))?;
-        self.info.programs.push(name);
         Ok(())
+    }
+
+    /// Attaches the typed program of a tracepoint, if there is one and this kernel takes it. It does the same as the
+    /// other one, in less time.
+    fn attach_typed(&mut self, name: &str, numbers: &aya::Btf) -> bool {
+        let Some(program) = self.ebpf.program_mut(&format!("{name}{TYPED}")) else { return false };
+        let attached = <&mut BtfTracePoint>::try_from(program)
+            .and_then(|program| program.load(name, numbers).and_then(|()| program.attach()));
+        if let Err(error) = &attached {
+            log::info!("{name} does without a typed program: {error}");
+        }
+        attached.is_ok()
     }
 
     fn raw_tracepoint(&mut self, name: &'static str) -> Result<&mut RawTracePoint, ProbeError> {
@@ -231,8 +248,8 @@ impl Probe {
 pub(super) struct Object {
     pub(super) ebpf: Ebpf,
     pub(super) offsets: Offsets,
-    /// For [`load_iterator`].
-    pub(super) iterator: aya::Btf,
+    /// For programs that attach by number.
+    pub(super) numbers: aya::Btf,
 }
 
 /// Makes it.
@@ -241,12 +258,10 @@ pub(super) fn object(settings: &Settings) -> Result<Object, ProbeError> {
         return Err(ProbeError::Stub);
     }
     let btf = fs::read(BTF).map_err(|source| ProbeError::NoBtf { path: BTF, source })?;
-    let Found { offsets, iterator } = offsets::find(&btf, settings)?;
+    let Found { offsets, numbers } = offsets::find(&btf, settings)?;
     drop(btf);
-    let iterator =
-        iterator.ok_or_else(|| missing("function for task iterators in the kernel's BTF:", offsets::ITERATOR))?;
-    // All of the kernel's BTF would take tens of milliseconds and MiB
-    let iterator = aya::Btf::parse(&iterator, aya::Endianness::default())
+    // all of the kernel's BTF would take tens of milliseconds, and of MiB
+    let numbers = aya::Btf::parse(&numbers, aya::Endianness::default())
         .map_err(|error| ProbeError::Object { what: error.to_string() })?;
     let value = OffsetsValue(offsets);
     let ebpf = EbpfLoader::new()
@@ -256,7 +271,7 @@ pub(super) fn object(settings: &Settings) -> Result<Object, ProbeError> {
         .map_max_entries(map::RING, settings.ring_bytes)
         .map_max_entries(LOG_MAP, if settings.log { LOG_BYTES } else { UNUSED_LOG_BYTES })
         .load(OBJECT)?;
-    Ok(Object { ebpf, offsets, iterator })
+    Ok(Object { ebpf, offsets, numbers })
 }
 
 /// Loads a program of the kind `iter/task`.

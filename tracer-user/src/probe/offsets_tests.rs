@@ -9,7 +9,7 @@ fn this_kernel_is_known() {
         return;
     };
     let found = find(&btf, &Settings::default()).unwrap();
-    assert!(found.iterator.is_some());
+    assert!(found.numbers.len() > 24);
     let plain = found.offsets;
     assert!(plain.task_comm > 0 && plain.features & features::ALL_SIGNALS == 0);
     assert!(plain.upid_size == 16 && plain.action_size == 32, "{plain:?}");

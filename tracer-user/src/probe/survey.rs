@@ -94,9 +94,9 @@ impl Survey {
     /// Whatever hinders it, with what to do.
     pub fn load(cgroup_v1: Option<CgroupV1>) -> Result<Self, ProbeError> {
         let object = load::object(&Settings { ring_bytes: NO_RING, cgroup_v1, ..Settings::default() })?;
-        let load::Object { mut ebpf, iterator, .. } = object;
+        let load::Object { mut ebpf, numbers, .. } = object;
         for name in [load::TASKS, THREADS] {
-            load::load_iterator(&mut ebpf, name, &iterator)?;
+            load::load_iterator(&mut ebpf, name, &numbers)?;
         }
         Ok(Self { ebpf })
     }
