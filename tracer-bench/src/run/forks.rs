@@ -18,7 +18,7 @@ pub(super) fn measure(bench: &mut Bench) -> Result<()> {
         vec!["the floor: empty programs".to_owned(), "tracer, not tracked".into(), "tracer, streamed".into()];
     names.extend(bench.peers.iter().map(|peer| peer.name.to_owned()));
     let mut added = vec![Vec::new(); names.len()];
-    for _ in 0..bench.or_quick(9, 1) {
+    for _ in 0..bench.or_quick(7, 1) {
         let without = load(bench, true)?;
         let mut took = Vec::new();
         {

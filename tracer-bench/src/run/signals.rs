@@ -44,7 +44,7 @@ pub(super) fn measure(bench: &mut Bench) -> Result<()> {
     let tracepoints = bench.tracepoints()?;
     let (mut base, mut added) = (Figures::default(), Figures::default());
     let mut lost = 0;
-    for _ in 0..bench.or_quick(9, 1) {
+    for _ in 0..bench.or_quick(7, 1) {
         lost += round(bench, &tracepoints, &mut base, &mut added)?;
     }
     for (of, _) in &base.order {
@@ -129,7 +129,7 @@ fn with_a_full_ring(bench: &Bench) -> Result<f64> {
 
 /// Fewer, as they take their time.
 fn with_peer(bench: &Bench, peer: &Peer) -> Result<f64> {
-    let mut load = bench.signals("ignored", true, &["--times", "4000", "--batch", "100", "--rest", "10000"]);
+    let mut load = bench.signals("ignored", true, &["--times", "3000", "--batch", "100", "--rest", "10000"]);
     if peer.wraps {
         return Ok(timed(&mut peer.around(&load))?.median_ns);
     }

@@ -16,7 +16,7 @@ pub(super) fn measure(bench: &mut Bench) -> Result<()> {
     let peers: Vec<_> = bench.peers.iter().filter(|peer| !peer.wraps).cloned().collect();
     names.extend(peers.iter().map(|peer| peer.name));
     let mut used = vec![(Vec::new(), Vec::new()); names.len()];
-    for _ in 0..bench.or_quick(5, 1) {
+    for _ in 0..bench.or_quick(3, 1) {
         let mut round = Vec::new();
         for args in [&[][..], &["--signal", "HUP"]] {
             let sink = Sink::new();
