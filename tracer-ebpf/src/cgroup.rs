@@ -5,7 +5,7 @@ use aya_ebpf::{bindings::BPF_NOEXIST, macros::map, maps::HashMap};
 use tracer_common::{CGROUP_V1, FOLLOWED_PIDS, TRACKED_CGROUPS, TrackedCgroup, features, tracked};
 
 use crate::{
-    kernel::{Addr, at, count_one, enabled},
+    kernel::{Addr, Typed, at, count_one, enabled},
     sigaction::{SIGCHLD, SIGURG},
 };
 
@@ -73,14 +73,31 @@ impl Place {
     /// leave their containers where nothing is tracked in v1.
     #[inline(always)]
     pub(crate) fn of(task: Addr) -> Self {
-        let v1 = v1_key(task);
+        Self::look_up(v1_key(task), || v2_key(task))
+    }
+
+    /// The same of a task that a typed tracepoint gave.
+    #[inline(always)]
+    pub(crate) fn of_typed(task: Typed) -> Self {
+        let set = task.follow(at!(task_cgroups));
+        let number = |cgroup: Typed| cgroup.follow(at!(cgroup_kn)).load(at!(kernfs_id));
+        let v1 = if enabled(features::CGROUP_V1) {
+            in_v1(number(set.follow(at!(v1_subsys)).follow(at!(css_cgroup))))
+        } else {
+            0
+        };
+        Self::look_up(v1, || number(set.follow(at!(css_set_dfl_cgrp))))
+    }
+
+    #[inline(always)]
+    fn look_up(v1: u64, v2: impl FnOnce() -> u64) -> Self {
         if v1 != 0 {
             let found = Tracked::find(v1);
             if found.is_some() {
                 return Self { key: v1, tracked: found };
             }
         }
-        let v2 = v2_key(task);
+        let v2 = v2();
         let found = Tracked::find(v2);
         let key = if found.is_none() && v2 <= V2_ROOT && v1 != 0 { v1 } else { v2 };
         Self { key, tracked: found }
@@ -124,10 +141,13 @@ pub(crate) fn v1_key(task: Addr) -> u64 {
     if !enabled(features::CGROUP_V1) {
         return 0;
     }
-    match number(task.follow(at!(task_cgroups)).follow(at!(v1_subsys)).follow(at!(css_cgroup))) {
-        0 => 0,
-        number => number | CGROUP_V1,
-    }
+    in_v1(number(task.follow(at!(task_cgroups)).follow(at!(v1_subsys)).follow(at!(css_cgroup))))
+}
+
+/// A number in the v1 hierarchy as a key; 0 stays what it is.
+#[inline(always)]
+const fn in_v1(number: u64) -> u64 {
+    if number == 0 { 0 } else { number | CGROUP_V1 }
 }
 
 /// Key of a `struct cgroup`, if it is of the v2 hierarchy (number 0) or of the chosen v1 one.

@@ -63,6 +63,32 @@ pub(crate) unsafe fn count_one(counter: *mut u64) {
     unsafe { core::arch::asm!("lock *(u64 *)({counter} + 0) += {one}", counter = in(reg) counter, one = in(reg) 1_u64) }
 }
 
+/// A pointer of which the verifier knows what it points at: a tracepoint's argument where programs are typed, and what is
+/// reached from there. It is read by plain loads instead of a helper for each; where nothing is, the kernel makes them
+/// read zero.
+#[derive(Clone, Copy)]
+pub(crate) struct Typed(u64);
+
+impl Typed {
+    /// A typed tracepoint's pointer argument: the verifier refuses anything else.
+    pub(crate) const fn new(pointer: u64) -> Self {
+        Self(pointer)
+    }
+
+    /// The value of a member of eight bytes.
+    #[inline(always)]
+    pub(crate) fn load(self, offset: u32) -> u64 {
+        // SAFETY: the verifier refuses the program unless there is such a member.
+        unsafe { ptr::read_volatile(self.0.wrapping_add(u64::from(offset)) as *const u64) }
+    }
+
+    /// Where a member points.
+    #[inline(always)]
+    pub(crate) fn follow(self, offset: u32) -> Self {
+        Self(self.load(offset))
+    }
+}
+
 /// An address in the kernel, from wherever: null and garbage make reads fail and nothing worse.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Addr(u64);

@@ -1,5 +1,6 @@
 //! Everything a contributor runs. `cargo xtask help` lists it; each task is one file.
 
+mod bench;
 mod build;
 mod cargo;
 mod deb;
@@ -49,6 +50,8 @@ enum Task {
     Test(test::Args),
     /// Run the zoo, real programs stopped for real, or some of its cases, and print a table; write docs/zoo.md
     Zoo(zoo::Args),
+    /// What tracer costs, against other tools and against an empty program: a table, and JSON
+    Bench(bench::Args),
     /// Draw the shutdown page over a recording as an SVG, for the top of the README
     Picture(picture::Args),
     /// Static binaries for x86-64 and arm64, Debian packages, man page, completions, bills of materials and checksums, in
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
         Task::Lint => lint::run(),
         Task::Test(args) => test::run(&args),
         Task::Zoo(args) => zoo::run(&args),
+        Task::Bench(args) => bench::run(&args),
         Task::Picture(args) => picture::run(&args),
         Task::Dist(args) => dist::run(&args),
         Task::Deny(args) => deny::run(&args),

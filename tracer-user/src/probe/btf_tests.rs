@@ -117,6 +117,28 @@ fn knows_a_tracepoints_arguments() {
 }
 
 #[test]
+fn numbers_stay_what_they_are() {
+    let mut btf = Builder::new();
+    btf.head("int", kind::INT, 0, 4); // 1
+    btf.words(&[0]);
+    btf.structure("walk", kind::STRUCT, 4, &[("pid", 1, 0)]); // 2
+    btf.function(&[1]); // 3
+    btf.head("walk", kind::FUNC, 0, 3); // 4
+    btf.head("last", kind::FUNC, 0, 3); // 5
+    btf.head("trace", kind::TYPEDEF, 0, 1); // 6
+    let bytes = btf.bytes();
+    let btf = Btf::parse(&bytes, &["walk", "pid", "trace"]).unwrap();
+    let wanted = [("trace", Named::Typedef), ("walk", Named::Function), ("pid", Named::Function)];
+    let numbers = btf.numbers(&wanted);
+    let read = Btf::parse(&numbers, &["walk", "last", "trace", "pid"]).unwrap();
+    let number = |name, kind| read.ids(name, kind).next();
+    assert_eq!((number("walk", kind::FUNC), number("trace", kind::TYPEDEF)), (Some(4), Some(6)));
+    assert_eq!((number("last", kind::FUNC), number("pid", kind::FUNC), read.size("walk")), (None, None, None));
+    assert!(aya::Btf::parse(&numbers, aya::Endianness::default()).is_ok());
+    assert!(aya::Btf::parse(&btf.numbers(&[]), aya::Endianness::default()).is_ok());
+}
+
+#[test]
 fn refuses_what_is_no_btf() {
     let good = sample();
     assert_eq!(Btf::parse(&[], &[]).unwrap_err(), BtfError::Short { what: "header" });

@@ -3,7 +3,7 @@
 use thiserror::Error;
 use tracer_common::{Offsets, features};
 
-use super::btf::{Btf, BtfError};
+use super::btf::{Btf, BtfError, Named};
 use super::settings::{CgroupV1, Settings};
 
 /// The kernel is not what the programs were written for.
@@ -157,13 +157,23 @@ const STRUCTURES: [&str; 13] = [
 ];
 const SUBSYSTEMS: &str = "cgroup_subsys_id";
 
+/// What iterators over tasks attach to.
+const ITERATOR: &str = "bpf_iter_task";
+
+/// What there is to know of the running kernel.
+pub(super) struct Found {
+    pub(super) offsets: Offsets,
+    /// BTF that has what programs attach to by number, and nothing else.
+    pub(super) numbers: Vec<u8>,
+}
+
 /// Finds everything the programs need in the bytes of `/sys/kernel/btf/vmlinux`, and sets the switches.
 ///
 /// # Errors
 /// When something is not there, by its name.
-pub(super) fn find(btf: &[u8], settings: &Settings) -> Result<Offsets, KernelMismatch> {
+pub(super) fn find(btf: &[u8], settings: &Settings) -> Result<Found, KernelMismatch> {
     let mut wanted = Vec::from(STRUCTURES);
-    wanted.push(SUBSYSTEMS);
+    wanted.extend([SUBSYSTEMS, ITERATOR]);
     wanted.extend(TRACEPOINTS.iter().map(|tracepoint| tracepoint.typedef));
     let btf = Btf::parse(btf, &wanted)?;
     let mut offsets = members(&btf)?;
@@ -172,7 +182,8 @@ pub(super) fn find(btf: &[u8], settings: &Settings) -> Result<Offsets, KernelMis
         offsets.v1_hierarchy = chosen.hierarchy;
         offsets.v1_subsys = subsystem(&btf, chosen)?;
     }
-    Ok(offsets)
+    let numbers = btf.numbers(&[(ITERATOR, Named::Function), (SIGNAL_GENERATE.typedef, Named::Typedef)]);
+    Ok(Found { offsets, numbers })
 }
 
 fn members(btf: &Btf<'_>) -> Result<Offsets, KernelMismatch> {

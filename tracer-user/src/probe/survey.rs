@@ -93,10 +93,10 @@ impl Survey {
     /// # Errors
     /// Whatever hinders it, with what to do.
     pub fn load(cgroup_v1: Option<CgroupV1>) -> Result<Self, ProbeError> {
-        let (mut ebpf, _) = load::object(&Settings { ring_bytes: NO_RING, cgroup_v1, ..Settings::default() })?;
-        let btf = aya::Btf::from_sys_fs().map_err(|error| ProbeError::Object { what: error.to_string() })?;
+        let object = load::object(&Settings { ring_bytes: NO_RING, cgroup_v1, ..Settings::default() })?;
+        let load::Object { mut ebpf, numbers, .. } = object;
         for name in [load::TASKS, THREADS] {
-            load::load_iterator(&mut ebpf, name, &btf)?;
+            load::load_iterator(&mut ebpf, name, &numbers)?;
         }
         Ok(Self { ebpf })
     }

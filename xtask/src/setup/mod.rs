@@ -20,9 +20,12 @@ pub(crate) enum Group {
     Containers,
     /// To run the tests on other kernels
     Vm,
+    /// To compare tracer's cost with other tools': only where it is named
+    Bench,
 }
 
 impl Group {
+    /// What all tasks but the benchmarks need.
     const ALL: [Self; 3] = [Self::Build, Self::Containers, Self::Vm];
 
     fn purpose(self) -> &'static str {
@@ -30,6 +33,7 @@ impl Group {
             Self::Build => "to compile tracer and its kernel programs",
             Self::Containers => "for the tests with real containers",
             Self::Vm => "for the tests on other kernels",
+            Self::Bench => "to compare tracer with",
         }
     }
 }
@@ -37,7 +41,7 @@ impl Group {
 /// The options of `setup`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Only these (default: all)
+    /// Only these (default: all but bench)
     #[arg(value_enum, value_name = "GROUP")]
     groups: Vec<Group>,
 }
@@ -58,7 +62,7 @@ pub(crate) fn ensure(groups: &[Group]) -> Result<()> {
                 did |= rust::ensure()?;
                 did |= linker::ensure()?;
             }
-            Group::Containers => {}
+            Group::Containers | Group::Bench => {}
             Group::Vm => did |= kernels::ensure()?,
         }
     }

@@ -90,6 +90,10 @@ const NEEDS: &[Need] = &[
     need(Group::Containers, "shellcheck", &["shellcheck"], "reads the kubectl plugin"),
     need(Group::Containers, "systemd-analyze", &["systemd"], "reads the unit"),
     need(Group::Containers, "dpkg-deb", &["dpkg"], "makes and reads the Debian package"),
+    need(Group::Bench, "killsnoop.bt", &["bpftrace"], "signals by bpftrace"),
+    need(Group::Bench, "sigsnoop", &["libbpf-tools"], "signals by libbpf"),
+    need(Group::Bench, "perf", &["linux-perf"], "signals by perf"),
+    need(Group::Bench, "strace", &["strace"], "signals by ptrace"),
     need(Group::Vm, "qemu-system-x86_64", &["qemu-system-x86"], "boots the other kernels"),
 ];
 
