@@ -91,6 +91,7 @@ const NEEDS: &[Need] = &[
     need(Group::Containers, "systemd-analyze", &["systemd"], "reads the unit"),
     need(Group::Containers, "dpkg-deb", &["dpkg"], "makes and reads the Debian package"),
     need(Group::Vm, "qemu-system-x86_64", &["qemu-system-x86"], "boots the other kernels"),
+    need(Group::Vm, "qemu-system-aarch64", &["qemu-system-arm"], "boots a kernel of arm64"),
 ];
 
 /// Installs what the group lacks. Says whether anything was.
