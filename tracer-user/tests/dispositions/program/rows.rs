@@ -99,7 +99,7 @@ pub(crate) const ROWS: &[Row] = &[
             KILL,
             DEAD,
         ],
-        verdict: "killed",
+        verdict: "killed/never-signalled",
         conditions: &["dropped-signal"],
         ..PLAIN
     },
@@ -114,7 +114,7 @@ pub(crate) const ROWS: &[Row] = &[
             KILL,
             DEAD,
         ],
-        verdict: "killed",
+        verdict: "killed/never-signalled",
         ..PLAIN
     },
     Row {
@@ -137,7 +137,7 @@ pub(crate) const ROWS: &[Row] = &[
         actor: "default",
         steps: &IGNORED_BY_DEFAULT,
         told: &NOISE,
-        verdict: "killed",
+        verdict: "killed/never-signalled",
         ..PLAIN
     },
     Row {
@@ -146,7 +146,7 @@ pub(crate) const ROWS: &[Row] = &[
         init: false,
         steps: &IGNORED_BY_DEFAULT,
         told: &NOISE,
-        verdict: "killed",
+        verdict: "killed/never-signalled",
         ..PLAIN
     },
     Row {
@@ -169,6 +169,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "catches-in-another-thread",
         actor: "other-thread",
+        init: false,
         end: Itself,
         told: &[BLOCKED, TAKES, ENDED],
         verdict: "graceful",
@@ -267,18 +268,28 @@ pub(crate) const ROWS: &[Row] = &[
         name: "default-while-stopped",
         actor: "default",
         init: false,
-        steps: &[Send(Signal::STOP), Stops, TERM],
+        steps: &[Send(Signal::STOP), Stops, TERM, Send(Signal::CONT)],
         end: Itself,
         told: &[
             "SIGSTOP runtime SI_USER queued default",
             "deliver SIGSTOP default",
             "SIGTERM runtime SI_USER queued default",
+            "SIGCONT runtime SI_USER ignored noise",
+            "deliver SIGTERM default",
             "exit SIGTERM",
         ],
         verdict: "default-action",
         ..PLAIN
     },
-    Row { name: "killed", actor: "default", init: false, steps: &[], told: &[KILL, DEAD], verdict: "killed", ..PLAIN },
+    Row {
+        name: "killed",
+        actor: "default",
+        init: false,
+        steps: &[],
+        told: &[KILL, DEAD],
+        verdict: "killed/never-signalled",
+        ..PLAIN
+    },
     Row {
         name: "every-way-to-send",
         actor: "addressed",
@@ -303,7 +314,7 @@ pub(crate) const ROWS: &[Row] = &[
             KILL,
             DEAD,
         ],
-        verdict: "killed",
+        verdict: "killed/never-signalled",
         ..PLAIN
     },
     Row {
@@ -334,7 +345,7 @@ pub(crate) const ROWS: &[Row] = &[
         steps: &[Seize(libc::PTRACE_O_TRACEEXIT), Send(Signal::KILL), StopsExiting, TERM, Told("stuck"), GoOn],
         end: Itself,
         told: &[KILL, "SIGTERM runtime SI_USER ignored ignored", DEAD],
-        verdict: "killed",
+        verdict: "killed/never-signalled",
         conditions: &["stuck"],
         ..PLAIN
     },
