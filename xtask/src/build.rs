@@ -39,13 +39,18 @@ pub(crate) enum Profile {
 
 /// Builds the `tracer` binary and says where it is.
 pub(crate) fn tracer(profile: Profile, target: Option<&str>) -> Result<PathBuf> {
+    executable(profile, target, "tracer")
+}
+
+/// Builds one of tracer-user's executables and says where it is.
+pub(crate) fn executable(profile: Profile, target: Option<&str>, name: &str) -> Result<PathBuf> {
     let profile = match profile {
         Profile::Dev => "dev",
         Profile::Quick => "quick",
         Profile::Release => "release",
     };
     let mut command = sh::cargo(None);
-    command.args(["build", "--package", "tracer-user", "--bin", "tracer", "--profile", profile]);
+    command.args(["build", "--package", "tracer-user", "--bin", name, "--profile", profile]);
     if let Some(triple) = target {
         command.args(["--target", triple]);
         // Rust's own linker and start-up objects are enough for musl: no C cross compiler is needed.
@@ -54,6 +59,7 @@ pub(crate) fn tracer(profile: Profile, target: Option<&str>) -> Result<PathBuf> 
         }
     }
     let built = cargo::executables(&mut command)?;
-    let binary = built.into_iter().find(|artifact| artifact.name == "tracer");
-    Ok(binary.context("cargo built no executable named tracer: has tracer-user lost its [[bin]]?")?.executable)
+    let binary = built.into_iter().find(|artifact| artifact.name == name);
+    let missing = || format!("cargo built no executable named {name}: has tracer-user lost its [[bin]]?");
+    Ok(binary.with_context(missing)?.executable)
 }

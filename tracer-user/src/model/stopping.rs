@@ -38,7 +38,9 @@ impl Node {
             self.killed_first(at, owner, sender);
             return;
         }
-        if receipt.outcome == Outcome::Noise {
+        // who suspends a program does not ask it to end
+        let suspends = receipt.outcome == Outcome::Default && receipt.signal.default_is_stop();
+        if receipt.outcome == Outcome::Noise || suspends {
             return;
         }
         if let Some(stop) = &mut container.stop {

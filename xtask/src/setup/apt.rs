@@ -3,7 +3,7 @@
 use super::quiet::Quiet;
 use crate::{paths, sh, ui};
 use anyhow::{Context, Result, bail};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
@@ -25,23 +25,75 @@ pub(super) fn install(packages: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Downloads a package into `dir` without installing it.
-pub(super) fn download(package: &str, dir: &Path) -> Result<()> {
-    // As root, apt would download as its own user, who may not write here.
-    let options = ["--quiet=2", "-o", "APT::Sandbox::User=root"];
-    sh::run(sh::cmd("apt-get").args(["download"]).args(options).arg(package).current_dir(dir))
-}
-
-/// The names of all known packages that start with `prefix`.
-pub(super) fn names(prefix: &str) -> Result<Vec<String>> {
-    let names = sh::read(sh::cmd("apt-cache").args(["pkgnames", prefix]))?;
-    Ok(names.lines().map(str::to_owned).collect())
-}
-
-/// Whether the lists have a version of the package to offer.
+/// Whether this machine's lists have a version of the package to offer.
 pub(super) fn offers(package: &str) -> Result<bool> {
-    let policy = sh::read(sh::cmd("apt-cache").args(["policy", package]))?;
-    Ok(policy.lines().any(|line| line.trim().starts_with("Candidate:") && !line.contains("(none)")))
+    Archive::default().offers(package)
+}
+
+/// What can be downloaded for an architecture, and is never installed.
+#[derive(Default)]
+pub(super) struct Archive {
+    /// Options that lead apt to lists of its own.
+    options: Vec<String>,
+    /// Where these are, if not in the usual place.
+    lists: Option<PathBuf>,
+}
+
+impl Archive {
+    /// That of an architecture by Debian's name. Another than this machine's has lists of its own below target/vm: this
+    /// machine's apt is not told of it.
+    pub(super) fn of(architecture: &str) -> Result<Self> {
+        if sh::read(sh::cmd("dpkg").arg("--print-architecture"))?.trim() == architecture {
+            return Ok(Self::default());
+        }
+        let lists = paths::target_dir(&format!("vm/apt-{architecture}/lists"))?;
+        let cache = paths::target_dir(&format!("vm/apt-{architecture}/cache"))?;
+        for dir in [lists.join("partial"), cache.join("archives/partial")] {
+            std::fs::create_dir_all(&dir).with_context(|| format!("cannot make the directory {}", dir.display()))?;
+        }
+        let options = [
+            format!("APT::Architecture={architecture}"),
+            format!("APT::Architectures={architecture}"),
+            format!("Dir::State::Lists={}", lists.display()),
+            format!("Dir::Cache={}", cache.display()),
+        ];
+        let options = options.into_iter().flat_map(|option| ["-o".to_owned(), option]).collect();
+        Ok(Self { options, lists: Some(lists) })
+    }
+
+    /// Fetches the lists when there are none or they are old.
+    pub(super) fn refresh(&self) -> Result<()> {
+        let Some(lists) = &self.lists else { return refresh() };
+        if age(lists).is_some_and(|age| age < LISTS_AGE_MAX) {
+            return Ok(());
+        }
+        // As root, apt would download as its own user, who may not write here.
+        let mut command = sh::cmd("apt-get");
+        command.args(["update", "--quiet=2", "-o", "APT::Sandbox::User=root"]).args(&self.options);
+        if let Err(error) = sh::run(&mut command) {
+            ui::note(format!("{error:#}; going on with the lists there are"));
+        }
+        Ok(())
+    }
+
+    /// Downloads a package into `dir`.
+    pub(super) fn download(&self, package: &str, dir: &Path) -> Result<()> {
+        let mut command = sh::cmd("apt-get");
+        command.args(["download", "--quiet=2", "-o", "APT::Sandbox::User=root"]).args(&self.options);
+        sh::run(command.arg(package).current_dir(dir))
+    }
+
+    /// The names of all known packages that start with `prefix`.
+    pub(super) fn names(&self, prefix: &str) -> Result<Vec<String>> {
+        let names = sh::read(sh::cmd("apt-cache").args(&self.options).args(["pkgnames", prefix]))?;
+        Ok(names.lines().map(str::to_owned).collect())
+    }
+
+    /// Whether the lists have a version of the package to offer.
+    pub(super) fn offers(&self, package: &str) -> Result<bool> {
+        let policy = sh::read(sh::cmd("apt-cache").args(&self.options).args(["policy", package]))?;
+        Ok(policy.lines().any(|line| line.trim().starts_with("Candidate:") && !line.contains("(none)")))
+    }
 }
 
 /// Fetches the package lists when there are none or they are old.
@@ -49,8 +101,7 @@ pub(super) fn refresh() -> Result<()> {
     if paths::which("apt-get").is_none() {
         bail!("there is no apt-get here: set-up knows Debian only; CONTRIBUTING.md lists what to install by hand");
     }
-    let age = newest(Path::new("/var/lib/apt/lists")).and_then(|time| SystemTime::now().duration_since(time).ok());
-    if age.is_some_and(|age| age < LISTS_AGE_MAX) { Ok(()) } else { update() }
+    if age(Path::new("/var/lib/apt/lists")).is_some_and(|age| age < LISTS_AGE_MAX) { Ok(()) } else { update() }
 }
 
 /// `apt-get update`. One dead third-party source must not keep the others from being used.
@@ -70,6 +121,11 @@ fn apt_get() -> Result<Command> {
 
 fn by_hand(packages: &[&str]) -> String {
     format!("see apt's message above; by hand: apt-get install {}", packages.join(" "))
+}
+
+/// How old the lists in a directory are; `None` if there are none.
+fn age(lists: &Path) -> Option<Duration> {
+    newest(lists).and_then(|time| SystemTime::now().duration_since(time).ok())
 }
 
 /// When the directory or a list in it last changed. A list carries the mirror's date, the directory that of the fetch.

@@ -95,6 +95,7 @@ const NEEDS: &[Need] = &[
     need(Group::Bench, "perf", &["linux-perf"], "signals by perf"),
     need(Group::Bench, "strace", &["strace"], "signals by ptrace"),
     need(Group::Vm, "qemu-system-x86_64", &["qemu-system-x86"], "boots the other kernels"),
+    need(Group::Vm, "qemu-system-aarch64", &["qemu-system-arm"], "boots a kernel of arm64"),
 ];
 
 /// Installs what the group lacks. Says whether anything was.

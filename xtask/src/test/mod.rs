@@ -50,7 +50,7 @@ impl Stage {
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Only what needs no root: the same as --stage pure
-    #[arg(long, conflicts_with = "stages")]
+    #[arg(long, conflicts_with_all = ["stages", "kernels"])]
     quick: bool,
     /// Only these tiers; may repeat
     #[arg(long = "stage", value_enum, value_name = "STAGE")]
@@ -67,6 +67,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<()> {
     let stages: &[Stage] = match (args.quick, args.stages.is_empty()) {
         (true, _) => &[Stage::Pure],
+        (false, true) if args.vm.are_given() => &[Stage::Vm],
         (false, true) => &Stage::ALL,
         (false, false) => &args.stages,
     };

@@ -1,17 +1,22 @@
-//! What is booted, and the initramfs that it is booted with.
+//! What the checks run on: kernels in virtual machines, each with its cgroup hierarchies, and the kernel that is here.
 
-use super::checks::Check;
-use super::cpio::Archive;
-use crate::setup::kernels;
-use anyhow::{Context, Result};
+use crate::setup::kernels::{Arch, KERNELS, Kernel};
 use std::fmt;
-use std::path::Path;
+
+/// Where checks are run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// This machine, as it is.
+    Host,
+    /// A virtual machine.
+    Machine(Boot),
+}
 
 /// A kernel and its cgroup hierarchies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Boot {
-    /// The kernel's series, one of [`kernels::SERIES`].
-    pub(super) series: &'static str,
+    /// The kernel.
+    pub(super) kernel: Kernel,
     /// What /sys/fs/cgroup is.
     pub(super) cgroups: Cgroups,
 }
@@ -25,15 +30,67 @@ pub(super) enum Cgroups {
     V2,
 }
 
-/// Every virtual machine that the tests boot.
-pub(super) const ALL: [Boot; 3] = [
-    Boot { series: "6.1", cgroups: Cgroups::V2 },
-    Boot { series: "6.1", cgroups: Cgroups::V1 },
-    Boot { series: "6.12", cgroups: Cgroups::V2 },
+const OLD: Kernel = KERNELS[0];
+const NEW: Kernel = KERNELS[1];
+const ARM: Kernel = KERNELS[2];
+
+/// Every virtual machine that the tests boot, the slowest first.
+pub(super) const ALL: [Boot; 4] = [
+    Boot { kernel: ARM, cgroups: Cgroups::V2 },
+    Boot { kernel: OLD, cgroups: Cgroups::V2 },
+    Boot { kernel: OLD, cgroups: Cgroups::V1 },
+    Boot { kernel: NEW, cgroups: Cgroups::V2 },
 ];
 
-/// The line by which the machine says that it ran everything.
-pub(super) const DONE: &str = "@@done";
+/// A kernel by its name on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Name {
+    /// Debian 12's, the oldest that is tested; with cgroup v2 and with v1
+    #[value(name = "6.1")]
+    Old,
+    /// Debian 13's
+    #[value(name = "6.12")]
+    New,
+    /// The same on arm64, emulated
+    #[value(name = "6.12-arm64")]
+    Arm,
+    /// The one that runs here, without a virtual machine
+    Host,
+}
+
+impl Name {
+    /// All of them.
+    pub(super) const ALL: [Self; 4] = [Self::Old, Self::New, Self::Arm, Self::Host];
+
+    /// Where the checks of this kernel run.
+    pub(super) fn places(self) -> Vec<Place> {
+        let kernel = match self {
+            Self::Old => OLD,
+            Self::New => NEW,
+            Self::Arm => ARM,
+            Self::Host => return vec![Place::Host],
+        };
+        ALL.into_iter().filter(|boot| boot.kernel == kernel).map(Place::Machine).collect()
+    }
+}
+
+impl Place {
+    /// The architecture there, where it can be another than this machine's.
+    pub(super) fn arch(self) -> Option<Arch> {
+        match self {
+            Self::Machine(boot) => Some(boot.kernel.arch),
+            Self::Host => None,
+        }
+    }
+
+    /// Its cgroup hierarchies, where we make them.
+    pub(super) fn cgroups(self) -> Option<Cgroups> {
+        match self {
+            Self::Machine(boot) => Some(boot.cgroups),
+            Self::Host => None,
+        }
+    }
+}
 
 impl fmt::Display for Boot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -41,42 +98,29 @@ impl fmt::Display for Boot {
             Cgroups::V1 => "cgroup1",
             Cgroups::V2 => "cgroup2",
         };
-        write!(f, "{}-{cgroups}", self.series)
+        write!(f, "{}-{cgroups}", self.kernel)
     }
 }
 
-/// Writes the initramfs: a shell, the binary, one script for each check, and the init that runs them.
-pub(super) fn initramfs(boot: Boot, checks: &[&Check], tracer: &Path, to: &Path) -> Result<()> {
-    let mut archive = Archive::default();
-    for dir in ["bin", "checks", "dev", "proc", "run", "sys", "tmp", "root"] {
-        archive.directory(dir);
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host => f.write_str("host"),
+            Self::Machine(boot) => boot.fmt(f),
+        }
     }
-    // The kernel opens it for init before anything is mounted.
-    archive.device("dev/console", 5, 1);
-    archive.file("bin/busybox", &read(&kernels::busybox()?)?);
-    archive.file("bin/tracer", &read(tracer)?);
-    archive.file("init", include_bytes!("init.sh"));
-    let kind = if boot.cgroups == Cgroups::V1 { "1" } else { "2" };
-    archive.file("settings", format!("SERIES={}\nCGROUP_VERSION={kind}\n", boot.series).as_bytes());
-    for (number, check) in checks.iter().enumerate() {
-        // The shell takes them in the order of their names: the number keeps the table's.
-        archive.file(&format!("checks/{number:03}-{}", check.name), check.script().as_bytes());
-    }
-    std::fs::write(to, archive.finish()).with_context(|| format!("cannot write {}", to.display()))
-}
-
-fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::ALL;
-    use crate::setup::kernels::SERIES;
+    use super::{ALL, Name, Place};
+    use crate::setup::kernels::KERNELS;
 
     #[test]
-    fn every_series_is_booted_and_every_boot_has_a_kernel() {
-        assert!(SERIES.iter().all(|series| ALL.iter().any(|boot| boot.series == *series)));
-        assert!(ALL.iter().all(|boot| SERIES.contains(&boot.series)));
+    fn every_kernel_is_booted_and_every_boot_has_a_name() {
+        assert!(KERNELS.iter().all(|kernel| ALL.iter().any(|boot| boot.kernel == *kernel)));
+        let named: Vec<_> = Name::ALL.into_iter().flat_map(Name::places).collect();
+        assert!(ALL.iter().all(|boot| named.contains(&Place::Machine(*boot))));
+        assert_eq!(named.len(), ALL.len() + 1);
     }
 }

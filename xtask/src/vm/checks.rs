@@ -1,13 +1,14 @@
-//! What is checked in a virtual machine, as one table. A new check is a new row.
+//! What is checked on each kernel, as one table. A new check is a new row.
 
-use super::boot::{Boot, Cgroups};
+use super::boot::{Cgroups, Place};
 use regex_lite::Regex;
 
-/// A command that is run in a virtual machine, and what must come of it.
+/// A command that is run on a kernel, and what must come of it.
 pub(super) struct Check {
     /// Its name, and that of its script: `vm::6.1-cgroup2::NAME` in reports and filters.
     pub(super) name: &'static str,
-    /// A busybox shell command. `SERIES` ("6.1") and `CGROUP_VERSION` ("1" or "2") are set.
+    /// A busybox shell command. In a virtual machine `SERIES` ("6.1") and `CGROUP_VERSION` ("1" or "2") are set, and
+    /// everywhere `WORK`: where the files go that it leaves.
     command: &'static str,
     /// The seconds it may take.
     seconds: u32,
@@ -19,8 +20,12 @@ pub(super) struct Check {
     forbid: &'static [&'static str],
     /// The subcommand of tracer that it is about: skipped as long as `tracer --help` does not list it.
     subcommand: Option<&'static str>,
-    /// Where it runs; everywhere if `None`.
+    /// The hierarchies it is about; any if `None`.
     only: Option<Cgroups>,
+    /// It is run on this machine, too, where other tests do the rest.
+    here: bool,
+    /// It leaves a recording, `$WORK/NAME.rec`, and what was told live, `$WORK/NAME.json`.
+    pub(super) records: bool,
 }
 
 /// What most rows have.
@@ -33,6 +38,8 @@ const PLAIN: Check = Check {
     forbid: &["panicked at"],
     subcommand: None,
     only: None,
+    here: false,
+    records: false,
 };
 
 const CHECKS: &[Check] = &[
@@ -54,16 +61,38 @@ const CHECKS: &[Check] = &[
         only: Some(Cgroups::V1),
         ..PLAIN
     },
-    Check { name: "binary", command: "tracer --version", ..PLAIN },
+    Check { name: "binary", command: "tracer --version", here: true, ..PLAIN },
     Check { name: "doctor", command: "tracer doctor", seconds: 60, subcommand: Some("doctor"), ..PLAIN },
     Check {
-        name: "demo",
-        command: "tracer demo --output json",
+        name: "dispositions",
+        command: "dispositions $(command -v tracer) $WORK/dispositions.rec $WORK/dispositions.json",
         seconds: 150,
-        require: &[r#""verdict": ?"sigterm-dropped""#, r#""verdict": ?"graceful""#],
-        subcommand: Some("demo"),
+        require: &[r"(?m)^\d\d of \d\d dispositions are told as they are$"],
+        forbid: &["panicked at", "(?m)^WRONG"],
+        here: true,
+        records: true,
         ..PLAIN
     },
+    // it compares its verdicts itself
+    Check {
+        name: "demo",
+        command: "tracer demo --output json --record $WORK/demo.rec >$WORK/demo.json; code=$?
+            grep -E '^.\"kind\":\"(termination|condition)\"' $WORK/demo.json; exit $code",
+        seconds: 180,
+        require: &[
+            r#""verdict": ?"sigterm-dropped""#,
+            r#""verdict": ?"graceful""#,
+            r#""condition": ?"zombies""#,
+            r#""condition": ?"respawn-loop""#,
+            r#""condition": ?"orphan-exit""#,
+            r#""condition": ?"dropped-signal""#,
+        ],
+        subcommand: Some("demo"),
+        records: true,
+        ..PLAIN
+    },
+    // recordings of another kernel
+    Check { name: "replay", command: REPLAY, seconds: 60, require: &["(?m)^the same: [5-9]$"], ..PLAIN },
     // busybox sh as PID 1, in six ways
     Check {
         name: "check",
@@ -89,6 +118,7 @@ const CHECKS: &[Check] = &[
             r"as memory.oom.group is set, it killed the whole container with it: 3 processes\.",
         ],
         only: Some(Cgroups::V2),
+        records: true,
         ..PLAIN
     },
     // a shell as PID 1 in the cgroup of a container
@@ -131,6 +161,18 @@ check too-slow "trap 'exit 0' TERM; sleep 1000; true"
 check not-forwarded "trap 'exit 0' TERM; sleep 1000 & wait"
 check graceful "trap 'kill \$!; wait; exit 0' TERM; sleep 1000 & wait""#;
 
+const REPLAY: &str = r#"
+same=0
+for text in /replay/*.txt; do
+    if tracer replay --output text ${text%.txt}.rec >/tmp/said && cmp $text /tmp/said; then
+        same=$((same + 1))
+    else
+        diff $text /tmp/said | head -n 20
+        exit 1
+    fi
+done
+echo "the same: $same""#;
+
 const AUDIT: &str = r#"
 dir=/sys/fs/cgroup
 [ "$CGROUP_VERSION" = 2 ] || dir=$dir/pids
@@ -140,11 +182,12 @@ unshare -p -f sh -c 'echo 0 >"$0/cgroup.procs"; sleep 100; true' $dir &
 # of a process that has just begun an audit says nothing
 until tracer audit --output json | grep -v "may not have come to"; do sleep 0.5; done"#;
 
-/// The checks of one boot that the filters let through; without filters all.
-pub(super) fn of(boot: Boot, filters: &[String]) -> Vec<&'static Check> {
+/// The checks of one kernel that the filters let through; without filters all.
+pub(super) fn of(place: Place, filters: &[String]) -> Vec<&'static Check> {
     let wanted = |check: &&Check| {
-        let name = check.full_name(boot);
-        check.only.is_none_or(|cgroups| cgroups == boot.cgroups)
+        let name = check.full_name(place);
+        (check.here || place != Place::Host)
+            && check.only.is_none_or(|cgroups| place.cgroups() == Some(cgroups))
             && (filters.is_empty() || filters.iter().any(|filter| name.contains(filter)))
     };
     CHECKS.iter().filter(wanted).collect()
@@ -152,8 +195,8 @@ pub(super) fn of(boot: Boot, filters: &[String]) -> Vec<&'static Check> {
 
 impl Check {
     /// Its name in reports.
-    pub(super) fn full_name(&self, boot: Boot) -> String {
-        format!("vm::{boot}::{}", self.name)
+    pub(super) fn full_name(&self, place: Place) -> String {
+        format!("vm::{place}::{}", self.name)
     }
 
     /// Whether this tracer, by its `--help`, has what the check is about.
@@ -195,7 +238,7 @@ fn found(pattern: &str, text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{CHECKS, Check, PLAIN, of};
-    use crate::vm::boot::{ALL, Cgroups};
+    use crate::vm::boot::{ALL, Cgroups, Place};
     use regex_lite::Regex;
 
     fn console(text: &str) -> Vec<String> {
@@ -227,13 +270,17 @@ mod tests {
 
     #[test]
     fn filters_and_hierarchies_choose_the_checks() {
-        let names =
-            |index: usize, filters: &[String]| of(ALL[index], filters).iter().map(|c| c.name).collect::<Vec<_>>();
-        assert_eq!(names(0, &["6.1-".to_owned(), "nothing".to_owned()]), names(0, &[]));
-        assert_eq!(names(0, &["demo".to_owned()]), ["demo"]);
-        assert!(names(0, &["lab".to_owned()]).is_empty());
-        assert_eq!(ALL[1].cgroups, Cgroups::V1);
-        assert!(names(1, &[]).contains(&"only-cgroup-v1") && !names(1, &[]).contains(&"only-cgroup-v2"));
+        let names = |place, filters: &[String]| of(place, filters).iter().map(|c| c.name).collect::<Vec<_>>();
+        let machine = |cgroups| {
+            let boot = ALL.into_iter().find(|boot| boot.kernel.series == "6.1" && boot.cgroups == cgroups);
+            Place::Machine(boot.expect("it is booted"))
+        };
+        let (v1, v2) = (machine(Cgroups::V1), machine(Cgroups::V2));
+        assert_eq!(names(v2, &["6.1-".to_owned(), "nothing".to_owned()]), names(v2, &[]));
+        assert_eq!(names(v2, &["demo".to_owned()]), ["demo"]);
+        assert!(names(v2, &["lab".to_owned()]).is_empty());
+        assert!(names(v1, &[]).contains(&"only-cgroup-v1") && !names(v1, &[]).contains(&"only-cgroup-v2"));
+        assert_eq!(names(Place::Host, &[]), ["binary", "dispositions"]);
     }
 
     #[test]

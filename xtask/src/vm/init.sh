@@ -2,7 +2,7 @@
 # The init of the test machines: mounts what a real system has, runs the scripts in /checks, says on the console
 # what each one printed and how it ended, and switches the machine off.
 /bin/busybox --install -s /bin
-export PATH=/bin HOME=/root TERM=dumb
+export PATH=/bin HOME=/root TERM=dumb WORK=/tmp LC_ALL=C.UTF-8
 . /settings
 export SERIES CGROUP_VERSION
 mount -t proc proc /proc
@@ -32,6 +32,13 @@ for check in /checks/*; do
     # On a line of its own, even if the output does not end with one.
     echo
     echo "@@end $name $code"
+done
+# What was recorded, and what was told live, for whoever compares them outside.
+for file in /tmp/*.rec /tmp/*.json; do
+    [ -e "$file" ] || continue
+    echo "@@file ${file#/tmp/}"
+    gzip -c "$file" | base64
+    echo "@@file-end"
 done
 # Warnings are too quiet for the console, and are looked for in it.
 dmesg

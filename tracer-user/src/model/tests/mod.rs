@@ -6,6 +6,7 @@ mod drops;
 mod edges;
 mod hints;
 mod hour;
+mod suspended;
 
 use super::{Condition, ConditionKind, Node};
 use crate::event::made::{Made, at, exit, fork, reaped, signal};
