@@ -121,6 +121,21 @@ const CHECKS: &[Check] = &[
         records: true,
         ..PLAIN
     },
+    // the wall clock is set, and a processor goes and comes back, in the middle of a stop
+    Check {
+        name: "clock-and-processors",
+        command: STEPS,
+        seconds: 60,
+        require: &[
+            r#""verdict":"sigterm-dropped""#,
+            r#""certain":true"#,
+            r#""used_s":\d{1,2}(\.\d+)?[,}]"#,
+            "(?m)^processors 1$",
+            "(?m)^processors 2$",
+        ],
+        forbid: &["panicked at", r#""kind":"lost""#],
+        ..PLAIN
+    },
     // a shell as PID 1 in the cgroup of a container
     Check {
         name: "audit",
@@ -147,6 +162,32 @@ unshare -p -f sh -c 'echo 0 >"$0/cgroup.procs"; sleep 1000 & tail /dev/zero & wa
 rmdir $dir
 wait
 cat /tmp/oom-group.json"#;
+
+/// An hour forward, and back again.
+const STEPS: &str = r#"
+set -e
+top=/sys/fs/cgroup
+[ "$CGROUP_VERSION" = 2 ] || top=$top/pids
+dir=$top/docker/fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210
+mkdir -p $dir
+tracer --output json --container fedcba987654 --until-exit >/tmp/steps.out &
+until grep -q fedcba987654 /tmp/steps.out; do sleep 0.5; done
+unshare -p -f sh -c 'echo 0 >"$0/cgroup.procs"; exec sleep 1000' $dir &
+until grep -q sleep /proc/$(head -n 1 $dir/cgroup.procs)/comm; do sleep 0.2; done
+pid=$(head -n 1 $dir/cgroup.procs)
+kill -TERM $pid
+date -s @$(($(date +%s) + 3600))
+echo 0 >/sys/devices/system/cpu/cpu1/online
+echo processors $(grep -c ^processor /proc/cpuinfo)
+sleep 1
+echo 1 >/sys/devices/system/cpu/cpu1/online
+echo processors $(grep -c ^processor /proc/cpuinfo)
+date -s @$(($(date +%s) - 3600))
+kill -KILL $pid
+while [ -n "$(cat $dir/cgroup.procs)" ]; do sleep 0.2; done
+rmdir $dir
+wait
+cat /tmp/steps.out"#;
 
 /// One command, two, exec; a trap that waits for its foreground child, one that tells nobody, one that does both.
 const SHELLS: &str = r#"
