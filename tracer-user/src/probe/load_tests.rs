@@ -73,7 +73,7 @@ fn loaded(probe: &Probe) -> impl Iterator<Item = (&str, &Program)> {
 }
 
 /// A raw program that a typed one stands for is there for other kernels.
-fn load_raw(probe: &mut Probe, name: &str) {
+fn load_raw(probe: &mut Probe, name: &'static str) {
     match probe.raw_tracepoint(name).unwrap().load() {
         Ok(()) | Err(aya::programs::ProgramError::AlreadyLoaded) => {}
         Err(error) => panic!("{name}: {error}"),
