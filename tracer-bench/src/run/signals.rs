@@ -12,7 +12,9 @@ use super::peers::Peer;
 use super::process::Running;
 use super::tracer::{Sink, timed};
 
-pub(super) const MEASURE: &str = "ns added to a signal";
+pub(super) const MEASURE: &str = "ns added to a signal, in bursts";
+/// As they come where nothing goes wrong: whoever is woken for each pays for that.
+pub(super) const ALONE: &str = "ns added to a signal, one every half millisecond";
 pub(super) const FLOOR: &str = "the floor: an empty program";
 pub(super) const UNTRACKED: &str = "tracer, target not tracked";
 pub(super) const STREAMED: &str = "tracer, streamed";
@@ -39,8 +41,57 @@ impl Figures {
     }
 }
 
-/// Measures it.
+/// Measures it: in bursts, and one at a time, as they come where nothing goes wrong.
 pub(super) fn measure(bench: &mut Bench) -> Result<()> {
+    bursts(bench)?;
+    let rounds = bench.or_quick(5, 1);
+    let mut figures = Figures::default();
+    for _ in 0..rounds {
+        one_at_a_time(bench, &mut figures)?;
+    }
+    for (of, note) in &figures.order {
+        bench.report.add_noted(ALONE, of, "ns", &figures.values[of], (*note).to_owned());
+    }
+    Ok(())
+}
+
+/// Measures each once, between two looks at how it is without.
+fn one_at_a_time(bench: &Bench, figures: &mut Figures) -> Result<()> {
+    let mut before = alone(bench, None)?;
+    figures.add("no tracer: all of it", "", before);
+    let took = {
+        let sink = Sink::new();
+        let _tracer = bench.tracer_to(&sink, &[])?;
+        alone(bench, None)?
+    };
+    let mut after = alone(bench, None)?;
+    figures.add(STREAMED, "", took - f64::midpoint(before, after));
+    for peer in &bench.peers {
+        before = after;
+        let took = alone(bench, Some(peer))?;
+        after = alone(bench, None)?;
+        figures.add(peer.name, PRINTS, took - f64::midpoint(before, after));
+    }
+    Ok(())
+}
+
+/// One signal, half a millisecond after the one before.
+fn alone(bench: &Bench, peer: Option<&Peer>) -> Result<f64> {
+    let times = bench.or_quick(1_000, 100).to_string();
+    let mut load = bench.signals("ignored", true, &["--times", &times, "--batch", "1", "--rest", "500"]);
+    let mut peers = None;
+    if let Some(peer) = peer {
+        if peer.wraps {
+            return Ok(timed(&mut peer.around(&load))?.median_ns);
+        }
+        peers = Some(Running::attached(&mut peer.command())?);
+    }
+    let took = timed(&mut load)?.median_ns;
+    drop(peers);
+    Ok(took)
+}
+
+fn bursts(bench: &mut Bench) -> Result<()> {
     let tracepoints = bench.tracepoints()?;
     let (mut base, mut added) = (Figures::default(), Figures::default());
     let mut lost = 0;
