@@ -42,8 +42,12 @@ struct RawTracepointOpen {
 
 /// Attaches, says `ready`, and stays.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let program = load().context("cannot load an empty program: is this root?")?;
-    let attach = |name: &String| attach(&program, name).with_context(|| format!("cannot attach to {name}"));
+    // one for each, so that the kernel's statistics tell them apart
+    let attach = |name: &String| {
+        let program = load().context("cannot load an empty program: is this root?")?;
+        let link = attach(&program, name).with_context(|| format!("cannot attach to {name}"))?;
+        anyhow::Ok((program, link))
+    };
     let links = args.tracepoints.iter().map(attach).collect::<Result<Vec<_>>>()?;
     io::stderr().write_all(b"ready\n")?;
     loop {

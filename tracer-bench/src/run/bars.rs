@@ -31,15 +31,18 @@ pub(super) fn judge(report: &Report) -> Vec<Bar> {
     };
     bar(format!("untracked: at most {UNTRACKED} times the floor"), times(signals::UNTRACKED, floor, UNTRACKED));
     bar(format!("streamed: at most {STREAMED} times the floor"), times(signals::STREAMED, floor, STREAMED));
-    let printing = report.rows.iter().filter(|row| row.measure == signals::MEASURE && row.note == signals::PRINTS);
-    let cheapest = printing.min_by(|one, two| one.spread.median.total_cmp(&two.spread.median));
-    bar(
-        format!("streamed: at least {CHEAPER} times cheaper than the cheapest peer that prints"),
-        cheapest.zip(signal(signals::STREAMED)).map(|(peer, own)| {
-            let times = peer.spread.median / own;
-            (format!("{times:.0} times: {} {:.0} ns", peer.of, peer.spread.median), times >= CHEAPER)
-        }),
-    );
+    for (measure, when) in [(signals::ALONE, "one at a time"), (signals::MEASURE, "in bursts")] {
+        let printing = report.rows.iter().filter(|row| row.measure == measure && row.note == signals::PRINTS);
+        let cheapest = printing.min_by(|one, two| one.spread.median.total_cmp(&two.spread.median));
+        bar(
+            format!("streamed: at least {CHEAPER} times cheaper than the cheapest peer that prints, {when}"),
+            cheapest.zip(report.median(measure, signals::STREAMED)).map(|(peer, own)| {
+                let times = peer.spread.median / own;
+                let found = format!("{times:.1} times: {} {:.0} ns, tracer {own:.0} ns", peer.of, peer.spread.median);
+                (found, times >= CHEAPER)
+            }),
+        );
+    }
     for of in [storm::FOLDED, storm::AGENT] {
         bar(
             format!("no loss at the highest rate that one core can send, {of}"),

@@ -1,11 +1,12 @@
 //! Nanoseconds in each kernel program, by the kernel's own statistics (`kernel.bpf_stats_enabled`).
 
 use std::fs;
+use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
 use super::Bench;
-use super::process::number;
+use super::process::{Running, number};
 use super::tracer::{Sink, timed};
 
 const MEASURE: &str = "ns in a kernel program, by the kernel";
@@ -61,41 +62,47 @@ fn spent(infos: &[String], program: u64) -> Option<Spent> {
     Some((number(info, "run_cnt:"), number(info, "run_time_ns:")))
 }
 
-/// Measures it: a mean over the runs of each round.
+/// Measures it: a mean over the runs of each round. The floor tells how much of it is the statistics' own.
 pub(super) fn measure(bench: &mut Bench) -> Result<()> {
+    let tracepoints = bench.tracepoints()?;
     let _statistics = Statistics::on()?;
     let mut rows: Vec<(String, Vec<f64>)> = Vec::new();
     for _ in 0..bench.or_quick(5, 1) {
         let sink = Sink::new();
-        let tracer = bench.tracer_to(&sink, &[])?;
-        let links = links(tracer.pid())?;
-        let times = bench.or_quick(30_000, 1_000).to_string();
-        let forks = bench.or_quick(400, 20).to_string();
-        for (inside, called) in [(false, "not tracked"), (true, "streamed")] {
-            let before = infos(tracer.pid())?;
-            timed(&mut bench.signals("handled", inside, &["--times", &times, "--rest", "10000"]))?;
-            let mut forker = std::process::Command::new(&bench.own);
-            forker.args(["forks", "--times", &forks]);
-            if inside {
-                forker.arg("--cgroup").arg(bench.group.dir());
-            }
-            timed(&mut forker)?;
-            let after = infos(tracer.pid())?;
-            for link in &links {
-                let Some((before, after)) = spent(&before, link.program).zip(spent(&after, link.program)) else {
-                    continue;
-                };
-                let (runs, ns) = (after.0 - before.0, after.1 - before.1);
-                if runs >= u64::from(bench.or_quick(400, 20)) {
-                    let name = format!("{}, {called}", link.tracepoint);
-                    push(&mut rows, name, mean(ns, runs));
-                }
-            }
+        {
+            let tracer = bench.tracer_to(&sink, &[])?;
+            one(bench, &tracer, false, "not tracked", &mut rows)?;
+            one(bench, &tracer, true, "streamed", &mut rows)?;
         }
+        let floor = bench.floor(&tracepoints)?;
+        one(bench, &floor, true, "the floor", &mut rows)?;
     }
     rows.sort_by(|one, two| one.0.cmp(&two.0));
     for (of, values) in rows {
         bench.report.add(MEASURE, &of, "ns", &values);
+    }
+    Ok(())
+}
+
+/// One load, inside of what is tracked or not, and what each program took meanwhile.
+fn one(bench: &Bench, of: &Running, inside: bool, called: &str, rows: &mut Vec<(String, Vec<f64>)>) -> Result<()> {
+    let (signals, forks) = (bench.or_quick(30_000, 1_000), bench.or_quick(400, 20));
+    let before = infos(of.pid())?;
+    timed(&mut bench.signals("handled", inside, &["--times", &signals.to_string(), "--rest", "10000"]))?;
+    let mut forker = Command::new(&bench.own);
+    forker.args(["forks", "--times", &forks.to_string()]);
+    if inside {
+        forker.arg("--cgroup").arg(bench.group.dir());
+    }
+    timed(&mut forker)?;
+    let after = infos(of.pid())?;
+    for link in links(of.pid())? {
+        let Some((before, after)) = spent(&before, link.program).zip(spent(&after, link.program)) else { continue };
+        let (runs, ns) = (after.0 - before.0, after.1 - before.1);
+        // what ran a few times only is not of this load
+        if runs >= u64::from(forks) {
+            push(rows, format!("{}, {called}", link.tracepoint), mean(ns, runs));
+        }
     }
     Ok(())
 }

@@ -12,7 +12,9 @@ use super::peers::Peer;
 use super::process::Running;
 use super::tracer::{Sink, timed};
 
-pub(super) const MEASURE: &str = "ns added to a signal";
+pub(super) const MEASURE: &str = "ns added to a signal, in bursts";
+/// As they come where nothing goes wrong: whoever is woken for each pays for that.
+pub(super) const ALONE: &str = "ns added to a signal, one every half millisecond";
 pub(super) const FLOOR: &str = "the floor: an empty program";
 pub(super) const UNTRACKED: &str = "tracer, target not tracked";
 pub(super) const STREAMED: &str = "tracer, streamed";
@@ -39,8 +41,57 @@ impl Figures {
     }
 }
 
-/// Measures it.
+/// Measures it: in bursts, and one at a time, as they come where nothing goes wrong.
 pub(super) fn measure(bench: &mut Bench) -> Result<()> {
+    bursts(bench)?;
+    let rounds = bench.or_quick(5, 1);
+    let mut figures = Figures::default();
+    for _ in 0..rounds {
+        one_at_a_time(bench, &mut figures)?;
+    }
+    for (of, note) in &figures.order {
+        bench.report.add_noted(ALONE, of, "ns", &figures.values[of], (*note).to_owned());
+    }
+    Ok(())
+}
+
+/// Measures each once, between two looks at how it is without.
+fn one_at_a_time(bench: &Bench, figures: &mut Figures) -> Result<()> {
+    let mut before = alone(bench, None)?;
+    figures.add("no tracer: all of it", "", before);
+    let took = {
+        let sink = Sink::new();
+        let _tracer = bench.tracer_to(&sink, &[])?;
+        alone(bench, None)?
+    };
+    let mut after = alone(bench, None)?;
+    figures.add(STREAMED, "", took - f64::midpoint(before, after));
+    for peer in &bench.peers {
+        before = after;
+        let took = alone(bench, Some(peer))?;
+        after = alone(bench, None)?;
+        figures.add(peer.name, PRINTS, took - f64::midpoint(before, after));
+    }
+    Ok(())
+}
+
+/// One signal, half a millisecond after the one before.
+fn alone(bench: &Bench, peer: Option<&Peer>) -> Result<f64> {
+    let times = bench.or_quick(1_000, 100).to_string();
+    let mut load = bench.signals("ignored", true, &["--times", &times, "--batch", "1", "--rest", "500"]);
+    let mut peers = None;
+    if let Some(peer) = peer {
+        if peer.wraps {
+            return Ok(timed(&mut peer.around(&load))?.median_ns);
+        }
+        peers = Some(Running::attached(&mut peer.command())?);
+    }
+    let took = timed(&mut load)?.median_ns;
+    drop(peers);
+    Ok(took)
+}
+
+fn bursts(bench: &mut Bench) -> Result<()> {
     let tracepoints = bench.tracepoints()?;
     let (mut base, mut added) = (Figures::default(), Figures::default());
     let mut lost = 0;
@@ -64,32 +115,33 @@ pub(super) fn measure(bench: &mut Bench) -> Result<()> {
 /// Noted of figures that mean nothing if events were lost.
 const LOSSLESS: &str = "lossless";
 
-/// Measures each once. Returns how many events were lost that must not be.
+/// Measures each once, between two looks at how it is without. Returns how many events were lost that must not be.
 fn round(bench: &Bench, tracepoints: &[String], base: &mut Figures, added: &mut Figures) -> Result<u64> {
     let fates = FATES.map(|(fate, _)| fate);
-    let without = one_each(bench, &fates, true)?;
+    let between = |one: &[f64], two: &[f64]| -> Vec<f64> {
+        one.iter().zip(two).map(|(one, two)| f64::midpoint(*one, *two)).collect()
+    };
+    let first = one_each(bench, &fates, true)?;
     let floor = {
         let _floor = bench.floor(tracepoints)?;
         one_each(bench, &fates, true)?
     };
+    let second = one_each(bench, &fates, true)?;
     let sink = Sink::new();
     let tracer = bench.tracer_to(&sink, &[])?;
     let untracked = load(bench, "ignored", false)?;
     let tracked = one_each(bench, &fates, true)?;
-    let lost = {
-        tracer.settle()?;
-        tracer.interrupt()?;
-        sink.lost()?
-    };
+    tracer.settle()?;
+    tracer.interrupt()?;
+    let lost = sink.lost()?;
+    let third = one_each(bench, &fates, true)?;
     let full = with_a_full_ring(bench)?;
-    let peers = bench.peers.iter().map(|peer| with_peer(bench, peer)).collect::<Result<Vec<_>>>()?;
-    // once more, so that what drifts within the round cancels out
-    let again = one_each(bench, &fates, true)?;
-    let without: Vec<f64> = without.iter().zip(&again).map(|(one, two)| f64::midpoint(*one, *two)).collect();
+
     for (index, (fate, called)) in FATES.iter().enumerate() {
-        base.add(fate, "", without[index]);
-        added.add(&format!("{FLOOR}{called}"), "", floor[index] - without[index]);
+        base.add(fate, "", third[index]);
+        added.add(&format!("{FLOOR}{called}"), "", floor[index] - between(&first, &second)[index]);
     }
+    let without = between(&second, &third);
     added.add(UNTRACKED, "", untracked - without[0]);
     for (index, (fate, called)) in FATES.iter().enumerate() {
         let (of, note) = match *fate {
@@ -98,9 +150,13 @@ fn round(bench: &Bench, tracepoints: &[String], base: &mut Figures, added: &mut 
         };
         added.add(&of, note, tracked[index] - without[index]);
     }
-    added.add("tracer, its ring full", "each is lost, and counted", full - without[0]);
-    for (peer, took) in bench.peers.iter().zip(peers) {
-        added.add(peer.name, PRINTS, took - without[0]);
+    let mut before = load(bench, "ignored", true)?;
+    added.add("tracer, its ring full", "each is lost, and counted", full - f64::midpoint(third[0], before));
+    for peer in &bench.peers {
+        let took = with_peer(bench, peer)?;
+        let after = load(bench, "ignored", true)?;
+        added.add(peer.name, PRINTS, took - f64::midpoint(before, after));
+        before = after;
     }
     Ok(lost)
 }
@@ -113,7 +169,7 @@ fn one_each(bench: &Bench, fates: &[&str], inside: bool) -> Result<Vec<f64>> {
 fn load(bench: &Bench, fate: &str, inside: bool) -> Result<f64> {
     let times = bench.or_quick(30_000, 3_000).to_string();
     let args = ["--times", &times, "--rest", "10000"];
-    Ok(timed(&mut bench.signals(fate, inside, &args))?.median_ns)
+    Ok(timed(&mut bench.signals(fate, inside, &args))?.fast_ns)
 }
 
 fn with_a_full_ring(bench: &Bench) -> Result<f64> {

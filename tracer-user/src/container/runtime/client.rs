@@ -11,7 +11,7 @@ use crate::event::Described;
 use super::state::{Failure, State};
 
 /// How long a daemon may take for an answer. Tests against one that never answers are in a hurry.
-pub(super) const ANSWER: Duration = if cfg!(test) { Duration::from_millis(300) } else { Duration::from_secs(5) };
+pub(super) const ANSWER: Duration = if cfg!(test) { Duration::from_millis(1_200) } else { Duration::from_secs(5) };
 /// How many look-ups are under way at once: a daemon takes locks for each.
 pub(super) const AT_ONCE: usize = 8;
 
