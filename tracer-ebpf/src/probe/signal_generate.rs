@@ -34,6 +34,7 @@ raw_tracepoint! {
 
 /// The same, and cheaper for a target that is not traced: to that it costs some plain loads and a look-up.
 #[btf_tracepoint(function = "signal_generate")]
+#[expect(clippy::needless_pass_by_value, reason = "that is how the attribute calls it")]
 fn signal_generate_typed(ctx: BtfTracePointContext) -> u32 {
     let place = Place::of_typed(Typed::new(ctx.arg(2)));
     // from here on all are numbers again, as in the other program: the verifier has enough to do

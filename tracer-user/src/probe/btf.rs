@@ -77,9 +77,18 @@ pub enum BtfError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Named {
     /// A function.
-    Function = kind::FUNC as isize,
+    Function,
     /// The type of a tracepoint's probes.
-    Typedef = kind::TYPEDEF as isize,
+    Typedef,
+}
+
+impl Named {
+    const fn kind(self) -> u32 {
+        match self {
+            Self::Function => kind::FUNC,
+            Self::Typedef => kind::TYPEDEF,
+        }
+    }
 }
 
 /// Arguments of a tracepoint as its probes get them.
@@ -247,7 +256,7 @@ impl<'a> Btf<'a> {
     pub(super) fn numbers(&self, wanted: &[(&str, Named)]) -> Vec<u8> {
         let mut kept: Vec<(u32, u32, &str)> = wanted
             .iter()
-            .filter_map(|&(name, kind)| Some((self.ids(name, kind as u32).next()?, kind as u32, name)))
+            .filter_map(|&(name, kind)| Some((self.ids(name, kind.kind()).next()?, kind.kind(), name)))
             .collect();
         kept.sort_unstable();
         kept.dedup_by_key(|&mut (id, ..)| id);
