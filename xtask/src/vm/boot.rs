@@ -34,7 +34,7 @@ const OLD: Kernel = KERNELS[0];
 const NEW: Kernel = KERNELS[1];
 const ARM: Kernel = KERNELS[2];
 
-/// Every virtual machine that the tests boot, the slowest first.
+/// Every virtual machine that the tests boot.
 pub(super) const ALL: [Boot; 4] = [
     Boot { kernel: ARM, cgroups: Cgroups::V2 },
     Boot { kernel: OLD, cgroups: Cgroups::V2 },
@@ -59,8 +59,8 @@ pub(crate) enum Name {
 }
 
 impl Name {
-    /// All of them.
-    pub(super) const ALL: [Self; 4] = [Self::Old, Self::New, Self::Arm, Self::Host];
+    /// All of them; the slowest machine is the first that is started.
+    pub(super) const ALL: [Self; 4] = [Self::Host, Self::Arm, Self::Old, Self::New];
 
     /// Where the checks of this kernel run.
     pub(super) fn places(self) -> Vec<Place> {

@@ -88,9 +88,10 @@ pub(crate) fn run(options: &Options, filters: &[String]) -> Result<Tally> {
     let replays = replay::of_this_machine(&own.tracer, host::recorded("dispositions")?.as_deref())?;
     let of = |arch| foreign.as_ref().filter(|_| arch != here).unwrap_or(&own);
     let run = |(boot, checks): &Plan| run_boot(*boot, checks, of(boot.kernel.arch), &replays, options);
-    for (boot, checks, console) in at_a_time(options.vm_jobs, boots, run) {
+    at_a_time(options.vm_jobs, boots, run, |(boot, checks), console| {
         tally += report::boot(boot, &checks, &console?, &own.tracer)?;
-    }
+        Ok(())
+    })?;
     Ok(tally)
 }
 
@@ -114,30 +115,30 @@ fn on_host(checks: &[&Check], programs: &Programs) -> Result<Tally> {
     Ok(tally)
 }
 
-/// Runs the machines, so many at a time; what comes of each comes when it has ended.
+/// Runs the machines, so many at a time; what comes of each is reported when it has ended.
 fn at_a_time(
     jobs: usize,
     boots: Vec<Plan>,
     run: impl Fn(&Plan) -> Result<qemu::Console> + Sync,
-) -> impl Iterator<Item = (Boot, Vec<&'static Check>, Result<qemu::Console>)> {
+    mut report: impl FnMut(Plan, Result<qemu::Console>) -> Result<()>,
+) -> Result<()> {
     let (sender, results) = mpsc::channel();
     let queue = Mutex::new(VecDeque::from(boots));
     thread::scope(|scope| {
         for _ in 0..jobs.max(1) {
-            let sender = sender.clone();
-            let (queue, run) = (&queue, &run);
+            let (sender, queue, run) = (sender.clone(), &queue, &run);
             scope.spawn(move || {
                 let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
                 while let Some(plan) = next() {
                     let console = run(&plan);
-                    // The receiver lives longer than these threads.
-                    sender.send((plan.0, plan.1, console)).unwrap_or_default();
+                    // Whoever listens has given up only if a report failed.
+                    sender.send((plan, console)).unwrap_or_default();
                 }
             });
         }
-    });
-    drop(sender);
-    results.into_iter()
+        drop(sender);
+        results.into_iter().try_for_each(|(plan, console)| report(plan, console))
+    })
 }
 
 /// One virtual machine.

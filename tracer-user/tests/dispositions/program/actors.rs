@@ -159,9 +159,11 @@ fn addressed() -> Never {
     waits()
 }
 
-/// Runs another actor until it ends.
+/// Runs another actor until it ends. It begins when we say so: while a child is made all signals are blocked.
 fn child(args: &[&str]) -> io::Result<()> {
-    let status = Command::new(own()?).arg(COMMAND).args(args).stdin(Stdio::null()).status()?;
+    let mut child = Command::new(own()?).arg(COMMAND).args(args).stdin(Stdio::piped()).spawn()?;
+    child.stdin.as_mut().ok_or_else(|| io::Error::other("there is no pipe"))?.write_all(b"\n")?;
+    let status = child.wait()?;
     if status.success() { Ok(()) } else { Err(io::Error::other(format!("{args:?} ended with {status}"))) }
 }
 
@@ -172,6 +174,7 @@ fn own() -> io::Result<std::path::PathBuf> {
 /// Sends the parent a signal. The parent takes it before it learns that we have ended.
 fn send(how: &str) -> Never {
     prctl::set_name(c"sender")?;
+    io::stdin().read_exact(&mut [0])?;
     let parent = getppid();
     let pid = parent.as_raw();
     match how {

@@ -5,7 +5,8 @@ use serde_json::Value;
 /// All that the JSON lines tell of one container.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Told {
-    /// Signals, deliveries and ends, in order.
+    /// Signals, deliveries and ends, in order; those of the first process first, because between two processes, on two
+    /// processors, the order is nobody's.
     pub(crate) lines: Vec<String>,
     /// Each container has one.
     pub(crate) verdicts: Vec<String>,
@@ -17,6 +18,7 @@ impl Told {
     /// Of the container `id`, whose first process is `first`.
     pub(crate) fn of<'a>(lines: impl IntoIterator<Item = &'a Value>, id: &str, first: u32) -> Self {
         let mut told = Self::default();
+        let mut happenings = Vec::new();
         for line in lines.into_iter().filter(|line| line["container"]["id"] == id) {
             match word(&line["kind"]) {
                 "termination" => told.verdicts.push(verdict(line)),
@@ -26,9 +28,11 @@ impl Told {
                         told.conditions.push(kind);
                     }
                 }
-                _ => told.lines.extend(happened(line, first)),
+                _ => happenings.extend(happened(line, first)),
             }
         }
+        happenings.sort_by(|(one, _), (other, _)| one.cmp(other));
+        told.lines = happenings.into_iter().map(|(who, what)| who + &what).collect();
         told
     }
 }
@@ -51,8 +55,8 @@ fn verdict(line: &Value) -> String {
     text
 }
 
-/// One thing that happened; nothing for what the table leaves out.
-fn happened(line: &Value, first: u32) -> Option<String> {
+/// To whom something happened, and what; nothing for what the table leaves out.
+fn happened(line: &Value, first: u32) -> Option<(String, String)> {
     let signal = word(&line["signal"]);
     let (process, text) = match word(&line["kind"]) {
         "signal" => {
@@ -75,7 +79,7 @@ fn happened(line: &Value, first: u32) -> Option<String> {
         _ => return None,
     };
     let who = if process["pid"] == first { String::new() } else { format!("{}: ", word(&process["comm"])) };
-    Some(format!("{who}{text}"))
+    Some((who, text))
 }
 
 /// The difference between what had to be told and what was; nothing if there is none.
@@ -129,9 +133,9 @@ mod tests {
         let lines = [
             "SIGTERM runtime SI_USER queued caught",
             "deliver SIGTERM default dropped",
+            "exit 3",
             "worker: SIGTERM inside SI_USER queued default",
             "worker: exit SIGTERM",
-            "exit 3",
         ];
         Told {
             lines: lines.map(str::to_owned).into(),

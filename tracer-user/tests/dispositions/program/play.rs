@@ -89,7 +89,7 @@ async fn one(stage: &Stage, row: &'static Row, tracer: &Tracer) -> Result<u32> {
     let pid = container.pid;
     let played = steps(row, &mut container, tracer).await;
     if played.is_err() && row.steps.iter().any(|step| matches!(step, Step::Seize(_))) {
-        // What waits for us never ends; where nothing does, there is nothing to let go on.
+        // What waits for us never ends; where nothing does, this fails.
         sys::go_on(pid, 0).unwrap_or_default();
     }
     container.finish().await?;
@@ -118,7 +118,8 @@ async fn take(step: Step, container: &mut Container, tracer: &Tracer, path: &str
         Step::Seize(options) => Ok(sys::seize(pid, options)?),
         Step::PassOn => {
             let signal = until("it to stop for us", || Ok(sys::stopped_at(pid)?)).await?;
-            Ok(sys::go_on(pid, signal)?)
+            sys::go_on(pid, signal)?;
+            until("it to sleep again", || Ok(stat(pid)?.contains(") S ").then_some(()))).await
         }
         Step::StopsExiting => {
             let found = until("it to stop for us", || Ok(sys::stopped_at(pid)?)).await?;

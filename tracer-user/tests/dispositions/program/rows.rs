@@ -2,8 +2,9 @@
 //!
 //! What is told of each signal is one line, `SIGNAL ROLE CODE RESULT OUTCOME`; of its delivery, `deliver SIGNAL HANDLER`;
 //! of an end, `exit CODE` or `exit SIGNAL`. In front of it stands the name of the process, if it is not the container's
-//! first one. The lines are all there is, in this order: a signal too many is as wrong as one that is missing. Left out is
-//! what proves nothing: SIGCHLD, and deliveries of SIGKILL, which every death by a signal shows.
+//! first one. The lines are all there is, in this order (those of the first process come first): a signal too many is as
+//! wrong as one that is missing. Left out is what proves nothing: SIGCHLD, and deliveries of SIGKILL, which every death by
+//! a signal shows.
 //!
 //! The rules are those of `prepare_signal()`, `sig_ignored()`, `complete_signal()` and `get_signal()`:
 //! <https://github.com/torvalds/linux/blob/v6.12/kernel/signal.c>.
@@ -41,7 +42,7 @@ pub(crate) enum Step {
     Settles,
     /// It is traced from now on, with these options of ptrace(2).
     Seize(i32),
-    /// It stops for whoever traces it, and goes on as if nobody did.
+    /// It stops for whoever traces it, who gives it its signal and leaves it alone.
     PassOn,
     /// It stops for whoever traces it, on its way out.
     StopsExiting,
@@ -91,13 +92,13 @@ pub(crate) const ROWS: &[Row] = &[
         steps: &[],
         told: &[
             "SIGTERM inside SI_USER ignored dropped",
-            "sender: exit 0",
             "SIGKILL inside SI_USER ignored dropped",
-            "sender: exit 0",
             "SIGSTOP inside SI_USER ignored dropped",
-            "sender: exit 0",
             KILL,
             DEAD,
+            "sender: exit 0",
+            "sender: exit 0",
+            "sender: exit 0",
         ],
         verdict: "killed/never-signalled",
         conditions: &["dropped-signal"],
@@ -298,21 +299,21 @@ pub(crate) const ROWS: &[Row] = &[
         told: &[
             "SIGUSR1 inside SI_USER queued caught",
             "deliver SIGUSR1 handler",
-            "sender: exit 0",
             "SIGUSR2 inside SI_QUEUE queued caught",
             "deliver SIGUSR2 handler",
-            "sender: exit 0",
             "SIGHUP inside SI_TKILL queued caught",
             "deliver SIGHUP handler",
-            "sender: exit 0",
             "SIGINT inside SI_USER queued caught",
             "deliver SIGINT handler",
-            "sender: exit 0",
             "SIGQUIT inside SI_USER queued caught",
             "deliver SIGQUIT handler",
-            "sender: exit 0",
             KILL,
             DEAD,
+            "sender: exit 0",
+            "sender: exit 0",
+            "sender: exit 0",
+            "sender: exit 0",
+            "sender: exit 0",
         ],
         verdict: "killed/never-signalled",
         ..PLAIN

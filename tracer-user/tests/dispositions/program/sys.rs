@@ -108,11 +108,12 @@ pub(crate) fn seize(pid: u32, options: i32) -> io::Result<()> {
     check(unsafe { libc::ptrace(libc::PTRACE_SEIZE, pid, NOWHERE, libc::c_long::from(options)) })
 }
 
-/// Lets a traced process go on that is about to take a signal, and gives it that signal; 0 for none.
+/// Lets a traced process go on that has stopped for us, with the signal that it is about to take or 0 for none. Nobody
+/// traces it from then on: as long as somebody does, its parent does not learn of its end.
 pub(crate) fn go_on(pid: u32, signal: i32) -> io::Result<()> {
     let pid = libc::pid_t::try_from(pid).map_err(io::Error::other)?;
     // SAFETY: this request takes numbers.
-    check(unsafe { libc::ptrace(libc::PTRACE_CONT, pid, NOWHERE, libc::c_long::from(signal)) })
+    check(unsafe { libc::ptrace(libc::PTRACE_DETACH, pid, NOWHERE, libc::c_long::from(signal)) })
 }
 
 /// The address that neither of these requests looks at.
