@@ -3,6 +3,8 @@
 //!
 //! `TRACER_CASES=100000` tries as many changed inputs of each parser.
 
+#![expect(clippy::print_stderr, reason = "which input fails is said before the panic")]
+
 use std::fs;
 use std::path::Path;
 
