@@ -12,16 +12,25 @@ const SKIP: &str = "AYA_BUILD_SKIP";
 const NAME: &str = "tracer-ebpf";
 /// Another toolchain than `nightly` for the kernel programs, such as one of a fixed date.
 const NIGHTLY: &str = "TRACER_NIGHTLY";
-/// What cargo calls `--quiet`.
-const QUIET: &str = "CARGO_TERM_QUIET";
+/// What the cargo that builds the kernel programs is told, by way of this program's own environment: aya-build sets its
+/// options itself.
+const TOLD: [(&str, &str); 3] = [
+    // aya-build turns every "Compiling …" into a warning of ours
+    ("CARGO_TERM_QUIET", "true"),
+    // no path of this machine in the object: the same bytes wherever it is built
+    ("CARGO_UNSTABLE_TRIM_PATHS", "true"),
+    ("CARGO_PROFILE_RELEASE_TRIM_PATHS", "all"),
+];
+/// Set once that was done.
+const AGAIN: &str = "TRACER_BUILD_AGAIN";
 
 fn main() -> Result<()> {
-    // aya-build turns every "Compiling …" of the cargo that it runs into a warning of ours: let that cargo be quiet
-    if env::var_os(QUIET).is_some() {
+    if env::var_os(AGAIN).is_some() {
         return build();
     }
     let own = env::current_exe().context("a build script has a path")?;
-    let status = Command::new(own).env(QUIET, "true").status().context("cannot run the build script again")?;
+    let told = Command::new(own).envs(TOLD).env(AGAIN, "1").status();
+    let status = told.context("cannot run the build script again")?;
     anyhow::ensure!(status.success(), "the kernel programs could not be built");
     Ok(())
 }

@@ -3,7 +3,7 @@
 //! Each takes any bytes, must come to an end, and must not panic; what it asserts beside that is what whoever uses the parser
 //! relies on.
 
-use crate::agent::protocol::{Answer, Greeting};
+use crate::agent::protocol::{Answer, Greeting, Skew};
 use crate::container::{hierarchy, path};
 use crate::event::Event;
 use crate::model::Node;
@@ -130,9 +130,7 @@ pub fn attach(bytes: &[u8]) {
         bytes.iter().position(|byte| *byte == b'\n').map_or((bytes, &[][..]), |at| bytes.split_at(at + 1));
     match Answer::parse(line) {
         Answer::Welcome(_) => recordings(rest),
-        Answer::Skew(skew) => {
-            [skew.agent, skew.theirs, skew.own, skew.ours].iter().for_each(|said| assert_printable(said))
-        }
+        Answer::Skew(Skew { agent, theirs, own, ours }) => assert_printable(&[agent, theirs, own, ours].concat()),
         Answer::Refused(why) => assert_printable(&why),
         Answer::Nonsense => {}
     }

@@ -3,6 +3,8 @@
 //!
 //! `TRACER_CASES=100000` tries as many changed inputs of each parser.
 
+#![expect(clippy::print_stderr, reason = "which input fails is said before the panic")]
+
 use std::fs;
 use std::path::Path;
 
@@ -79,7 +81,9 @@ fn all(name: &str) {
     let target = TARGETS.iter().find(|target| target.name == name).expect("there is such a target");
     let corpus = corpus(target);
     assert!(!corpus.is_empty(), "fuzz/corpus/{name} is empty");
-    corpus.iter().for_each(|input| run(target, input));
+    for input in &corpus {
+        run(target, input);
+    }
     let asked = std::env::var("TRACER_CASES").ok().map(|cases| cases.parse().expect("TRACER_CASES is a number"));
     let mut dice = Dice(0x7472_6163_6572);
     for _ in 0..asked.unwrap_or(CASES) {

@@ -14,6 +14,18 @@ fn everything_on() -> Settings {
     Settings { all_signals: true, pids: true, log: true, cgroup_v1, try_new_cgroups: true, ..Settings::default() }
 }
 
+/// The same bytes wherever they are built; `cargo xtask dist --verify` builds them twice.
+#[test]
+#[ignore = "needs root: cargo xtask test runs it"]
+fn no_path_of_the_machine_is_in_the_programs() {
+    let workspace = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    let workspace = workspace.to_str().expect("no strange names");
+    assert!(OBJECT.len() > 10_000, "the programs were not built");
+    for path in [workspace, ".cargo/registry", ".rustup/"] {
+        assert_eq!(memchr::memmem::find(OBJECT, path.as_bytes()), None, "{path} is in the kernel programs");
+    }
+}
+
 #[test]
 #[ignore = "needs root: cargo xtask test runs it"]
 fn null_and_garbage_make_records_and_no_more() {

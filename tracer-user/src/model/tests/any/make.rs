@@ -140,7 +140,9 @@ pub(super) fn mangled() -> impl Strategy<Value = Vec<Event>> {
         })
         .prop_map(|(which, kept, mangles)| {
             let mut events: Vec<_> = kept.into_iter().map(|index| RECORDED[which][index].clone()).collect();
-            mangles.into_iter().for_each(|mangle| mangle.apply(&mut events));
+            for mangle in mangles {
+                mangle.apply(&mut events);
+            }
             events
         })
 }
