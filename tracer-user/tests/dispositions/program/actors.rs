@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::AsFd as _;
 use std::process::{Command, ExitCode, Stdio, exit};
+use std::time::Duration;
 
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, setrlimit};
@@ -122,8 +123,10 @@ fn unblocks() -> Never {
 fn raises(flags: SaFlags) -> Never {
     sys::handle(Signal::SIGTERM, Handler::Raise, flags)?;
     ready()?;
-    // interrupted by the handler, when that and what it raised are over
-    pause();
+    // not pause(2): the signal may come before it
+    while !sys::has_raised() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
     settled()
 }
 

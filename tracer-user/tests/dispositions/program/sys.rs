@@ -3,6 +3,7 @@
 
 use std::io;
 use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
@@ -54,6 +55,15 @@ extern "C" fn raise(signal: i32) {
     // Not raise(3): musl blocks all signals around it.
     // SAFETY: both calls are async-signal-safe, and take numbers.
     unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), libc::getpid(), signal) };
+    RAISED.store(true, Ordering::SeqCst);
+}
+
+/// Set by the handler that raises the signal again.
+static RAISED: AtomicBool = AtomicBool::new(false);
+
+/// Whether a handler has raised its signal again. The code that it interrupted sees that when what was raised is over.
+pub(crate) fn has_raised() -> bool {
+    RAISED.load(Ordering::SeqCst)
 }
 
 /// Asks for a signal that is blocked, and waits no longer than this many nanoseconds. Whether it came.
