@@ -118,12 +118,8 @@ impl Story<'_> {
         let victims: Vec<_> = victims.filter_map(|process| Some((kill(process)?, process))).collect();
         let ((_, asked), chosen) = victims.iter().min_by_key(|((at, _), _)| *at)?.clone();
         // an init among the victims takes others along before their turn has come
-        let inits: Vec<_> = victims
-            .iter()
-            .map(|(_, process)| process.task)
-            .filter(|task| task.is_init())
-            .map(|task| task.pid)
-            .collect();
+        let tasks = victims.iter().map(|(_, process)| process.task);
+        let inits: Vec<_> = tasks.filter(crate::event::Task::is_init).map(|task| task.pid).collect();
         let by_one = |sender: &Party| sender.pid == asked.pid || inits.contains(&sender.pid);
         let one_sender = victims.iter().all(|((_, sender), _)| by_one(sender));
         let died = |process: &&&Process| process.exit.is_some_and(|(_, status)| status.signal() == Some(Signal::KILL));
