@@ -36,16 +36,16 @@ pub(crate) fn run(tracer: &str, recording: &str, lines: &str, chosen: &[&str]) -
     for name in chosen {
         ensure!(ROWS.iter().any(|row| row.name == *name), "no row is called {name}");
     }
-    let rows = ROWS.iter().filter(|row| chosen.is_empty() || chosen.contains(&row.name)).collect();
+    let rows: Vec<_> = ROWS.iter().filter(|row| chosen.is_empty() || chosen.contains(&row.name)).collect();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(play(Path::new(tracer), recording, Path::new(lines), rows))
+    runtime.block_on(play(Path::new(tracer), recording, Path::new(lines), &rows))
 }
 
-async fn play(binary: &Path, recording: &str, lines: &Path, rows: Vec<&'static Row>) -> Result<bool> {
+async fn play(binary: &Path, recording: &str, lines: &Path, rows: &[&'static Row]) -> Result<bool> {
     let stage = Stage::with_binary("dispositions", binary.to_owned())?;
     let paths: Vec<String> = rows.iter().map(|row| stage.path_of(row.name)).collect();
     let tracer = Tracer::start(binary, recording, lines, &paths)?;
-    let played: Vec<_> = stream::iter(&rows).map(|row| one(&stage, row, &tracer)).buffered(AT_ONCE).collect().await;
+    let played: Vec<_> = stream::iter(rows).map(|row| one(&stage, row, &tracer)).buffered(AT_ONCE).collect().await;
     tracer.told("termination", &paths).await?;
     let told = tracer.end()?;
 
