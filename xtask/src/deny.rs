@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn every_crate_is_locked_and_from_crates_io() {
-        check_lock("Cargo.lock", &["tracer-common", "tracer-ebpf", "tracer-user", "xtask"]);
+        check_lock("Cargo.lock", &["tracer-bench", "tracer-common", "tracer-ebpf", "tracer-user", "xtask"]);
         check_lock("fuzz/Cargo.lock", &["tracer-common", "tracer-user", "tracer-fuzz"]);
     }
 

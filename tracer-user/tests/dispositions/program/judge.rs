@@ -44,7 +44,7 @@ fn word(value: &Value) -> &str {
 fn verdict(line: &Value) -> String {
     let mut text = word(&line["verdict"]).to_owned();
     if let Some(cause) = line["cause"].as_str() {
-        text.push_str(&format!("/{cause}"));
+        text = format!("{text}/{cause}");
     }
     if line["taken"] == true {
         text.push_str(" taken");

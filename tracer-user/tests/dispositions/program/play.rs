@@ -20,7 +20,7 @@ use crate::rows::{End, ROWS, Row, Step};
 use crate::sys;
 
 /// Long enough for an emulated machine, short enough not to hang a run.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const PAUSE: Duration = Duration::from_millis(20);
 /// So many rows are played at the same time.
 const AT_ONCE: usize = 4;

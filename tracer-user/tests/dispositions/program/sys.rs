@@ -90,7 +90,7 @@ pub(crate) fn to_thread(pid: i32, signal: Signal) -> io::Result<()> {
     check(unsafe { libc::syscall(libc::SYS_tgkill, pid, pid, signal as i32) })
 }
 
-/// Sends a signal with pidfd_send_signal(2).
+/// Sends a signal with `pidfd_send_signal(2)`.
 pub(crate) fn by_pidfd(pid: i32, signal: Signal) -> io::Result<()> {
     // SAFETY: takes numbers.
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
