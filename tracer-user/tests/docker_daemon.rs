@@ -131,3 +131,44 @@ fn a_daemon_that_hangs() {
     assert!(ended.status.success(), "{}", ended.stderr);
     assert!(started.elapsed() < Duration::from_secs(5), "it took {:?} to end", started.elapsed());
 }
+
+/// An agent goes on through it as well, and whoever attaches later is told all of it, with the names that were known.
+#[test]
+#[ignore = "needs root: cargo xtask test runs it"]
+fn an_agent_while_the_daemon_restarts() {
+    if !lab::can_run("an_agent_while_the_daemon_restarts", &["dockerd", "containerd", "runc"]) {
+        return;
+    }
+    let mut docker = Daemon::start(Cgroups::PureV2);
+    let first = docker.run("first", &HANDLES, &Options::default());
+    ready(&docker, "first");
+    let first_pid = docker.pid("first");
+    let dir = tempfile::tempdir().expect("a directory can be made");
+    let (socket, log) = (dir.path().join("agent.sock"), dir.path().join("log"));
+    let mut command = docker.enter(BINARY);
+    command.arg("agent").arg("--socket").arg(&socket).arg("--docker").arg(docker.socket());
+    let file = std::fs::File::create(&log).expect("a file can be made");
+    let mut agent = command.stderr(file).spawn().expect("the agent starts");
+    let attach = format!("--attach={}", socket.display());
+    until("the agent to listen", PATIENCE, || socket.exists().then_some(()));
+    let attached = |said: Said<'_>| matches!(said, Said::Note(note) if note.contains("attached to agent"));
+    let mut early = Tracer::spawn(&[&attach], attached);
+    named(&mut early, &first, "first");
+
+    docker.stop_dockerd();
+    send("TERM", first_pid);
+    expect(&termination(&mut early, &first), "graceful", Some("first"));
+    docker.start_dockerd();
+    let second = docker.run("second", &DROPS, &Options::default());
+    ready(&docker, "second");
+    named(&mut early, &second, "second");
+    docker.stop("second", 1);
+    expect(&termination(&mut early, &second), "sigterm-dropped", Some("second"));
+
+    let mut late = Tracer::spawn(&[&attach], attached);
+    expect(&termination(&mut late, &first), "graceful", Some("first"));
+    expect(&termination(&mut late, &second), "sigterm-dropped", Some("second"));
+    send("TERM", agent.id());
+    let status = agent.wait().expect("it is ours");
+    assert!(status.success(), "{status}: {}", std::fs::read_to_string(&log).unwrap_or_default());
+}

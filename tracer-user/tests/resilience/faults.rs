@@ -8,7 +8,8 @@ use serde_json::Value;
 use crate::lab::cgroup::Cgroup;
 use crate::lab::tracer::{BINARY, Tracer};
 use crate::lab::{self, PATIENCE};
-use crate::{DROPS, Workload, ready};
+use crate::storms::DROPS;
+use crate::{Workload, ready};
 
 /// A refusal: of which system call, with which error, when, and how it must end (exit code, a part of what is said).
 type Refusal = (&'static str, &'static str, &'static str, i32, &'static str);
@@ -96,7 +97,7 @@ fn whichever_call_of_bpf_fails_it_ends_with_a_reason_or_goes_on() {
 #[test]
 #[ignore = "needs root: cargo xtask test runs it"]
 fn when_the_kernel_stops_answering_nothing_wrong_is_told() {
-    if !lab::can_run("when_the_kernel_stops_answering_nothing_wrong_is_told", &["strace", "unshare"]) {
+    if !lab::can_run("when_the_kernel_stops_answering_nothing_wrong_is_told", &["strace", "unshare", "perl"]) {
         return;
     }
     let root = Cgroup::any("unanswered");

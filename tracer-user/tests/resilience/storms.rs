@@ -20,7 +20,7 @@ use crate::{HANDLES, Workload, ready};
 /// A PID 1 that stops in order, and needs one process for it.
 const STOPS: &str = r#"exec perl -e '$SIG{TERM} = sub { exit 0 }; $| = 1; print "ready\n"; sleep 1 while 1'"#;
 /// A PID 1 that does not think of signals, and forks nobody: a shell blocks all signals while it does.
-const DROPS: &str = r#"exec perl -e '$| = 1; print "ready\n"; sleep 1 while 1'"#;
+pub(crate) const DROPS: &str = r#"exec perl -e '$| = 1; print "ready\n"; sleep 1 while 1'"#;
 /// What containers leave behind in a tracer's memory may be so much, KiB: it is bounded, and 1,000 are told.
 const GROWTH_KIB: u64 = 24 * 1024;
 
