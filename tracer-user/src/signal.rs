@@ -99,6 +99,12 @@ impl Signal {
         matches!(self.0, 19..=22)
     }
 
+    /// Whether its default action is to end the process with a core dump (`SIG_KERNEL_COREDUMP_MASK`).
+    #[must_use]
+    pub const fn default_is_core(self) -> bool {
+        matches!(self.0, 3..=8 | 11 | 24 | 25 | 31)
+    }
+
     /// Whether it tells of a fault of the program itself.
     #[must_use]
     pub const fn is_crash(self) -> bool {

@@ -303,7 +303,15 @@ fn threads_decide_who_takes_it() {
     // the kernel asks the first thread alone whether the signal is to be dropped
     let finding = dropped("it waits in vain", &with(&[free(0), waits(1)]), Cause::NoHandler);
     assert!(finding.explanation.contains("does not help"));
-    dropped("another thread drops it", &with(&[blocks(0), free(1)]), Cause::DroppedAtDelivery);
+    // and then, where another thread can take it, nobody asks whether it is an init
+    let ends = Some(Verdict::DefaultAction);
+    let finding = check("another thread ends it", &with(&[blocks(0), free(1)]), Foreseen::Default, ends, None);
+    assert!(finding.explanation.contains("init or not"), "{finding:#?}");
+    let traced = Process { traced: true, ..init("app").with_threads(vec![blocks(0), free(1)]) };
+    dropped("another thread drops it for who traces", &subject(traced), Cause::DroppedAtDelivery);
+    let quits = [thread(0, &[Signal::QUIT], Waits::No), free(1)];
+    let quits = stopped_by(Signal::QUIT, init("app").with_threads(quits.to_vec()));
+    dropped("another thread drops what dumps core", &quits, Cause::DroppedAtDelivery);
     fine("another thread handles it", &handled(&[blocks(0), free(1)]), Foreseen::Caught);
     fine("the first one handles it", &handled(&[free(0), blocks(1)]), Foreseen::Caught);
     unknown("two may get it", &with(&[blocks(0), waits(1), free(2)]));

@@ -262,10 +262,16 @@ fn default_action(story: &Story<'_>) -> String {
     };
     let killed = story.killed(false);
     let rest = if killed.is_empty() { String::new() } else { format!(" {} below it died by SIGKILL.", names(&killed)) };
-    let why = if signal.outcome == Outcome::Caught {
-        "its handler only set the default action again and raised it at itself; it is not init of its pid namespace"
-    } else {
-        "it has no handler and is not init of its pid namespace"
+    let is_init = termination.processes.first().is_some_and(|first| first.process.is_init);
+    let why = match signal.outcome {
+        Outcome::Caught => {
+            "its handler only set the default action again and raised it at itself; it is not init of its pid namespace"
+        }
+        // complete_signal() does not ask whether it is an init: see `is_fatal_to_init` of the audit
+        Outcome::Blocked if is_init => {
+            "it has no handler, and its first thread blocks it while another does not, which ends even an init"
+        }
+        _ => "it has no handler and is not init of its pid namespace",
     };
     format!(
         "{first} died by {} from {sender} after {}: {why}{}, so the default action ended it. Nothing was cleaned up.{rest}",

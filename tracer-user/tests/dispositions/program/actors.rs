@@ -36,6 +36,7 @@ pub(crate) fn run(name: &str, args: &[&str]) -> ExitCode {
         ("raises-in-handler", []) => raises(SaFlags::SA_RESETHAND),
         ("raises-at-once", []) => raises(SaFlags::SA_RESETHAND | SaFlags::SA_NODEFER),
         ("other-thread", []) => other_thread(),
+        ("unprotected-thread", []) => unprotected_thread(),
         ("attacked", []) => attacked(),
         ("addressed", []) => addressed(),
         ("faults", []) => faults(),
@@ -138,6 +139,13 @@ fn settled() -> Never {
 /// The first thread blocks the signal, another one takes it.
 fn other_thread() -> Never {
     sys::handle(Signal::SIGTERM, Handler::Exit, SaFlags::SA_RESTART)?;
+    std::thread::spawn(|| forever());
+    block(&[Signal::SIGTERM])?;
+    waits()
+}
+
+/// Its first thread blocks what it has no handler for, and another thread does not.
+fn unprotected_thread() -> Never {
     std::thread::spawn(|| forever());
     block(&[Signal::SIGTERM])?;
     waits()

@@ -61,10 +61,10 @@ fn happened(line: &Value, first: u32) -> Option<(String, String)> {
     let (process, text) = match word(&line["kind"]) {
         "signal" => {
             let (role, outcome) = (word(&line["sender"]["role"]), word(&line["outcome"]));
-            if role == "kernel" && outcome == "noise" {
+            let (code, result) = (word(&line["code"]), word(&line["result"]));
+            if role == "kernel" && (outcome == "noise" || (signal == "SIGKILL" && result == "ignored")) {
                 return None;
             }
-            let (code, result) = (word(&line["code"]), word(&line["result"]));
             (&line["target"], format!("{signal} {role} {code} {result} {outcome}"))
         }
         "deliver" if signal == "SIGKILL" => return None,

@@ -3,8 +3,8 @@
 //! What is told of each signal is one line, `SIGNAL ROLE CODE RESULT OUTCOME`; of its delivery, `deliver SIGNAL HANDLER`;
 //! of an end, `exit CODE` or `exit SIGNAL`. In front of it stands the name of the process, if it is not the container's
 //! first one. The lines are all there is, in this order (those of the first process come first): a signal too many is as
-//! wrong as one that is missing. Left out is what proves nothing: SIGCHLD, and deliveries of SIGKILL, which every death by
-//! a signal shows.
+//! wrong as one that is missing. Left out is what proves nothing: SIGCHLD, deliveries of SIGKILL, which every death by
+//! a signal shows, and the kernel's SIGKILL that is too late, for threads of an init that is on its way out.
 //!
 //! The rules are those of `prepare_signal()`, `sig_ignored()`, `complete_signal()` and `get_signal()`:
 //! <https://github.com/torvalds/linux/blob/v6.12/kernel/signal.c>.
@@ -174,6 +174,15 @@ pub(crate) const ROWS: &[Row] = &[
         end: Itself,
         told: &[BLOCKED, TAKES, ENDED],
         verdict: "graceful",
+        ..PLAIN
+    },
+    // what the first thread blocks is not dropped, and then nobody asks whether it is an init
+    Row {
+        name: "init-default-in-another-thread",
+        actor: "unprotected-thread",
+        end: Itself,
+        told: &[BLOCKED, "exit SIGTERM"],
+        verdict: "default-action",
         ..PLAIN
     },
     Row {
