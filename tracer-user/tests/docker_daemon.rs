@@ -140,9 +140,6 @@ fn an_agent_while_the_daemon_restarts() {
         return;
     }
     let mut docker = Daemon::start(Cgroups::PureV2);
-    let first = docker.run("first", &HANDLES, &Options::default());
-    ready(&docker, "first");
-    let first_pid = docker.pid("first");
     let dir = tempfile::tempdir().expect("a directory can be made");
     let (socket, log) = (dir.path().join("agent.sock"), dir.path().join("log"));
     let mut command = docker.enter(BINARY);
@@ -153,6 +150,10 @@ fn an_agent_while_the_daemon_restarts() {
     until("the agent to listen", PATIENCE, || socket.exists().then_some(()));
     let attached = |said: Said<'_>| matches!(said, Said::Note(note) if note.contains("attached to agent"));
     let mut early = Tracer::spawn(&[&attach], attached);
+    // it says of what began before it that it is not certain
+    let first = docker.run("first", &HANDLES, &Options::default());
+    ready(&docker, "first");
+    let first_pid = docker.pid("first");
     named(&mut early, &first, "first");
 
     docker.stop_dockerd();
