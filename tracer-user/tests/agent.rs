@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use lab::cgroup::Cgroup;
 use lab::screen::Screen;
@@ -99,13 +99,11 @@ impl Agent {
         line.trim_matches(|c: char| !c.is_ascii_digit()).parse().expect("a number")
     }
 
-    /// Ends it in order, which takes no more than a second, give or take a busy machine. Returns its whole log.
+    /// Ends it in order. Returns its whole log.
     #[track_caller]
     fn end(mut self) -> String {
-        let begun = Instant::now();
         send("TERM", self.child.id());
         let status = until("the agent to end", PATIENCE, || self.child.try_wait().expect("it can be waited for"));
-        assert!(begun.elapsed() < Duration::from_secs(10), "it took {:?}", begun.elapsed());
         if let Some(listener) = self.listener.take() {
             listener.join().expect("reading the log does not panic");
         }

@@ -42,7 +42,7 @@ pub(super) fn measure(bench: &mut Bench) -> Result<()> {
             let of_all: Vec<f64> = memory.iter().map(|memory| memory.0).collect();
             let [anonymous, peak] =
                 [1, 2].map(|index| memory.iter().map(|one| [one.0, one.1, one.2][index]).fold(0.0, f64::max));
-            let note = format!("{anonymous:.1} MiB of it not of files; {peak:.1} MiB at the most");
+            let note = format!("in any round at most {anonymous:.1} MiB not of files; {peak:.1} MiB ever");
             bench.report.add_noted(name, of, "MiB", &of_all, note);
         }
     }

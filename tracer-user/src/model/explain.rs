@@ -118,10 +118,12 @@ impl Story<'_> {
         let victims: Vec<_> = victims.filter_map(|process| Some((kill(process)?, process))).collect();
         let ((_, asked), chosen) = victims.iter().min_by_key(|((at, _), _)| *at)?.clone();
         // an init among the victims takes others along before their turn has come
-        let tasks = victims.iter().map(|(_, process)| process.task);
-        let inits: Vec<_> = tasks.filter(crate::event::Task::is_init).map(|task| task.pid).collect();
-        let by_one = |sender: &Party| sender.pid == asked.pid || inits.contains(&sender.pid);
-        let one_sender = victims.iter().all(|((_, sender), _)| by_one(sender));
+        let by_asked = |sender: &Party| sender.pid == asked.pid;
+        let inits = victims.iter().filter(|((_, sender), process)| process.task.is_init() && by_asked(sender));
+        let inits: Vec<_> = inits.map(|(_, process)| process.task.pid).collect();
+        let one_sender = victims
+            .iter()
+            .all(|((_, sender), process)| by_asked(sender) || (!process.task.is_init() && inits.contains(&sender.pid)));
         let died = |process: &&&Process| process.exit.is_some_and(|(_, status)| status.signal() == Some(Signal::KILL));
         let died = self.members.iter().filter(died).count().max(victims.len());
         (one_sender && victims.len() > 1).then_some(OomGroup { chosen, asked, died })

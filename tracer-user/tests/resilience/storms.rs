@@ -24,6 +24,9 @@ pub(crate) const DROPS: &str = r#"exec perl -e '$| = 1; print "ready\n"; sleep 1
 /// What containers leave behind in a tracer's memory may be so much, KiB: it is bounded, and 1,000 are told.
 const GROWTH_KIB: u64 = 24 * 1024;
 
+/// KiB of a ring that loses nothing of what is told here, however busy the machine is.
+const LARGE: &str = "16384";
+
 /// `VmHWM` or `VmRSS` of a process, KiB.
 fn memory(pid: u32, what: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
@@ -76,7 +79,7 @@ fn a_thousand_containers_in_a_row() {
     }
     let root = Cgroup::any("row");
     let docker = root.below("docker");
-    let mut tracer = Tracer::spawn(&["--cgroup", root.arg()], ready);
+    let mut tracer = Tracer::spawn(&["--cgroup", root.arg(), "--ring-size", LARGE], ready);
     let id = |lane: usize, nth: usize| format!("{:064x}", 0xfeed_0000 + lane * EACH + nth);
     let lane = |lane: usize| {
         for nth in 0..EACH {
@@ -131,7 +134,7 @@ fn ten_thousand_zombies() {
     }
     let root = Cgroup::any("zombies");
     let [cgroup, after] = ["many", "after"].map(|name| root.below(name));
-    let mut tracer = Tracer::spawn(&["--cgroup", cgroup.arg(), "--cgroup", after.arg()], ready);
+    let mut tracer = Tracer::spawn(&["--cgroup", cgroup.arg(), "--cgroup", after.arg(), "--ring-size", LARGE], ready);
     let script = format!(
         r#"exec perl -e '$SIG{{TERM}} = sub {{ exit 0 }}; $| = 1;
 for (1..{ZOMBIES}) {{ my $pid; select undef, undef, undef, 0.05 until defined($pid = fork); exit 0 unless $pid }}
@@ -194,6 +197,9 @@ fn a_fork_bomb() {
         let told = termination_of(&mut tracer, &cgroup.path);
         never_wrong(&told, if nth % 2 == 0 { "graceful" } else { "sigterm-dropped" });
     }
+    let events = beside_it.as_ref().unwrap_or(&bomb_in).dir.join("pids.events");
+    let events = fs::read_to_string(&events).expect("the controller counts refusals");
+    assert!(events.starts_with("max ") && events.trim() != "max 0", "it went off: {events}");
     bomb.send("TERM");
     bomb.send("KILL");
     drop(bomb);
@@ -249,8 +255,13 @@ fn several_senders_as_fast_as_they_can() {
         lab::until("a million to be sent", 4 * PATIENCE, || (sent.load(Ordering::Relaxed) > 1_000_000).then_some(()));
     });
     // one of whose events all are lost nobody can tell
-    for told in tracer.terminations().iter().filter(|told| told["container"]["id"] == during.path.as_str()) {
+    let lost = tracer.lines().iter().any(|line| line["kind"] == "lost");
+    let all = tracer.terminations();
+    let told: Vec<_> = all.iter().filter(|told| told["container"]["id"] == during.path.as_str()).collect();
+    assert!(lost || told.len() == 1, "nothing was lost, and it is told {} times", told.len());
+    for told in told {
         never_wrong(told, "sigterm-dropped");
+        assert!(lost || told["certain"] == json!(true), "nothing was lost: {told}");
     }
     let peak = memory(tracer.pid(), "VmHWM");
     println!("{} signals, memory at most {peak} KiB", sent.load(Ordering::Relaxed));

@@ -33,7 +33,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "NAME", default_value = "tcg")]
     accel: String,
     /// Seconds that a virtual machine may take
-    #[arg(long, value_name = "SECONDS", default_value_t = 420)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 900)]
     vm_seconds: u64,
     /// Virtual machines at a time
     #[arg(long, value_name = "NUMBER", default_value_t = 2)]

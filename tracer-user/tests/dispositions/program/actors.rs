@@ -146,7 +146,13 @@ fn other_thread() -> Never {
 
 /// Its first thread blocks what it has no handler for, and another thread does not.
 fn unprotected_thread() -> Never {
-    std::thread::spawn(|| forever());
+    // until it runs, a new thread blocks everything
+    let (runs, running) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        runs.send(()).unwrap_or_default();
+        forever()
+    });
+    running.recv().map_err(io::Error::other)?;
     block(&[Signal::SIGTERM])?;
     waits()
 }
