@@ -120,7 +120,8 @@ fn when_the_kernel_stops_answering_nothing_wrong_is_told() {
     strace.wait().expect("it ends with whom it traces");
     let errors: Vec<_> = ended.stderr.lines().filter(|line| line.starts_with("tracer: error: ")).collect();
     assert_eq!((ended.status.code(), errors.len()), (Some(1), 1), "{}", ended.stderr);
-    assert!(errors[0].contains("cannot read the map LOST: Input/output error"), "{errors:?}");
+    // which of its maps it asks first depends on the moment
+    assert!(errors[0].contains(" the map ") && errors[0].contains(": Input/output error"), "{errors:?}");
     for line in ended.lines.iter().filter(|line| crate::is_termination(line)) {
         assert!(line["verdict"] == "sigterm-dropped" || line["certain"] == Value::Bool(false), "{line}");
     }
