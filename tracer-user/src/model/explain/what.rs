@@ -266,12 +266,14 @@ fn default_action(story: &Story<'_>) -> String {
     let why = match signal.outcome {
         Outcome::Caught => {
             "its handler only set the default action again and raised it at itself; it is not init of its pid namespace"
+                .to_owned()
         }
         // complete_signal() does not ask whether it is an init: see `is_fatal_to_init` of the audit
-        Outcome::Blocked if is_init => {
-            "it has no handler, and its first thread blocks it while another does not, which ends even an init"
-        }
-        _ => "it has no handler and is not init of its pid namespace",
+        Outcome::Blocked if is_init => format!(
+            "it has no handler for {}, which its first thread blocks and another thread does not; then the kernel does not spare even an init",
+            signal.signal
+        ),
+        _ => "it has no handler and is not init of its pid namespace".to_owned(),
     };
     format!(
         "{first} died by {} from {sender} after {}: {why}{}, so the default action ended it. Nothing was cleaned up.{rest}",
