@@ -8,6 +8,7 @@
 
 pub mod agent;
 pub mod audit;
+mod causes;
 pub mod check;
 pub mod clock;
 pub mod commands;

@@ -17,6 +17,7 @@ use hyper::{Request, Response};
 use rustls::ClientConfig;
 use tokio::net::TcpStream;
 
+use crate::causes;
 use crate::container::runtime::transport::{Allowance, Metered};
 use crate::printable;
 use tls::NoTls;
@@ -91,14 +92,5 @@ fn broken(error: &hyper::Error) -> Unanswered {
 
 /// An error with its causes, unless it repeats them. Safe for a terminal.
 pub(crate) fn told(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    printable::text(&text).into_owned()
+    printable::text(&causes::chain(error)).into_owned()
 }

@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::causes::chain;
 use crate::printable;
 
 /// How it stands with one daemon.
@@ -159,20 +160,6 @@ impl From<&hyper::Error> for Failure {
         }
         Self::refused(&chain(error))
     }
-}
-
-/// An error with its causes, unless it repeats them.
-pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
 }
 
 impl From<Failure> for State {

@@ -15,8 +15,9 @@ use tonic::client::{Grpc, GrpcService};
 use tonic::{Code, Status, Streaming};
 use tonic_prost::ProstCodec;
 
-use super::super::state::{Failure, chain};
+use super::super::state::Failure;
 use super::super::transport::{Allowance, Metered, Tasks};
+use crate::causes::chain;
 
 /// How much of a message may be under way, bytes.
 const WINDOW: u32 = 256 << 10;
