@@ -102,8 +102,9 @@ pub struct Offsets {
     pub bprm_filename: u32,
     /// `linux_binprm.interp`
     pub bprm_interp: u32,
-    /// Fills the last eight bytes up; zero.
-    pub pad: u32,
+    /// Whether `pid.numbers` is a flexible array (since 6.5), 0 or 1: of one that says it has a single element, typed
+    /// programs may load no other.
+    pub pid_numbers_flexible: u32,
 }
 
 const _: () = assert!(size_of::<Offsets>() == 16 + 42 * 4);

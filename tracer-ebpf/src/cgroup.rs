@@ -5,7 +5,7 @@ use aya_ebpf::{bindings::BPF_NOEXIST, macros::map, maps::HashMap};
 use tracer_common::{CGROUP_V1, FOLLOWED_PIDS, TRACKED_CGROUPS, TrackedCgroup, features, tracked};
 
 use crate::{
-    kernel::{Addr, Typed, at, count_one, enabled},
+    kernel::{Addr, Pointer, at, count_one, enabled},
     sigaction::{SIGCHLD, SIGURG},
 };
 
@@ -72,21 +72,15 @@ impl Place {
     /// v2 alone, and then a container inside another one has the outer one's cgroup there. Runtimes that use v2 alone
     /// leave their containers where nothing is tracked in v1.
     #[inline(always)]
-    pub(crate) fn of(task: Addr) -> Self {
+    pub(crate) fn of(task: impl Pointer) -> Self {
         Self::look_up(v1_key(task), || v2_key(task))
     }
 
-    /// The same of a task that a typed tracepoint gave.
+    /// The key alone, of a task of which it does not matter whether it is tracked. Where there is one hierarchy, nothing
+    /// needs to be looked up.
     #[inline(always)]
-    pub(crate) fn of_typed(task: Typed) -> Self {
-        let set = task.follow(at!(task_cgroups));
-        let number = |cgroup: Typed| cgroup.follow(at!(cgroup_kn)).load(at!(kernfs_id));
-        let v1 = if enabled(features::CGROUP_V1) {
-            in_v1(number(set.follow(at!(v1_subsys)).follow(at!(css_cgroup))))
-        } else {
-            0
-        };
-        Self::look_up(v1, || number(set.follow(at!(css_set_dfl_cgrp))))
+    pub(crate) fn key_of(task: impl Pointer) -> u64 {
+        if enabled(features::CGROUP_V1) { Self::of(task).key } else { v2_key(task) }
     }
 
     #[inline(always)]
@@ -106,13 +100,13 @@ impl Place {
 
 /// Whether a task is to be told about: by its cgroup, or as a followed process.
 #[inline(always)]
-pub(crate) fn is_wanted(task: Addr, place: &Place) -> bool {
+pub(crate) fn is_wanted(task: impl Pointer, place: &Place) -> bool {
     place.tracked.is_some() || is_followed(task)
 }
 
 /// Whether a task's process is followed on its own.
 #[inline(always)]
-pub(crate) fn is_followed(task: Addr) -> bool {
+pub(crate) fn is_followed(task: impl Pointer) -> bool {
     enabled(features::PIDS) && PIDS.get_ptr(task.load::<u32>(at!(task_tgid))).is_some()
 }
 
@@ -131,13 +125,13 @@ pub(crate) fn unfollow(tgid: u32) {
 
 /// Number of a task's cgroup in the v2 hierarchy, 0 when unreadable.
 #[inline(always)]
-pub(crate) fn v2_key(task: Addr) -> u64 {
+pub(crate) fn v2_key(task: impl Pointer) -> u64 {
     number(task.follow(at!(task_cgroups)).follow(at!(css_set_dfl_cgrp)))
 }
 
 /// Number of a task's cgroup in the chosen v1 hierarchy, 0 when unreadable or none is chosen.
 #[inline(always)]
-pub(crate) fn v1_key(task: Addr) -> u64 {
+pub(crate) fn v1_key(task: impl Pointer) -> u64 {
     if !enabled(features::CGROUP_V1) {
         return 0;
     }
@@ -171,6 +165,6 @@ pub(crate) fn parent(cgroup: Addr) -> Addr {
 
 /// `kn->id`: the inode number of its directory, 0 when unreadable.
 #[inline(always)]
-fn number(cgroup: Addr) -> u64 {
+fn number(cgroup: impl Pointer) -> u64 {
     cgroup.follow(at!(cgroup_kn)).load(at!(kernfs_id))
 }

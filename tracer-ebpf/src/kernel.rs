@@ -7,7 +7,7 @@ use aya_ebpf::{
     Global,
     helpers::{bpf_get_current_task, bpf_probe_read_kernel, generated},
 };
-use tracer_common::Offsets;
+use tracer_common::{COMM_LEN, Offsets};
 
 #[unsafe(no_mangle)]
 // SAFETY: `Offsets` is made of integers.
@@ -53,6 +53,12 @@ unsafe impl Plain for u64 {}
 // SAFETY: as above.
 unsafe impl<T: Plain, const N: usize> Plain for [T; N] {}
 
+/// What one load reads.
+pub(crate) trait Number: Plain {}
+impl Number for i32 {}
+impl Number for u32 {}
+impl Number for u64 {}
+
 /// Adds one to a counter in a map, whoever else does so at the same moment.
 ///
 /// # Safety
@@ -63,9 +69,24 @@ pub(crate) unsafe fn count_one(counter: *mut u64) {
     unsafe { core::arch::asm!("lock *(u64 *)({counter} + 0) += {one}", counter = in(reg) counter, one = in(reg) 1_u64) }
 }
 
+/// Where a structure of the kernel is. What reads it is written once, and compiled for either way to read.
+pub(crate) trait Pointer: Copy {
+    /// The value of a member, zero if it cannot be read.
+    fn load<T: Number>(self, offset: u32) -> T;
+
+    /// Where a member points; null if it cannot be read, and what is read there is zero.
+    fn follow(self, offset: u32) -> Self;
+
+    /// Copies a name; all zero if it cannot be read.
+    fn copy_name(self, offset: u32, to: &mut [u8; COMM_LEN]);
+
+    /// The address, for what is at a place that is found while the program runs.
+    fn address(self) -> Addr;
+}
+
 /// A pointer of which the verifier knows what it points at: a tracepoint's argument where programs are typed, and what is
 /// reached from there. It is read by plain loads instead of a helper for each; where nothing is, the kernel makes them
-/// read zero.
+/// read zero. Members only, whose offsets are constants for the verifier.
 #[derive(Clone, Copy)]
 pub(crate) struct Typed(u64);
 
@@ -75,17 +96,37 @@ impl Typed {
         Self(pointer)
     }
 
-    /// The value of a member of eight bytes.
+    /// The `task_struct` that runs now.
     #[inline(always)]
-    pub(crate) fn load(self, offset: u32) -> u64 {
-        // SAFETY: the verifier refuses the program unless there is such a member.
-        unsafe { ptr::read_volatile(self.0.wrapping_add(u64::from(offset)) as *const u64) }
+    pub(crate) fn current() -> Self {
+        // SAFETY: takes nothing and returns a pointer that is never null.
+        Self(unsafe { generated::bpf_get_current_task_btf() } as u64)
+    }
+}
+
+impl Pointer for Typed {
+    #[inline(always)]
+    fn load<T: Number>(self, offset: u32) -> T {
+        // SAFETY: the verifier refuses the program unless there is such a member, and any bytes are a `T`.
+        unsafe { ptr::read_volatile(self.0.wrapping_add(u64::from(offset)) as *const T) }
     }
 
-    /// Where a member points.
     #[inline(always)]
-    pub(crate) fn follow(self, offset: u32) -> Self {
+    fn follow(self, offset: u32) -> Self {
         Self(self.load(offset))
+    }
+
+    #[inline(always)]
+    fn copy_name(self, offset: u32, to: &mut [u8; COMM_LEN]) {
+        // two loads: the verifier takes any that stay within the array
+        let halves: [u64; 2] = [self.load(offset), self.load(offset + 8)];
+        // SAFETY: both are 16 bytes, and `to` may hold any; it need not be aligned.
+        unsafe { ptr::from_mut(to).cast::<[u64; 2]>().write_unaligned(halves) };
+    }
+
+    #[inline(always)]
+    fn address(self) -> Addr {
+        Addr(self.0)
     }
 }
 
@@ -124,26 +165,6 @@ impl Addr {
         unsafe { bpf_probe_read_kernel(self.plus(offset).0 as *const T) }.ok()
     }
 
-    /// The value of a member, zero if it cannot be read. Where zero says it all, this spares the verifier a branch: a
-    /// branch for each of a dozen reads is what makes it look at a hundred thousand instructions.
-    #[inline(always)]
-    pub(crate) fn load<T: Plain>(self, offset: u32) -> T {
-        let mut value = MaybeUninit::<T>::uninit();
-        #[expect(clippy::cast_possible_truncation, reason = "at most a few KiB")]
-        let size = size_of::<T>() as u32;
-        // SAFETY: the helper writes all of `value`, zeroes if it fails, and any bytes are a `T`.
-        unsafe {
-            generated::bpf_probe_read_kernel(value.as_mut_ptr().cast(), size, self.plus(offset).0 as *const _);
-            value.assume_init()
-        }
-    }
-
-    /// Where a member points; null if it cannot be read, and nothing can be read there.
-    #[inline(always)]
-    pub(crate) fn follow(self, offset: u32) -> Self {
-        Self(self.load(offset))
-    }
-
     /// Copies a member to where it is to stay; all zero and false if that fails.
     #[inline(always)]
     pub(crate) fn copy<T: Plain>(self, offset: u32, to: &mut T) -> bool {
@@ -163,5 +184,36 @@ impl Addr {
         let len = unsafe { generated::bpf_probe_read_kernel_str(to.as_mut_ptr().cast(), N as u32, from) };
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most N where it is positive")]
         if len > 0 { Some(len as u32) } else { None }
+    }
+}
+
+impl Pointer for Addr {
+    /// Where zero says it all, this spares the verifier a branch: a branch for each of a dozen reads is what makes it look
+    /// at a hundred thousand instructions.
+    #[inline(always)]
+    fn load<T: Number>(self, offset: u32) -> T {
+        let mut value = MaybeUninit::<T>::uninit();
+        #[expect(clippy::cast_possible_truncation, reason = "at most 8")]
+        let size = size_of::<T>() as u32;
+        // SAFETY: the helper writes all of `value`, zeroes if it fails, and any bytes are a `T`.
+        unsafe {
+            generated::bpf_probe_read_kernel(value.as_mut_ptr().cast(), size, self.plus(offset).0 as *const _);
+            value.assume_init()
+        }
+    }
+
+    #[inline(always)]
+    fn follow(self, offset: u32) -> Self {
+        Self(self.load(offset))
+    }
+
+    #[inline(always)]
+    fn copy_name(self, offset: u32, to: &mut [u8; COMM_LEN]) {
+        self.copy(offset, to);
+    }
+
+    #[inline(always)]
+    fn address(self) -> Addr {
+        self
     }
 }

@@ -4,7 +4,7 @@
 use aya_ebpf::{macros::map, maps::PerCpuArray};
 use tracer_common::{Action, ActionsRecord, TaskRecord};
 
-use crate::kernel::{Addr, at};
+use crate::kernel::{Addr, Pointer, at};
 
 /// Memory that would not fit on the 512-byte stack.
 #[repr(C)]

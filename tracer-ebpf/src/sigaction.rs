@@ -2,7 +2,7 @@
 
 use tracer_common::handler;
 
-use crate::kernel::{Addr, at};
+use crate::kernel::{Addr, Pointer, at};
 
 pub(crate) const SIGKILL: u32 = 9;
 pub(crate) const SIGCHLD: u32 = 17;
@@ -30,28 +30,33 @@ pub(crate) struct Action {
 impl Action {
     /// Reads a `k_sigaction`.
     #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, reason = "0 or 1")]
+    #[expect(clippy::cast_possible_truncation, reason = "0 or 1, and the low half of the flags")]
     pub(crate) fn read(action: Addr) -> Self {
-        let handler = match action.get::<u64>(at!(action_handler)) {
+        // an unsigned long on every 64-bit machine; the flags that exist fit into its low half
+        let (handler, flags) = if at!(action_flags) == at!(action_handler) + 8 {
+            let both = action.get::<[u64; 2]>(at!(action_handler));
+            (both.map(|[handler, _]| handler), both.map_or(0, |[_, flags]| flags as u32))
+        } else {
+            (action.get::<u64>(at!(action_handler)), action.load(at!(action_flags)))
+        };
+        let handler = match handler {
             // SIG_DFL and SIG_IGN are 0 and 1, and everything else is an address
             Some(handler) if handler <= u64::from(handler::IGNORE) => handler as u8,
             Some(_) => handler::FUNCTION,
             None => handler::UNKNOWN,
         };
-        // an unsigned long on every 64-bit machine; the flags that exist fit into its low half
-        let flags = action.load(at!(action_flags));
         Self { handler, flags }
     }
 
     /// The action of a task for a signal, 1 to 64.
     #[inline(always)]
-    pub(crate) fn of(task: Addr, signal: u32) -> Self {
+    pub(crate) fn of(task: impl Pointer, signal: u32) -> Self {
         let unknown = Self { handler: handler::UNKNOWN, flags: 0 };
         if !(1..=SIGRT_LAST).contains(&signal) {
             return unknown;
         }
         // a task that was reaped has no sighand, and reading below null fails
-        Self::read(task.follow(at!(task_sighand)).plus(at!(sighand_action) + (signal - 1) * at!(action_size)))
+        Self::read(task.follow(at!(task_sighand)).address().plus(at!(sighand_action) + (signal - 1) * at!(action_size)))
     }
 }
 

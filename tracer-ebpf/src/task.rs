@@ -4,7 +4,7 @@ use tracer_common::{ANCESTORS, Ancestor, TaskRef, handler, task_flags};
 
 use crate::{
     cgroup::Place,
-    kernel::{Addr, at},
+    kernel::{Pointer, at},
     sigaction::{Action, SIGCHLD},
 };
 
@@ -18,7 +18,7 @@ const SA_NOCLDWAIT: u32 = 2;
 
 /// Describes a task. What cannot be read stays zero, and the flag [`task_flags::INCOMPLETE`] says so.
 #[inline(always)]
-pub(crate) fn describe(task: Addr, cgroup: u64, to: &mut TaskRef) {
+pub(crate) fn describe(task: impl Pointer, cgroup: u64, to: &mut TaskRef) {
     let leader = task.follow(at!(task_group_leader));
     to.cgroup = cgroup;
     to.tgid = task.load(at!(task_tgid));
@@ -26,7 +26,7 @@ pub(crate) fn describe(task: Addr, cgroup: u64, to: &mut TaskRef) {
     to.start = leader.load(at!(task_start_boottime));
     // a reaped task has no pid in its namespace any more
     to.ns_tgid = innermost_pid(leader);
-    leader.copy(at!(task_comm), &mut to.comm);
+    leader.copy_name(at!(task_comm), &mut to.comm);
     let state = task.load::<u32>(at!(task_flags));
     let signal = signal_flags(task);
     let mut flags = bit(state, PF_EXITING, task_flags::EXITING)
@@ -53,42 +53,40 @@ const fn bit(word: u32, from: u32, to: u32) -> u32 {
 
 /// The same with its cgroup looked up.
 #[inline(always)]
-pub(crate) fn describe_anywhere(task: Addr, to: &mut TaskRef) {
-    describe(task, Place::of(task).key, to);
+pub(crate) fn describe_anywhere(task: impl Pointer, to: &mut TaskRef) {
+    describe(task, Place::key_of(task), to);
 }
 
 /// Describes `real_parent`.
 #[inline(always)]
-pub(crate) fn describe_parent(task: Addr, to: &mut TaskRef) {
+pub(crate) fn describe_parent(task: impl Pointer, to: &mut TaskRef) {
     describe_anywhere(task.follow(at!(task_real_parent)), to);
 }
 
 /// Parent, grandparent and so on, up to init of the host.
 #[inline(always)]
-pub(crate) fn ancestors(task: Addr, to: &mut [Ancestor; ANCESTORS]) {
+pub(crate) fn ancestors(task: impl Pointer, to: &mut [Ancestor; ANCESTORS]) {
     let mut task = task;
     for ancestor in to {
         // a thread may be the parent; the process is what has a name
         task = task.follow(at!(task_real_parent)).follow(at!(task_group_leader));
         ancestor.tgid = task.load(at!(task_tgid));
         // above init is pid 0, which user space takes for the end
-        task.copy(at!(task_comm), &mut ancestor.comm);
+        task.copy_name(at!(task_comm), &mut ancestor.comm);
     }
 }
 
 /// Whether it is the leader of its thread group. After an exec by another thread that one took over, pid and all.
 #[inline(always)]
-pub(crate) fn is_leader(task: Addr) -> bool {
-    match (task.get::<u32>(at!(task_pid)), task.get::<u32>(at!(task_tgid))) {
-        (Some(pid), Some(tgid)) => pid == tgid,
-        _ => false,
-    }
+pub(crate) fn is_leader(task: impl Pointer) -> bool {
+    let pid = task.load::<u32>(at!(task_pid));
+    pid != 0 && pid == task.load::<u32>(at!(task_tgid))
 }
 
 /// The wait status as `wait_task_zombie` tells it:
 /// <https://github.com/torvalds/linux/blob/v6.18/kernel/exit.c>
 #[inline(always)]
-pub(crate) fn wait_status(leader: Addr) -> u32 {
+pub(crate) fn wait_status(leader: impl Pointer) -> u32 {
     if signal_flags(leader) & SIGNAL_GROUP_EXIT != 0 {
         leader.follow(at!(task_signal)).load(at!(signal_group_exit_code))
     } else {
@@ -98,38 +96,38 @@ pub(crate) fn wait_status(leader: Addr) -> u32 {
 
 /// `signal->live`: how many threads of its process have not begun to exit.
 #[inline(always)]
-pub(crate) fn live(task: Addr) -> u32 {
+pub(crate) fn live(task: impl Pointer) -> u32 {
     task.follow(at!(task_signal)).load(at!(signal_live))
 }
 
 /// 1 for a thread that has ended while others of its process run, 0 for any other.
 #[inline(always)]
-pub(crate) fn ended_alone(task: Addr) -> u32 {
+pub(crate) fn ended_alone(task: impl Pointer) -> u32 {
     u32::from(task.load::<u32>(at!(task_exit_state)) != 0) & u32::from(live(task) != 0)
 }
 
 /// Signals pending for the process and for its leader.
 #[inline(always)]
-pub(crate) fn pending(leader: Addr) -> u64 {
+pub(crate) fn pending(leader: impl Pointer) -> u64 {
     leader.load::<u64>(at!(task_pending)) | leader.follow(at!(task_signal)).load::<u64>(at!(signal_shared_pending))
 }
 
 /// Signals pending for a thread alone, and for its process.
 #[inline(always)]
-pub(crate) fn pending_apart(task: Addr) -> (u64, u64) {
+pub(crate) fn pending_apart(task: impl Pointer) -> (u64, u64) {
     (task.load(at!(task_pending)), task.follow(at!(task_signal)).load(at!(signal_shared_pending)))
 }
 
 /// `(blocked, real_blocked)` of a thread.
 #[inline(always)]
-pub(crate) fn blocked(task: Addr) -> (u64, u64) {
+pub(crate) fn blocked(task: impl Pointer) -> (u64, u64) {
     (task.load(at!(task_blocked)), task.load(at!(task_real_blocked)))
 }
 
 /// Whether the kernel itself reaps it, as `do_notify_parent` decides:
 /// <https://github.com/torvalds/linux/blob/v6.18/kernel/signal.c>
 #[inline(always)]
-pub(crate) fn is_autoreaped(leader: Addr) -> bool {
+pub(crate) fn is_autoreaped(leader: impl Pointer) -> bool {
     if leader.load::<u32>(at!(task_exit_signal)) != SIGCHLD || leader.load::<u32>(at!(task_ptrace)) != 0 {
         return false;
     }
@@ -139,20 +137,26 @@ pub(crate) fn is_autoreaped(leader: Addr) -> bool {
 
 /// Whether it is init of its innermost pid namespace.
 #[inline(always)]
-pub(crate) fn is_init(task: Addr) -> bool {
+pub(crate) fn is_init(task: impl Pointer) -> bool {
     innermost_pid(task.follow(at!(task_group_leader))) == 1
 }
 
 /// `signal->flags`.
 #[inline(always)]
-fn signal_flags(task: Addr) -> u32 {
+fn signal_flags(task: impl Pointer) -> u32 {
     task.follow(at!(task_signal)).load(at!(signal_flags))
 }
 
 /// The pid in the innermost namespace, 0 when there is none any more.
 #[inline(always)]
-fn innermost_pid(leader: Addr) -> u32 {
+fn innermost_pid(leader: impl Pointer) -> u32 {
     let pid = leader.follow(at!(task_thread_pid));
     let level = pid.load::<u32>(at!(pid_level));
-    pid.load(at!(pid_numbers) + level * at!(upid_size) + at!(upid_nr))
+    let first = at!(pid_numbers) + at!(upid_nr);
+    match level {
+        0 => pid.load(first),
+        // a container, with its own namespace: most of them
+        1 if at!(pid_numbers_flexible) != 0 => pid.load(first + at!(upid_size)),
+        _ => pid.address().load(first + level * at!(upid_size)),
+    }
 }

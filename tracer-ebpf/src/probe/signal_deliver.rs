@@ -9,23 +9,23 @@ use tracer_common::{DeliverRecord, features, handler, kind, task_flags};
 
 use crate::{
     cgroup::{Place, is_wanted},
-    kernel::{Addr, enabled},
+    kernel::enabled,
     output::{Urgency, emit},
-    probe::raw_tracepoint,
+    probe::tracepoint,
     sigaction::{Action, SIGKILL, default_is_ignore, is_chatter, si_code},
     task,
 };
 
-raw_tracepoint! {
+tracepoint! {
     /// `signal_deliver`
-    signal_deliver(ctx) {
-        let target = Addr::current();
+    "signal_deliver": signal_deliver, signal_deliver_typed(ctx) {
+        let target = C::current();
         let place = Place::of(target);
         if !is_wanted(target, &place) {
             return;
         }
-        let signal: u32 = ctx.arg(0);
-        let action = Action::read(Addr::new(ctx.arg(2)));
+        let signal: u32 = ctx.number(0);
+        let action = Action::read(ctx.address(2));
         let noise = is_chatter(signal) || (default_is_ignore(signal) && action.handler == handler::DEFAULT);
         if noise && !enabled(features::ALL_SIGNALS) {
             if let Some(tracked) = place.tracked {
@@ -36,7 +36,7 @@ raw_tracepoint! {
         emit(kind::DELIVER, |record: &mut DeliverRecord| {
             task::describe(target, place.key, &mut record.target);
             record.signal = signal;
-            record.code = si_code(Addr::new(ctx.arg(1))).0;
+            record.code = si_code(ctx.address(1)).0;
             record.sa_flags = action.flags;
             record.handler = action.handler;
             let protected = task_flags::INIT | task_flags::UNKILLABLE;

@@ -5,14 +5,13 @@
 //! ```
 //! <https://github.com/torvalds/linux/blob/v6.18/include/trace/events/signal.h>
 
-use aya_ebpf::{EbpfContext, macros::btf_tracepoint, programs::BtfTracePointContext};
 use tracer_common::{ForeignSignalRecord, SignalRecord, features, handler, kind, signal_info, task_flags};
 
 use crate::{
     cgroup::{Place, is_wanted},
-    kernel::{Addr, Typed, enabled},
+    kernel::{Addr, Pointer, enabled},
     output::{Urgency, emit},
-    probe::{diagnose, raw_tracepoint},
+    probe::{Context, diagnose, tracepoint},
     sigaction::{Action, default_is_ignore, is_chatter, si_code},
     task,
 };
@@ -20,47 +19,21 @@ use crate::{
 /// `TRACE_SIGNAL_IGNORED`
 const IGNORED: i32 = 1;
 
-raw_tracepoint! {
-    /// `signal_generate`, on kernels that refuse [`signal_generate_typed`]
-    signal_generate(ctx) {
-        let target = Addr::new(ctx.arg(2));
+tracepoint! {
+    /// `signal_generate`
+    "signal_generate": signal_generate, signal_generate_typed(ctx) {
+        let target = ctx.pointer(2);
         let place = Place::of(target);
         if is_wanted(target, &place) {
-            let args = Args { signal: ctx.arg(0), info: ctx.arg(1), group: ctx.arg(3), result: ctx.arg(4) };
-            tell(ctx, &args, target, &place);
+            tell(ctx, target, &place);
         }
     }
 }
 
-/// The same, and cheaper for a target that is not traced: to that it costs some plain loads and a look-up.
-#[btf_tracepoint(function = "signal_generate")]
-#[expect(clippy::needless_pass_by_value, reason = "that is how the attribute calls it")]
-fn signal_generate_typed(ctx: BtfTracePointContext) -> u32 {
-    let place = Place::of_typed(Typed::new(ctx.arg(2)));
-    // from here on all are numbers again, as in the other program: the verifier has enough to do
-    if (place.tracked.is_some() || enabled(features::PIDS))
-        && let Some([signal, info, target, group, result]) = Addr::new(ctx.as_ptr() as u64).get::<[u64; 5]>(0)
-        && is_wanted(Addr::new(target), &place)
-    {
-        #[expect(clippy::cast_possible_truncation, reason = "each argument has a register, whatever its size")]
-        let args = Args { signal: signal as u32, info, group: group as i32, result: result as i32 };
-        tell(&ctx, &args, Addr::new(target), &place);
-    }
-    0
-}
-
-/// The tracepoint's arguments, but the target.
-struct Args {
-    signal: u32,
-    info: u64,
-    group: i32,
-    result: i32,
-}
-
 /// Tells of a signal to a target that is traced.
 #[inline(always)]
-fn tell(ctx: &impl EbpfContext, args: &Args, target: Addr, place: &Place) {
-    let signal = args.signal;
+fn tell<C: Context>(ctx: &C, target: C::Pointer, place: &Place) {
+    let signal = ctx.number(0);
     let count_only = !enabled(features::ALL_SIGNALS);
     if count_only && is_chatter(signal) {
         count(place, signal);
@@ -70,9 +43,9 @@ fn tell(ctx: &impl EbpfContext, args: &Args, target: Addr, place: &Place) {
     if action.handler == handler::UNKNOWN {
         diagnose!(ctx, "the handler of signal {} cannot be read", signal);
     }
-    let sender = Addr::current();
-    let origin = Place::of(sender);
-    let foreign = origin.key != place.key;
+    let sender = C::current();
+    let origin = Place::key_of(sender);
+    let foreign = origin != place.key;
     if count_only && default_is_ignore(signal) && action.handler == handler::DEFAULT {
         // httpd's stop signal is SIGWINCH: from outside, at an init, even this may be somebody's idea of a stop
         if !(foreign && task::is_init(target)) {
@@ -80,14 +53,14 @@ fn tell(ctx: &impl EbpfContext, args: &Args, target: Addr, place: &Place) {
             return;
         }
     }
-    let sent = Sent { signal, info: Addr::new(args.info), target, group: args.group, result: args.result, action };
+    let sent = Sent { signal, info: ctx.address(1), target, group: ctx.number(3), result: ctx.number(4), action };
     if foreign {
         emit(kind::FOREIGN_SIGNAL, |record: &mut ForeignSignalRecord| {
             task::ancestors(sender, &mut record.ancestors);
-            sent.fill(place, sender, &origin, &mut record.signal)
+            sent.fill(place, sender, origin, &mut record.signal)
         });
     } else {
-        emit(kind::SIGNAL, |record: &mut SignalRecord| sent.fill(place, sender, &origin, record));
+        emit(kind::SIGNAL, |record: &mut SignalRecord| sent.fill(place, sender, origin, record));
     }
 }
 
@@ -99,24 +72,24 @@ fn count(place: &Place, signal: u32) {
 }
 
 /// The tracepoint's arguments and what was read already.
-struct Sent {
+struct Sent<P> {
     signal: u32,
     info: Addr,
-    target: Addr,
+    target: P,
     group: i32,
     result: i32,
     action: Action,
 }
 
-impl Sent {
+impl<P: Pointer> Sent<P> {
     #[inline(always)]
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "result is 0 to 4")]
-    fn fill(&self, place: &Place, sender: Addr, origin: &Place, record: &mut SignalRecord) -> Urgency {
+    fn fill(&self, place: &Place, sender: P, origin: u64, record: &mut SignalRecord) -> Urgency {
         let &Self { signal, info, target, group, result, action } = self;
         task::describe(target, place.key, &mut record.target);
         // a first thread that has ended is no end of its process: the others go on, and take its signals
         record.target.flags &= !(task::ended_alone(target) * task_flags::EXITING);
-        task::describe(sender, origin.key, &mut record.sender);
+        task::describe(sender, origin, &mut record.sender);
         record.signal = signal;
         record.result = result as u8;
         record.handler = action.handler;
@@ -138,11 +111,12 @@ impl Sent {
         let at_init = record.target.flags & task_flags::INIT != 0;
         let unhandled_at_init = at_init && action.handler == handler::DEFAULT;
         let dropped_at_init = unhandled_at_init && result == IGNORED;
-        let from_outside = origin.key != place.key && !default_is_ignore(signal);
+        let from_outside = origin != place.key && !default_is_ignore(signal);
         let urgency = Urgency::now_if(dropped_at_init || from_outside);
         // The loop within comes last, when nothing that was compared before matters any more: before 6.3 the verifier
         // walks it again for every combination that does.
-        if unhandled_at_init && let Some((caught, ignored)) = crate::masks::read(target, crate::masks::SIGNAL) {
+        if unhandled_at_init && let Some((caught, ignored)) = crate::masks::read(target.address(), crate::masks::SIGNAL)
+        {
             record.caught = caught;
             record.ignored = ignored;
             bits |= signal_info::MASKS;

@@ -23,7 +23,7 @@ use super::limits::Bounds;
 use super::protocol::USUAL_SOCKET;
 use super::rotation::Rotation;
 
-use values::{Traces, Values, address, bytes, level, node_name, yes_or_no};
+use values::{Traces, Values, address, bytes, level, node_name, ring, yes_or_no};
 
 pub use layers::{environment, file};
 
@@ -64,7 +64,7 @@ const TRACES_EXPORTER: &str = "OTEL_TRACES_EXPORTER";
 const PROTOCOLS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"];
 
 /// All of them.
-pub const SETTINGS: [Setting; 26] = [
+pub const SETTINGS: [Setting; 27] = [
     one("socket", Some(USUAL_SOCKET), false),
     list("container"),
     list("pod"),
@@ -76,6 +76,7 @@ pub const SETTINGS: [Setting; 26] = [
     one("command-lines", Some("false"), false),
     one("history-terminations", Some("512"), true),
     one("history-size", Some("64MiB"), true),
+    one("ring-size", Some("4MiB"), false),
     one("record-dir", None, true),
     one("record-size", Some("64MiB"), true),
     one("record-files", Some("8"), true),
@@ -167,6 +168,8 @@ pub struct Config {
     pub command_lines: bool,
     /// How much it remembers.
     pub bounds: Bounds,
+    /// Size of the ring between kernel and agent in bytes, a power of two.
+    pub ring_bytes: u32,
     /// Where it records to.
     pub record: Option<Rotation>,
     /// Where metrics are served.
@@ -261,6 +264,7 @@ impl Config {
                     usize::try_from(bytes(text)?).map_err(|error| format!("{text} is too much: {error}"))
                 })?,
             },
+            ring_bytes: values.wanted("ring-size", ring)?,
             record,
             command_lines: values.wanted("command-lines", yes_or_no)?,
             metrics: values.one("metrics-listen", address)?,

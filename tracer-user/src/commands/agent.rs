@@ -66,7 +66,11 @@ async fn serve(args: &Args, config: Config) -> anyhow::Result<ExitCode> {
         outlives_hangup: true,
         // somebody may look at it on the terminal UI
         foresee: true,
-        options: Options { programs_only: !config.command_lines, ..Options::default() },
+        options: Options {
+            programs_only: !config.command_lines,
+            ring_bytes: Some(config.ring_bytes),
+            ..Options::default()
+        },
         ..Request::default()
     };
     let hub = Hub::new(config.bounds, config.typed_filters());

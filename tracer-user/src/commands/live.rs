@@ -62,8 +62,8 @@ pub(super) struct Capture {
     /// Say more about what the tracer does; twice: what the kernel programs do, too
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub(super) verbose: u8,
-    /// Size of the buffer between kernel and tracer in KiB, a power of two; more for storms of events
-    #[arg(long, value_name = "KIB", hide = true, value_parser = clap::value_parser!(u32).range(16..=1 << 20))]
+    /// Buffer between kernel and tracer, a power of two; more for storms of events [default: 4096]
+    #[arg(long, value_name = "KIB", value_parser = clap::value_parser!(u32).range(16..=1 << 20))]
     ring_size: Option<u32>,
 }
 

@@ -47,6 +47,8 @@ use sink::{Buffer, CANNOT_WRITE, Sink};
 
 /// Events taken in before what they gave is handed over, and it is looked whether to end.
 const BATCH: usize = 512;
+/// Room for events that is kept: what a drain brings, and more.
+const EVENTS_ROOM: usize = 8 * BATCH;
 /// At the end events are taken in for this long, since whoever ends us waits …
 const LAST_LOOK: Duration = Duration::from_millis(300);
 /// … and until then they are at least counted.
@@ -349,6 +351,8 @@ impl Session {
             self.events.extend(self.pipeline.gone(&present));
         }
         if self.events.is_empty() {
+            // a snapshot is large, and rare
+            self.events.shrink_to(EVENTS_ROOM);
             // what happened before now may still be in the ring
             self.pipeline.tick(self.tracker.behind().unwrap_or_else(boot_now))?;
             for want in self.pipeline.wants() {

@@ -176,7 +176,8 @@ impl Process {
 /// All processes that were not reaped yet.
 #[derive(Clone, Debug, Default)]
 pub struct Processes {
-    by_pid: HashMap<u32, Process>,
+    /// Boxed: a table is up to half empty, and twice there while it grows.
+    by_pid: HashMap<u32, Box<Process>>,
     /// Who is in a container: events concern one container, and a node has many. In order, so that what is told does not
     /// depend on chance.
     members: HashMap<ContainerKey, BTreeSet<TaskKey>>,
@@ -192,21 +193,21 @@ impl Processes {
     /// The process, if it is still this one.
     #[must_use]
     pub fn get(&self, key: TaskKey) -> Option<&Process> {
-        self.by_pid.get(&key.pid).filter(|process| process.task.start == key.start)
+        self.by_pid(key.pid).filter(|process| process.task.start == key.start)
     }
 
     pub(super) fn get_mut(&mut self, key: TaskKey) -> Option<&mut Process> {
-        self.by_pid.get_mut(&key.pid).filter(|process| process.task.start == key.start)
+        self.by_pid_mut(key.pid).filter(|process| process.task.start == key.start)
     }
 
     /// Whoever has this host pid now.
     #[must_use]
     pub fn by_pid(&self, pid: u32) -> Option<&Process> {
-        self.by_pid.get(&pid)
+        self.by_pid.get(&pid).map(Box::as_ref)
     }
 
     pub(super) fn by_pid_mut(&mut self, pid: u32) -> Option<&mut Process> {
-        self.by_pid.get_mut(&pid)
+        self.by_pid.get_mut(&pid).map(Box::as_mut)
     }
 
     /// Whether an event about this process comes too late: it is gone, or another one has its pid since.
@@ -233,7 +234,7 @@ impl Processes {
             self.members.entry(container).or_default().insert(key);
         }
         self.children.entry(process.reaper.key()).or_default().insert(key);
-        self.by_pid.insert(key.pid, process);
+        self.by_pid.insert(key.pid, Box::new(process));
     }
 
     pub(super) fn remove(&mut self, key: TaskKey) -> Option<Process> {
@@ -243,7 +244,7 @@ impl Processes {
             take_out(&mut self.members, &container, key);
         }
         take_out(&mut self.children, &process.reaper.key(), key);
-        Some(process)
+        Some(*process)
     }
 
     /// Puts a process into a container.
@@ -277,7 +278,7 @@ impl Processes {
 
     /// All of them, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &Process> {
-        self.by_pid.values()
+        self.by_pid.values().map(Box::as_ref)
     }
 
     /// How many there are.

@@ -266,7 +266,7 @@ impl<'a> Btf<'a> {
             for _ in next..id {
                 types.extend([0, kind::FWD << 24, 0]);
             }
-            // a string of three names is short
+            // a string of a few names is short
             types.extend([u32::try_from(strings.len()).unwrap_or(0), kind << 24, 0]);
             strings.extend(name.bytes().chain([0]));
             next = id + 1;

@@ -85,6 +85,9 @@ fn loaded(probe: &Probe) -> impl Iterator<Item = (&str, &Program)> {
     probe.ebpf.programs().filter(|(_, program)| program.fd().is_ok())
 }
 
+const TYPED_POINTS: [&str; 5] =
+    ["signal_generate", "signal_deliver", "sched_process_exec", "sched_process_exit", "sched_process_fork"];
+
 /// A raw program that a typed one stands for is there for other kernels.
 fn load_raw(probe: &mut Probe, name: &'static str) {
     match probe.raw_tracepoint(name).unwrap().load() {
@@ -108,9 +111,12 @@ fn every_combination_of_switches_verifies() {
             settings.cgroup_v1 = None;
         }
         let mut probe = Probe::load(&settings).unwrap();
-        // this kernel takes it, and so do all that are tested
-        assert!(loaded(&probe).any(|(name, _)| name == "signal_generate_typed"));
-        load_raw(&mut probe, "signal_generate");
+        // this kernel takes them, and so do all that are tested
+        for point in TYPED_POINTS {
+            let typed = format!("{point}_typed");
+            assert!(loaded(&probe).any(|(name, _)| name == typed), "{typed} was refused");
+            load_raw(&mut probe, point);
+        }
         for (name, program) in loaded(&probe) {
             let info = program.info().unwrap();
             let count = info.verified_instruction_count().unwrap_or(0);

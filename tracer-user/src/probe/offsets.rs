@@ -182,8 +182,9 @@ pub(super) fn find(btf: &[u8], settings: &Settings) -> Result<Found, KernelMisma
         offsets.v1_hierarchy = chosen.hierarchy;
         offsets.v1_subsys = subsystem(&btf, chosen)?;
     }
-    let numbers = btf.numbers(&[(ITERATOR, Named::Function), (SIGNAL_GENERATE.typedef, Named::Typedef)]);
-    Ok(Found { offsets, numbers })
+    let mut attached_by_number = vec![(ITERATOR, Named::Function)];
+    attached_by_number.extend(TRACEPOINTS.map(|tracepoint| (tracepoint.typedef, Named::Typedef)));
+    Ok(Found { offsets, numbers: btf.numbers(&attached_by_number) })
 }
 
 fn members(btf: &Btf<'_>) -> Result<Offsets, KernelMismatch> {
@@ -194,6 +195,7 @@ fn members(btf: &Btf<'_>) -> Result<Offsets, KernelMismatch> {
             .ok_or_else(|| KernelMismatch::Member { structure, members: names.join(" or ") })
     };
     let size = |structure| btf.size(structure).ok_or(KernelMismatch::Structure { structure });
+    let numbers = member("pid", &["numbers"])?;
     Ok(Offsets {
         features: 0,
         v1_hierarchy: 0,
@@ -226,7 +228,7 @@ fn members(btf: &Btf<'_>) -> Result<Offsets, KernelMismatch> {
         action_flags: member("k_sigaction", &["sa.sa_flags"])?,
         siginfo_code: member("kernel_siginfo", &["si_code"])?,
         pid_level: member("pid", &["level"])?,
-        pid_numbers: member("pid", &["numbers"])?,
+        pid_numbers: numbers,
         upid_size: size("upid")?,
         upid_nr: member("upid", &["nr"])?,
         css_set_dfl_cgrp: member("css_set", &["dfl_cgrp"])?,
@@ -239,7 +241,7 @@ fn members(btf: &Btf<'_>) -> Result<Offsets, KernelMismatch> {
         kernfs_id: member("kernfs_node", &["id"])?,
         bprm_filename: member("linux_binprm", &["filename"])?,
         bprm_interp: member("linux_binprm", &["interp"])?,
-        pad: 0,
+        pid_numbers_flexible: u32::from(size("pid")? <= numbers),
     })
 }
 

@@ -63,6 +63,9 @@ fn a_value_that_means_nothing_is_told_with_where_it_is_from() {
         ("log-level", "loud", "loud is none of error, warn, info, debug"),
         ("history-size", "12XB", "12XB is no size such as 64MiB, 500M or 1048576"),
         ("history-size", "1k", "1k is too little: 64KiB at least"),
+        ("ring-size", "1k", "1k is too little: 64KiB at least"),
+        ("ring-size", "2GiB", "2GiB is too much: 1GiB at most"),
+        ("ring-size", "5GiB", "5GiB is too much: 1GiB at most"),
         ("history-terminations", "0", "0 is no number from 1 to 1000000"),
         ("socket", "agent.sock", "a path that begins with / is wanted"),
         ("log-format", "xml", "xml is neither text nor json"),
@@ -81,6 +84,16 @@ fn a_value_that_means_nothing_is_told_with_where_it_is_from() {
         assert_eq!(error.to_string(), format!("{name} from the command line: {what}"));
     }
     assert_eq!((bytes("64MiB"), bytes("500M"), bytes("65536")), (Ok(64 << 20), Ok(500_000_000), Ok(65_536)));
+}
+
+#[test]
+fn a_ring_has_a_size_that_the_kernel_takes() {
+    for (text, wanted) in [("64KiB", 1 << 16), ("3MiB", 1 << 22), ("16MiB", 1 << 24), ("1GiB", 1 << 30)] {
+        let config = Config::new(flag("ring-size", text), Layer::new(), Layer::new()).expect(text);
+        assert_eq!(config.ring_bytes, wanted, "{text}");
+    }
+    let usual = Config::new(Layer::new(), Layer::new(), Layer::new()).expect("nothing is said");
+    assert_eq!(usual.ring_bytes, tracer_common::RING_BYTES);
 }
 
 #[test]

@@ -9,6 +9,9 @@ use crate::otlp::{Endpoint, Target, header, pair};
 
 use super::{ConfigError, Layer, Origin, PROTOCOLS, TRACES_ENDPOINT, TRACES_EXPORTER};
 
+/// As `--ring-size` of the other commands has it.
+const MOST_RING_BYTES: u32 = 1 << 30;
+
 /// Values that are to be understood.
 pub(super) struct Values(pub(super) Layer);
 
@@ -144,5 +147,13 @@ pub(super) fn bytes(text: &str) -> Result<u64, String> {
         Some(bytes @ 65_536..) => Ok(bytes),
         Some(_) => Err(format!("{text} is too little: 64KiB at least")),
         None => Err(format!("{text} is no size such as 64MiB, 500M or 1048576")),
+    }
+}
+
+/// The kernel takes a power of two; a size between two becomes the larger one.
+pub(super) fn ring(text: &str) -> Result<u32, String> {
+    match u32::try_from(bytes(text)?) {
+        Ok(bytes @ ..=MOST_RING_BYTES) => Ok(bytes.next_power_of_two()),
+        _ => Err(format!("{text} is too much: 1GiB at most")),
     }
 }

@@ -83,6 +83,9 @@ struct Memory {
     /// Memory for all that is remembered [default: 64MiB]
     #[arg(long, value_name = "SIZE")]
     history_size: Option<String>,
+    /// Buffer between kernel and agent, a power of two; more for storms of events [default: 4MiB]
+    #[arg(long, value_name = "SIZE")]
+    ring_size: Option<String>,
     /// Keep recordings in this directory, for tracer replay
     #[arg(long, value_name = "DIR")]
     record_dir: Option<String>,
@@ -172,6 +175,7 @@ impl Args {
                 "command-lines" => one(&memory.command_lines),
                 "history-terminations" => one(&memory.history_terminations),
                 "history-size" => one(&memory.history_size),
+                "ring-size" => one(&memory.ring_size),
                 "record-dir" => one(&memory.record_dir),
                 "record-size" => one(&memory.record_size),
                 "record-files" => one(&memory.record_files),
