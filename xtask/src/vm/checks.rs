@@ -121,6 +121,14 @@ const CHECKS: &[Check] = &[
         records: true,
         ..PLAIN
     },
+    // none of the programs is refused that read memory by plain loads
+    Check {
+        name: "typed-programs",
+        command: "tracer -v --pid 1 --duration 1s 2>&1",
+        require: &["attached to"],
+        forbid: &["panicked at", "does without a typed program"],
+        ..PLAIN
+    },
     // the wall clock is set, and a processor goes and comes back, in the middle of a stop
     Check {
         name: "clock-and-processors",
