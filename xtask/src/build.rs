@@ -42,15 +42,22 @@ pub(crate) fn tracer(profile: Profile, target: Option<&str>) -> Result<PathBuf> 
     executable(profile, target, "tracer")
 }
 
+/// Without it tracer-user has no program for tests, which `cargo install` would install otherwise.
+const TESTED: &str = "tracer-common/dispositions";
+
 /// Builds one of tracer-user's executables and says where it is.
 pub(crate) fn executable(profile: Profile, target: Option<&str>, name: &str) -> Result<PathBuf> {
-    let profile = match profile {
+    let name_of_profile = match profile {
         Profile::Dev => "dev",
         Profile::Quick => "quick",
         Profile::Release => "release",
     };
     let mut command = sh::cargo(None);
-    command.args(["build", "--package", "tracer-user", "--bin", name, "--profile", profile]);
+    command.args(["build", "--package", "tracer-user", "--bin", name, "--profile", name_of_profile]);
+    // For both programs, or else they would share no library.
+    if matches!(profile, Profile::Quick) {
+        command.args(["--features", TESTED]);
+    }
     if let Some(triple) = target {
         command.args(["--target", triple]);
         // Rust's own linker and start-up objects are enough for musl: no C cross compiler is needed.
