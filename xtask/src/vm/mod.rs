@@ -10,15 +10,15 @@ mod replay;
 mod report;
 
 use crate::setup::kernels::{self, Arch};
+use crate::statics::Programs;
 use crate::test::Tally;
-use crate::{build, elf, paths, sh, ui};
-use anyhow::{Context, Result, anyhow};
+use crate::{paths, sh, statics, ui};
+use anyhow::{Context, Result};
 use boot::{Boot, Place};
 use checks::Check;
-use initramfs::Programs;
 use qemu::End;
 use replay::Replay;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
@@ -56,19 +56,28 @@ impl Options {
 /// A kernel, and what is checked on it.
 type Plan = (Boot, Vec<&'static Check>);
 
-/// Runs on every kernel that is chosen every check that the filters let through.
-pub(crate) fn run(options: &Options, filters: &[String]) -> Result<Tally> {
-    let places = options.places();
+/// What is checked where: every kernel that is chosen, every check that the filters let through.
+fn plan(options: &Options, filters: &[String]) -> Vec<(Place, Vec<&'static Check>)> {
     let checks = |place: Place| Some((place, checks::of(place, filters))).filter(|(_, checks)| !checks.is_empty());
-    let plan: Vec<(Place, Vec<&Check>)> = places.into_iter().filter_map(checks).collect();
+    options.places().into_iter().filter_map(checks).collect()
+}
+
+/// The architectures, beside this machine's, that [`run`] needs static programs for.
+pub(crate) fn archs(options: &Options, filters: &[String]) -> BTreeSet<Arch> {
+    plan(options, filters).into_iter().filter_map(|(place, _)| place.arch()).collect()
+}
+
+/// Runs all that is planned.
+pub(crate) fn run(options: &Options, filters: &[String]) -> Result<Tally> {
+    let plan = plan(options, filters);
     if plan.is_empty() {
         return Ok(Tally::default());
     }
     let here = Arch::here().with_context(|| format!("not tested on {}", std::env::consts::ARCH))?;
-    let own = programs(here)?;
-    let foreign = plan.iter().any(|(place, _)| place.arch().is_some_and(|arch| arch != here));
-    let other = if here == Arch::X86 { Arch::Arm } else { Arch::X86 };
-    let foreign = foreign.then(|| programs(other));
+    let mut wanted = archs(options, filters);
+    wanted.insert(here);
+    let programs = statics::build(&wanted)?;
+    let own = programs.of(here)?;
     // The binary itself says what it can do already; checks of the rest are skipped.
     let help = sh::read(sh::cmd(&own.tracer).arg("--help"))?;
 
@@ -79,7 +88,7 @@ pub(crate) fn run(options: &Options, filters: &[String]) -> Result<Tally> {
         tally += report::missing(place, &missing);
         match place {
             _ if ready.is_empty() => {}
-            Place::Host => tally += on_host(&ready, &own),
+            Place::Host => tally += on_host(&ready, own),
             Place::Machine(boot) => boots.push((boot, ready)),
         }
     }
@@ -92,25 +101,11 @@ pub(crate) fn run(options: &Options, filters: &[String]) -> Result<Tally> {
         tally += report::failed("vm::host::recordings-for-the-machines", &error);
         Vec::new()
     });
-    let of = |arch| match &foreign {
-        Some(foreign) if arch != here => foreign.as_ref().map_err(|error| anyhow!("{error:#}")),
-        _ => Ok(&own),
-    };
-    let run = |(boot, checks): &Plan| run_boot(*boot, checks, of(boot.kernel.arch)?, &replays, options);
+    let run = |(boot, checks): &Plan| run_boot(*boot, checks, programs.of(boot.kernel.arch)?, &replays, options);
     tally += at_a_time(options.vm_jobs, boots, run, |(boot, checks), console| {
         report::boot(boot, &checks, &console, &own.tracer)
     });
     Ok(tally)
-}
-
-/// The static programs for an architecture.
-fn programs(arch: Arch) -> Result<Programs> {
-    let stage = ui::Stage::start(format!("tracer for {}", arch.triple()));
-    let program = |name| build::executable(build::Profile::Quick, Some(arch.triple()), name);
-    let programs = Programs { tracer: program("tracer")?, dispositions: program("dispositions")? };
-    elf::assert_static(&programs.tracer)?;
-    stage.end("static");
-    Ok(programs)
 }
 
 fn on_host(checks: &[&Check], programs: &Programs) -> Tally {
