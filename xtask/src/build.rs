@@ -3,6 +3,9 @@
 use crate::{cargo, setup, sh, ui};
 use anyhow::{Context, Result};
 use std::path::PathBuf;
+use std::process::Command;
+
+const TRACER: &str = "tracer";
 
 /// The options of `build`.
 #[derive(clap::Args)]
@@ -31,35 +34,40 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 pub(crate) enum Profile {
     /// As tests have it.
     Dev,
-    /// For virtual machines.
+    /// For static programs in tests.
     Quick,
     /// As it is shipped.
     Release,
 }
 
-/// Builds the `tracer` binary and says where it is.
-pub(crate) fn tracer(profile: Profile, target: Option<&str>) -> Result<PathBuf> {
-    executable(profile, target, "tracer")
+impl Profile {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Dev => "dev",
+            Self::Quick => "quick",
+            Self::Release => "release",
+        }
+    }
 }
 
-/// Builds one of tracer-user's executables and says where it is.
-pub(crate) fn executable(profile: Profile, target: Option<&str>, name: &str) -> Result<PathBuf> {
-    let profile = match profile {
-        Profile::Dev => "dev",
-        Profile::Quick => "quick",
-        Profile::Release => "release",
-    };
+/// The command that builds the `tracer` binary, for these targets or for the host.
+pub(crate) fn command(profile: Profile, targets: &[&str]) -> Command {
     let mut command = sh::cargo(None);
-    command.args(["build", "--package", "tracer-user", "--bin", name, "--profile", profile]);
-    if let Some(triple) = target {
+    command.args(["build", "--package", "tracer-user", "--bin", TRACER, "--profile", profile.name()]);
+    for triple in targets {
         command.args(["--target", triple]);
         // Rust's own linker and start-up objects are enough for musl: no C cross compiler is needed.
-        if triple == "aarch64-unknown-linux-musl" {
+        if *triple == "aarch64-unknown-linux-musl" {
             command.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER", "rust-lld");
         }
     }
-    let built = cargo::executables(&mut command)?;
-    let binary = built.into_iter().find(|artifact| artifact.name == name);
-    let missing = || format!("cargo built no executable named {name}: has tracer-user lost its [[bin]]?");
+    command
+}
+
+/// Builds the `tracer` binary and says where it is.
+pub(crate) fn tracer(profile: Profile, target: Option<&str>) -> Result<PathBuf> {
+    let built = cargo::executables(&mut command(profile, target.as_slice()))?;
+    let binary = built.into_iter().find(|artifact| artifact.name == TRACER);
+    let missing = || format!("cargo built no executable named {TRACER}: has tracer-user lost its [[bin]]?");
     Ok(binary.with_context(missing)?.executable)
 }

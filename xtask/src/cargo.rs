@@ -4,7 +4,7 @@ use crate::sh;
 use anyhow::{Result, bail};
 use serde_json::Value;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 
 /// An executable that cargo has built.
 pub(crate) struct Artifact {
@@ -20,13 +20,19 @@ pub(crate) struct Artifact {
 
 /// Runs `cargo build …` or `cargo test --no-run …` and returns the executables that came of it.
 pub(crate) fn executables(command: &mut Command) -> Result<Vec<Artifact>> {
-    command.arg("--message-format=json-render-diagnostics");
-    let mut found = Vec::new();
-    let status = sh::lines(command, |line| found.extend(artifact(line)))?;
+    let (found, status) = as_far_as_it_goes(command)?;
     if !status.success() {
         bail!("`{}` failed with {status}: see its output above", sh::show(command));
     }
     Ok(found)
+}
+
+/// The same for `cargo build --keep-going …`: what could be built, and how cargo ended.
+pub(crate) fn as_far_as_it_goes(command: &mut Command) -> Result<(Vec<Artifact>, ExitStatus)> {
+    command.arg("--message-format=json-render-diagnostics");
+    let mut found = Vec::new();
+    let status = sh::lines(command, |line| found.extend(artifact(line)))?;
+    Ok((found, status))
 }
 
 fn artifact(line: &str) -> Option<Artifact> {

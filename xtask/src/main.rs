@@ -17,6 +17,7 @@ mod picture;
 mod sbom;
 mod setup;
 mod sh;
+mod statics;
 mod test;
 mod tool;
 mod ui;

@@ -14,6 +14,7 @@ use report::Report;
 use crate::setup::{self, Group};
 use crate::{ui, vm};
 use anyhow::{Result, bail};
+use std::collections::BTreeSet;
 
 /// The tiers of tests, in the order in which they run: cheap ones first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -75,13 +76,16 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     groups.extend(stages.iter().map(|stage| stage.needs()).filter(|group| *group != Group::Build));
     setup::ensure(&groups)?;
 
+    // What is built for the machines is built beside what is built for the stage before.
+    let follows = if stages.contains(&Stage::Vm) { vm::archs(&args.vm, &args.filters) } else { BTreeSet::new() };
+
     let mut rows = Vec::new();
     let mut sum = Report::default();
     for stage in stages {
         let announced = ui::Stage::start(stage.title());
         let outcome = match stage {
             Stage::Pure => pure::run(&args.filters, stages.contains(&Stage::Privileged)),
-            Stage::Privileged => privileged::run(&args.filters),
+            Stage::Privileged => privileged::run(&args.filters, &follows),
             Stage::Vm => vm::run(&args.vm, &args.filters).map(Report::from),
         };
         // A tier that could not even run counts as one failure, and does not hide what the others found.

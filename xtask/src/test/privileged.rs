@@ -8,8 +8,10 @@ use super::report::Report;
 use super::skips::Skips;
 use super::{Tally, strict};
 use crate::cargo::{self, Artifact};
-use crate::{build, elf, sh, ui};
-use anyhow::Result;
+use crate::setup::kernels::Arch;
+use crate::{sh, statics, ui};
+use anyhow::{Context, Result};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// A test binary that takes longer hangs: it is ended, and counts as failed.
@@ -18,8 +20,9 @@ const DEADLINE_SECONDS: u32 = 15 * 60;
 /// that do other things as well; what passes then is told as flaky, with why it failed. More than this is no accident.
 const AGAIN: usize = 2;
 
-/// Runs the ignored tests of every test binary that has any.
-pub(super) fn run(filters: &[String]) -> Result<Report> {
+/// Runs the ignored tests of every test binary that has any. Static programs for the architectures of the stage that follows
+/// are built with those that are needed here.
+pub(super) fn run(filters: &[String], follows: &BTreeSet<Arch>) -> Result<Report> {
     let prefix = match sh::root_prefix() {
         Ok(prefix) => prefix,
         Err(error) if strict() => return Err(error),
@@ -36,7 +39,14 @@ pub(super) fn run(filters: &[String]) -> Result<Report> {
         if count == 0 {
             continue;
         }
-        let shipped = if binary.name == SHIPS { Some(shipped()?) } else { None };
+        let shipped = match (binary.name == SHIPS).then(|| shipped(follows)).transpose() {
+            Ok(shipped) => shipped,
+            Err(error) => {
+                ui::error(&error.context(format!("{} cannot run: {count} tests have failed", binary.name)));
+                report.tally.failed += count;
+                continue;
+            }
+        };
         let stage = ui::Stage::start(format!("{}: {count} tests", binary.name));
         let runner = Runner { binary, prefix: &prefix, shipped: shipped.as_deref() };
         let mut of_binary = runner.run(&selected(filters))?;
@@ -53,13 +63,11 @@ pub(super) fn run(filters: &[String]) -> Result<Report> {
 const SHIPS: &str = "deploy";
 
 /// The static binary of this architecture, as for the virtual machines.
-fn shipped() -> Result<PathBuf> {
-    let triple = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
-    let stage = ui::Stage::start(format!("tracer for {triple}"));
-    let binary = build::tracer(build::Profile::Quick, Some(&triple))?;
-    elf::assert_static(&binary)?;
-    stage.end("static");
-    Ok(binary)
+fn shipped(follows: &BTreeSet<Arch>) -> Result<PathBuf> {
+    let here = Arch::here().with_context(|| format!("not tested on {}", std::env::consts::ARCH))?;
+    let mut archs = follows.clone();
+    archs.insert(here);
+    Ok(statics::build(&archs)?.of(here)?.tracer.clone())
 }
 
 /// What measures, for figures in the documentation, and tests nothing that others do not: such a test's name begins with this.

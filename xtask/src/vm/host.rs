@@ -1,7 +1,7 @@
 //! The checks on this machine's own kernel, without a virtual machine.
 
 use super::checks::Check;
-use super::initramfs::Programs;
+use crate::statics::Programs;
 use crate::test::strict;
 use crate::{paths, sh, ui};
 use anyhow::{Context, Result};

@@ -5,17 +5,9 @@ use super::checks::Check;
 use super::cpio::Archive;
 use super::replay::Replay;
 use crate::setup::kernels;
+use crate::statics::Programs;
 use anyhow::{Context, Result};
-use std::path::{Path, PathBuf};
-
-/// What is tested.
-#[derive(Clone, Debug)]
-pub(super) struct Programs {
-    /// The finished binary.
-    pub(super) tracer: PathBuf,
-    /// The program that meets every signal in every way.
-    pub(super) dispositions: PathBuf,
-}
+use std::path::Path;
 
 /// Writes it: a shell, the programs, what is replayed, one script for each check, and the init that runs them.
 pub(super) fn write(boot: Boot, checks: &[&Check], programs: &Programs, replays: &[Replay], to: &Path) -> Result<()> {

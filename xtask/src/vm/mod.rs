@@ -10,15 +10,16 @@ mod replay;
 mod report;
 
 use crate::setup::kernels::{self, Arch};
+use crate::statics::Programs;
 use crate::test::Tally;
-use crate::{build, elf, paths, sh, ui};
+use crate::{paths, sh, statics, ui};
 use anyhow::{Context, Result};
 use boot::{Boot, Place};
 use checks::Check;
-use initramfs::Programs;
+use qemu::End;
 use replay::Replay;
-use std::collections::VecDeque;
-use std::path::Path;
+use std::collections::{BTreeSet, VecDeque};
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -55,19 +56,28 @@ impl Options {
 /// A kernel, and what is checked on it.
 type Plan = (Boot, Vec<&'static Check>);
 
-/// Runs on every kernel that is chosen every check that the filters let through.
-pub(crate) fn run(options: &Options, filters: &[String]) -> Result<Tally> {
-    let places = options.places();
+/// What is checked where: every kernel that is chosen, every check that the filters let through.
+fn plan(options: &Options, filters: &[String]) -> Vec<(Place, Vec<&'static Check>)> {
     let checks = |place: Place| Some((place, checks::of(place, filters))).filter(|(_, checks)| !checks.is_empty());
-    let plan: Vec<(Place, Vec<&Check>)> = places.into_iter().filter_map(checks).collect();
+    options.places().into_iter().filter_map(checks).collect()
+}
+
+/// The architectures, beside this machine's, that [`run`] needs static programs for.
+pub(crate) fn archs(options: &Options, filters: &[String]) -> BTreeSet<Arch> {
+    plan(options, filters).into_iter().filter_map(|(place, _)| place.arch()).collect()
+}
+
+/// Runs all that is planned.
+pub(crate) fn run(options: &Options, filters: &[String]) -> Result<Tally> {
+    let plan = plan(options, filters);
     if plan.is_empty() {
         return Ok(Tally::default());
     }
     let here = Arch::here().with_context(|| format!("not tested on {}", std::env::consts::ARCH))?;
-    let own = programs(here)?;
-    let foreign = plan.iter().any(|(place, _)| place.arch().is_some_and(|arch| arch != here));
-    let other = if here == Arch::X86 { Arch::Arm } else { Arch::X86 };
-    let foreign = if foreign { Some(programs(other)?) } else { None };
+    let mut wanted = archs(options, filters);
+    wanted.insert(here);
+    let programs = statics::build(&wanted)?;
+    let own = programs.of(here)?;
     // The binary itself says what it can do already; checks of the rest are skipped.
     let help = sh::read(sh::cmd(&own.tracer).arg("--help"))?;
 
@@ -78,50 +88,44 @@ pub(crate) fn run(options: &Options, filters: &[String]) -> Result<Tally> {
         tally += report::missing(place, &missing);
         match place {
             _ if ready.is_empty() => {}
-            Place::Host => tally += on_host(&ready, &own)?,
+            Place::Host => tally += on_host(&ready, own),
             Place::Machine(boot) => boots.push((boot, ready)),
         }
     }
     if boots.is_empty() {
         return Ok(tally);
     }
-    let replays = replay::of_this_machine(&own.tracer, host::recorded("dispositions")?.as_deref())?;
-    let of = |arch| foreign.as_ref().filter(|_| arch != here).unwrap_or(&own);
-    let run = |(boot, checks): &Plan| run_boot(*boot, checks, of(boot.kernel.arch), &replays, options);
-    at_a_time(options.vm_jobs, boots, run, |(boot, checks), console| {
-        tally += report::boot(boot, &checks, &console?, &own.tracer)?;
-        Ok(())
-    })?;
+    let recorded = host::recorded("dispositions");
+    let replays = recorded.and_then(|file| replay::of_this_machine(&own.tracer, file.as_deref()));
+    let replays = replays.unwrap_or_else(|error| {
+        tally += report::failed("vm::host::recordings-for-the-machines", &error);
+        Vec::new()
+    });
+    let run = |(boot, checks): &Plan| run_boot(*boot, checks, programs.of(boot.kernel.arch)?, &replays, options);
+    tally += at_a_time(options.vm_jobs, boots, run, |(boot, checks), console| {
+        report::boot(boot, &checks, &console, &own.tracer)
+    });
     Ok(tally)
 }
 
-/// The static programs for an architecture.
-fn programs(arch: Arch) -> Result<Programs> {
-    let stage = ui::Stage::start(format!("tracer for {}", arch.triple()));
-    let program = |name| build::executable(build::Profile::Quick, Some(arch.triple()), name);
-    let programs = Programs { tracer: program("tracer")?, dispositions: program("dispositions")? };
-    elf::assert_static(&programs.tracer)?;
-    stage.end("static");
-    Ok(programs)
-}
-
-fn on_host(checks: &[&Check], programs: &Programs) -> Result<Tally> {
+fn on_host(checks: &[&Check], programs: &Programs) -> Tally {
     let stage = ui::Stage::start("this machine's kernel");
-    let tally = match host::run(checks, programs)? {
-        Some(console) => report::checks(Place::Host, checks, &console),
-        None => Tally { skipped: checks.len(), ..Tally::default() },
+    let tally = match host::run(checks, programs) {
+        Ok(Some(console)) => report::checks(Place::Host, checks, &console),
+        Ok(None) => Tally { skipped: checks.len(), ..Tally::default() },
+        Err(error) => report::absent(Place::Host, checks, &error),
     };
     stage.end(&tally.to_string());
-    Ok(tally)
+    tally
 }
 
-/// Runs the machines, so many at a time; what comes of each is reported when it has ended.
+/// Runs the machines, so many at a time; what comes of each is reported when it has ended, however it has.
 fn at_a_time(
     jobs: usize,
     boots: Vec<Plan>,
     run: impl Fn(&Plan) -> Result<qemu::Console> + Sync,
-    mut report: impl FnMut(Plan, Result<qemu::Console>) -> Result<()>,
-) -> Result<()> {
+    report: impl Fn(Plan, Result<qemu::Console>) -> Tally,
+) -> Tally {
     let (sender, results) = mpsc::channel();
     let queue = Mutex::new(VecDeque::from(boots));
     thread::scope(|scope| {
@@ -131,13 +135,17 @@ fn at_a_time(
                 let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
                 while let Some(plan) = next() {
                     let console = run(&plan);
-                    // Whoever listens has given up only if a report failed.
+                    // Whoever listens does so to the end.
                     sender.send((plan, console)).unwrap_or_default();
                 }
             });
         }
         drop(sender);
-        results.into_iter().try_for_each(|(plan, console)| report(plan, console))
+        let mut tally = Tally::default();
+        for (plan, console) in results {
+            tally += report(plan, console);
+        }
+        tally
     })
 }
 
@@ -159,13 +167,50 @@ fn run_boot(
     let accel = if Arch::here() == Some(arch) { &options.accel } else { "tcg" };
     let machine = qemu::Machine { arch, kernel: &kernel, initramfs: &file, accel };
     let console = machine.run(Duration::from_secs(options.vm_seconds), report::DONE)?;
-    let log = log(&dir, boot);
+    let log = log(boot);
     std::fs::write(&log, console.text.join("\n")).with_context(|| format!("cannot write {}", log.display()))?;
-    stage.end(if console.done { "done" } else { "not done" });
+    stage.end(if console.end == End::Done { "done" } else { "not done" });
     Ok(console)
 }
 
 /// Where the console of a machine is kept.
-fn log(dir: &Path, boot: Boot) -> std::path::PathBuf {
-    dir.join(format!("{boot}.log"))
+fn log(boot: Boot) -> PathBuf {
+    paths::target().join(format!("vm/{boot}.log"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::boot::{ALL, Place};
+    use super::qemu::{Console, End};
+    use super::{Plan, at_a_time, checks, report};
+    use crate::test::Tally;
+    use anyhow::bail;
+    use std::path::Path;
+    use std::time::Duration;
+
+    /// Three checks each, with that of the machine itself.
+    fn plan() -> Vec<Plan> {
+        let filters = ["::kernel", "::btf"].map(str::to_owned);
+        ALL.into_iter().map(|boot| (boot, checks::of(Place::Machine(boot), &filters))).collect()
+    }
+
+    #[test]
+    fn a_machine_that_cannot_be_run_or_is_late_costs_no_other_its_results() {
+        let whole = "@@begin kernel\n6\n@@end kernel 0\n@@begin btf\n 1234567 \n@@end btf 0";
+        for jobs in [0, 1, 2, 9] {
+            let run = |(boot, _): &Plan| {
+                let (text, end) = match ALL.iter().position(|other| other == boot) {
+                    Some(0) => bail!("no such machine"),
+                    Some(1) => ("@@begin kernel\n6\n@@end kernel 0\n@@begin btf", End::Late(Duration::from_secs(1))),
+                    Some(2) => ("", End::Off),
+                    _ => (whole, End::Done),
+                };
+                Ok(Console { text: text.lines().map(str::to_owned).collect(), end })
+            };
+            let tally = at_a_time(jobs, plan(), run, |(boot, checks), console| {
+                report::boot(boot, &checks, &console, Path::new("tracer"))
+            });
+            assert_eq!(tally, Tally { passed: 4, failed: 8, skipped: 0 }, "{jobs} at a time");
+        }
+    }
 }

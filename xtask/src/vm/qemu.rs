@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -26,8 +26,19 @@ pub(super) struct Machine<'a> {
 pub(super) struct Console {
     /// Its lines.
     pub(super) text: Vec<String>,
-    /// Whether the last line that was waited for came.
-    pub(super) done: bool,
+    /// Why there are no more.
+    pub(super) end: End,
+}
+
+/// How the listening to a machine ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// The last line that was waited for came.
+    Done,
+    /// qemu ended before that.
+    Off,
+    /// This time was over before that.
+    Late(Duration),
 }
 
 /// Ends the process when the waiting ends, whichever way.
@@ -41,8 +52,8 @@ impl Drop for Running {
 }
 
 impl Machine<'_> {
-    /// Boots it and listens to its console until it switches itself off, or the deadline passes.
-    pub(super) fn run(&self, deadline: Duration, last_line: &str) -> Result<Console> {
+    /// Boots it and listens to its console until its last line comes, it switches itself off, or the time is over.
+    pub(super) fn run(&self, limit: Duration, last_line: &str) -> Result<Console> {
         let (program, model, console) = match self.arch {
             Arch::X86 => ("qemu-system-x86_64", ["-cpu", "max"].as_slice(), "ttyS0"),
             // The first of its kind: what runs here runs on the others, and there are no signed pointers, which take
@@ -60,7 +71,7 @@ impl Machine<'_> {
         let missing = || format!("cannot start {program}: `cargo xtask setup vm` installs it");
         let mut child = Running(child.with_context(missing)?);
         let output = child.0.stdout.take().context("qemu's console is not connected")?;
-        Ok(listen(&read(output), deadline, last_line))
+        Ok(listen(&read(output), limit, last_line))
     }
 }
 
@@ -78,16 +89,46 @@ fn read(output: impl Read + Send + 'static) -> Receiver<String> {
     receiver
 }
 
-fn listen(lines: &Receiver<String>, deadline: Duration, last_line: &str) -> Console {
+fn listen(lines: &Receiver<String>, limit: Duration, last_line: &str) -> Console {
     let started = Instant::now();
-    let mut console = Console { text: Vec::new(), done: false };
-    // Ends when qemu does and closes its output, when the last line came, or when the time is over.
-    while let Ok(line) = lines.recv_timeout(deadline.saturating_sub(started.elapsed())) {
-        console.done = line == last_line;
-        console.text.push(line);
-        if console.done {
-            break;
+    let mut text = Vec::new();
+    let end = loop {
+        match lines.recv_timeout(limit.saturating_sub(started.elapsed())) {
+            Ok(line) => {
+                let done = line == last_line;
+                text.push(line);
+                if done {
+                    break End::Done;
+                }
+            }
+            // its output is closed
+            Err(RecvTimeoutError::Disconnected) => break End::Off,
+            Err(RecvTimeoutError::Timeout) => break End::Late(limit),
         }
+    };
+    Console { text, end }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Console, End, listen};
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    #[test]
+    fn the_last_line_qemus_end_and_the_limit_end_the_listening() {
+        let (sender, lines) = channel();
+        let console = |limit| {
+            let Console { text, end } = listen(&lines, limit, "@@done");
+            (text.join(" "), end)
+        };
+        let say = |words: &str| words.split(' ').for_each(|word| sender.send(word.to_owned()).unwrap());
+        say("a @@done b");
+        assert_eq!(console(Duration::from_mins(1)), ("a @@done".to_owned(), End::Done));
+        let short = Duration::from_millis(10);
+        assert_eq!(console(short), ("b".to_owned(), End::Late(short)));
+        say("c");
+        drop(sender);
+        assert_eq!(console(Duration::from_mins(1)), ("c".to_owned(), End::Off));
     }
-    console
 }

@@ -2,7 +2,8 @@
 
 use super::boot::{Boot, Place};
 use super::checks::Check;
-use super::{log, qemu, replay};
+use super::qemu::{self, End};
+use super::{log, replay};
 use crate::test::Tally;
 use crate::{paths, ui};
 use anyhow::Result;
@@ -32,21 +33,48 @@ pub(super) fn checks(place: Place, checks: &[&Check], console: &[String]) -> Tal
     tally
 }
 
-/// A machine: its checks, its recordings, and itself.
-pub(super) fn boot(boot: Boot, ran: &[&Check], console: &qemu::Console, tracer: &Path) -> Result<Tally> {
-    let place = Place::Machine(boot);
-    let mut tally = checks(place, ran, &console.text);
-    let dir = paths::target_dir(&format!("vm/{boot}"))?;
-    let files = replay::files(&console.text);
-    for check in ran.iter().filter(|check| check.records) {
-        let problem =
-            replay::judge(&files, check.name, tracer, &dir).unwrap_or_else(|error| Some(format!("{error:#}")));
-        tally += one(&format!("{}-replayed-here", check.full_name(place)), problem);
+/// Checks of a place that gave no results: each counts as failed, with the reason.
+pub(super) fn absent(place: Place, checks: &[&Check], error: &anyhow::Error) -> Tally {
+    let mut tally = Tally::default();
+    for check in checks {
+        tally += one(&check.full_name(place), Some(format!("{place} gave no results: {error:#}")));
     }
-    let log = log(&paths::target_dir("vm")?, boot);
-    let unrest = unrest(console).map(|what| format!("{what}; the console is in {}", log.display()));
-    tally += one(&format!("vm::{boot}::the-kernel-stays-calm"), unrest);
-    Ok(tally)
+    tally
+}
+
+/// A machine: its checks, its recordings, and itself. All of them have failed if it gave no results.
+pub(super) fn boot(boot: Boot, ran: &[&Check], console: &Result<qemu::Console>, tracer: &Path) -> Tally {
+    let place = Place::Machine(boot);
+    let recordings = ran.iter().filter(|check| check.records);
+    let replayed = |check: &Check| format!("{}-replayed-here", check.full_name(place));
+    let calm = format!("vm::{boot}::the-kernel-stays-calm");
+    let mut tally;
+    match console {
+        Ok(console) => {
+            tally = checks(place, ran, &console.text);
+            let files = replay::files(&console.text);
+            for check in recordings {
+                let problem = paths::target_dir(&format!("vm/{boot}"))
+                    .and_then(|dir| replay::judge(&files, check.name, tracer, &dir))
+                    .unwrap_or_else(|error| Some(format!("{error:#}")));
+                tally += one(&replayed(check), problem);
+            }
+            let unrest = unrest(console).map(|what| format!("{what}; the console is in {}", log(boot).display()));
+            tally += one(&calm, unrest);
+        }
+        Err(error) => {
+            tally = absent(place, ran, error);
+            for name in recordings.map(|check| replayed(check)).chain([calm]) {
+                tally += one(&name, Some(format!("{boot} gave no results: {error:#}")));
+            }
+        }
+    }
+    tally
+}
+
+/// What nothing else can be told of than that it failed.
+pub(super) fn failed(name: &str, error: &anyhow::Error) -> Tally {
+    one(name, Some(format!("{error:#}")))
 }
 
 fn one(name: &str, problem: Option<String>) -> Tally {
@@ -68,9 +96,12 @@ fn unrest(console: &qemu::Console) -> Option<String> {
     if let Some(line) = console.text.iter().find(|line| alarm.is_match(line)) {
         return Some(format!("the kernel says: {line}"));
     }
-    match (console.done, console.text.is_empty()) {
-        (true, _) => None,
-        (false, true) => Some("nothing came on the console: did qemu start? does --accel tcg work?".to_owned()),
-        (false, false) => Some("the machine did not come to the end of its checks in time".to_owned()),
+    match (console.end, console.text.is_empty()) {
+        (End::Done, _) => None,
+        (End::Late(limit), _) => {
+            Some(format!("the machine did not come to the end of its checks within {} s", limit.as_secs()))
+        }
+        (End::Off, true) => Some("qemu ended with nothing on the console: does --accel tcg work?".to_owned()),
+        (End::Off, false) => Some("qemu ended before the machine came to the end of its checks".to_owned()),
     }
 }
