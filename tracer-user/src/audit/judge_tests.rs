@@ -303,10 +303,9 @@ fn threads_decide_who_takes_it() {
     // the kernel asks the first thread alone whether the signal is to be dropped
     let finding = dropped("it waits in vain", &with(&[free(0), waits(1)]), Cause::NoHandler);
     assert!(finding.explanation.contains("does not help"));
-    // and then, where another thread can take it, nobody asks whether it is an init
-    let ends = Some(Verdict::DefaultAction);
-    let finding = check("another thread ends it", &with(&[blocks(0), free(1)]), Foreseen::Default, ends, None);
-    assert!(finding.explanation.contains("init or not"), "{finding:#?}");
+    // and then, where another thread can take it, kernels differ in whether they ask if it is an init
+    let finding = unknown("another thread may end it", &with(&[blocks(0), free(1)]));
+    assert!(finding.explanation.contains("most kernels end even an init"), "{finding:#?}");
     let traced = Process { traced: true, ..init("app").with_threads(vec![blocks(0), free(1)]) };
     dropped("another thread drops it for who traces", &subject(traced), Cause::DroppedAtDelivery);
     let quits = [thread(0, &[Signal::QUIT], Waits::No), free(1)];

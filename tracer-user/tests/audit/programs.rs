@@ -261,7 +261,7 @@ fn dispositions() -> Vec<Program> {
         // the thread waits for what the kernel has thrown away before
         Program::dropped("thread-waits-in-vain", &["python3", "-c", PYTHON_THREAD_WAITS_IN_VAIN], Says, "no-handler"),
         Program::dropped("signalfd-in-vain", &["python3", "-c", PYTHON_SIGNALFD_IN_VAIN], Says, "no-handler"),
-        Program::new("thread-does-not-block", &["python3", "-c", PYTHON_THREAD_UNBLOCKED], Says, "default"),
+        Program::new("thread-does-not-block", &["python3", "-c", PYTHON_THREAD_UNBLOCKED], Says, "unknown"),
         Program::new("host-pid-namespace", &["sh", "-c", "sleep 1000; true"], Runs("sleep"), "default").args(&["--pid=host"]),
         Program::new("winch", &["python3", "-c", PYTHON_EXITS], Says, "ignored").stop_signal("SIGWINCH").grace(1),
         Program::new("kill", &["python3", "-c", PYTHON_EXITS], Says, "default").stop_signal("SIGKILL"),

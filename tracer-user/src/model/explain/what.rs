@@ -268,9 +268,9 @@ fn default_action(story: &Story<'_>) -> String {
             "its handler only set the default action again and raised it at itself; it is not init of its pid namespace"
                 .to_owned()
         }
-        // complete_signal() does not ask whether it is an init: see `is_fatal_to_init` of the audit
+        // complete_signal() does not ask whether it is an init: see `may_be_fatal_to_init` of the audit
         Outcome::Blocked if is_init => format!(
-            "it has no handler for {}, which its first thread blocks and another thread does not; then the kernel does not spare even an init",
+            "it has no handler for {}, which its first thread blocks and another thread does not; then this kernel does not spare even an init",
             signal.signal
         ),
         _ => "it has no handler and is not init of its pid namespace".to_owned(),
