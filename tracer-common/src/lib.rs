@@ -7,6 +7,8 @@
 //! Units: every time is nanoseconds of `CLOCK_BOOTTIME`; every pid is the host's unless its name says `ns_`.
 #![no_std]
 
+#[cfg(all(test, miri))]
+mod layout_tests;
 pub mod offsets;
 pub mod record;
 pub mod settings;

@@ -14,21 +14,26 @@ const VERSION: &str = "0.20.2";
 pub(crate) struct Args {
     /// Without the database of known faults, which is fetched from GitHub
     #[arg(long)]
-    offline: bool,
+    no_advisories: bool,
 }
+
+/// What is built here, and what builds the fuzzer: each has a lock file.
+const WORKSPACES: [&str; 2] = ["Cargo.toml", "fuzz/Cargo.toml"];
 
 /// Installs cargo-deny if it is missing (minutes), and runs it.
 pub(crate) fn run(args: &Args) -> Result<()> {
     tool::ensure("deny", VERSION, "it knows licences, sources and the RustSec database")?;
-    let stage = ui::Stage::start("licences, sources, versions, advisories");
-    let mut deny = sh::cargo(None);
-    deny.args(["deny", "--locked"]);
-    if args.offline {
-        deny.args(["--offline", "check", "bans", "licenses", "sources"]);
-    } else {
+    let advisories = if args.no_advisories { "" } else { ", advisories" };
+    let stage = ui::Stage::start(format!("licences, sources, versions{advisories}"));
+    for manifest in WORKSPACES {
+        let mut deny = sh::cargo(None);
+        deny.args(["deny", "--locked", "--manifest-path", manifest, "--config", "deny.toml"]);
         deny.arg("check");
+        if args.no_advisories {
+            deny.args(["bans", "licenses", "sources"]);
+        }
+        sh::run(&mut deny)?;
     }
-    sh::run(&mut deny)?;
     stage.end("nothing found");
     Ok(())
 }

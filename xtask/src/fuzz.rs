@@ -9,8 +9,10 @@ use std::path::Path;
 
 /// The pinned version of cargo-fuzz.
 const VERSION: &str = "0.13.2";
-/// Longest input that is tried, bytes.
-const LONGEST: u32 = 8_192;
+/// Longest input that is tried, bytes: longer than what is kept, which would be cut.
+const LONGEST: u32 = 32_768;
+/// What is longer is cut before it is kept.
+const LONGEST_KEPT: u32 = 1_024;
 
 /// The options of `fuzz`.
 #[derive(clap::Args)]
@@ -26,33 +28,50 @@ pub(crate) struct Args {
     keep: bool,
 }
 
-/// Fuzzes each, and stops at the first input that fails.
+/// Fuzzes each. What fails in one keeps the others from nothing.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    if paths::which("c++").is_none() {
-        bail!("libFuzzer is C++ and is compiled here: `apt-get install g++` (or clang) brings a compiler");
-    }
+    setup::ensure(&[setup::Group::Fuzz])?;
     tool::ensure("fuzz", VERSION, "it builds and runs the fuzzer")?;
     let known = targets()?;
     let chosen = if args.targets.is_empty() { &known } else { &args.targets };
     if let Some(unknown) = chosen.iter().find(|name| !known.contains(name)) {
         bail!("there is no target {unknown}: there are {}", known.join(", "));
     }
+    let mut failed = Vec::new();
     for name in chosen {
-        let stage = ui::Stage::start(format!("fuzz {name}, {} s", args.seconds));
-        let found = paths::target_dir(&format!("fuzz/{name}"))?;
-        let kept = paths::workspace().join("fuzz/corpus").join(name);
-        // the first directory takes what is new
-        sh::run(fuzz(name).arg(&found).arg(&kept).arg("--").args([
-            format!("-max_total_time={}", args.seconds),
-            format!("-max_len={LONGEST}"),
-            "-timeout=10".to_owned(),
-            "-print_final_stats=1".to_owned(),
-        ]))?;
-        if args.keep {
-            sh::run(fuzz(name).arg(&kept).arg(&found).args(["--", "-merge=1"]).arg(format!("-max_len={LONGEST}")))?;
+        if let Err(error) = one(name, args) {
+            ui::note(format!("{error:#}"));
+            failed.push(name.as_str());
         }
-        stage.end("nothing found");
     }
+    if !failed.is_empty() {
+        bail!(
+            "{}: see above; what fails is in fuzz/artifacts, and belongs into fuzz/corpus once it is mended",
+            failed.join(", ")
+        );
+    }
+    Ok(())
+}
+
+fn one(name: &str, args: &Args) -> Result<()> {
+    let stage = ui::Stage::start(format!("fuzz {name}, {} s", args.seconds));
+    let found = paths::target_dir(&format!("fuzz/{name}"))?;
+    let kept = paths::workspace().join("fuzz/corpus").join(name);
+    // the first directory takes what is new
+    sh::run(fuzz(name).arg(&found).arg(&kept).arg("--").args([
+        format!("-max_total_time={}", args.seconds),
+        format!("-max_len={LONGEST}"),
+        "-timeout=10".to_owned(),
+        // not a line for each new input: numbers at the end, and all of what fails
+        "-verbosity=0".to_owned(),
+        "-print_final_stats=1".to_owned(),
+    ]))?;
+    if args.keep {
+        // what runs a branch more often than another input is not new
+        let merge = ["-set_cover_merge=1".to_owned(), "-use_counters=0".to_owned(), format!("-max_len={LONGEST_KEPT}")];
+        sh::run(fuzz(name).arg(&kept).arg(&found).arg("--").args(merge))?;
+    }
+    stage.end("nothing found");
     Ok(())
 }
 

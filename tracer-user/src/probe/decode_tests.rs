@@ -202,10 +202,12 @@ fn what_is_no_record_is_refused() {
 
 #[test]
 fn every_kind_is_refused_at_every_other_length() {
+    // Miri takes a minute for all of them
+    let step = if cfg!(miri) { 53 } else { 1 };
     for kind in 0..=100 {
         let Some(len) = length(kind) else { continue };
         let good = Wire::record(kind).padded();
-        for found in (0..len).chain([len + 1, len + 8]) {
+        for found in (0..len).step_by(step).chain([len - 1, len + 1, len + 8]) {
             let mut bytes = good.clone();
             bytes.resize(found, 0);
             assert!(matches!(record(&bytes), Err(DecodeError::Length { .. })), "kind {kind}, {found} bytes");

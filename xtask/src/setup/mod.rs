@@ -22,10 +22,12 @@ pub(crate) enum Group {
     Vm,
     /// To compare tracer's cost with other tools': only where it is named
     Bench,
+    /// To run the fuzzer and Miri: only where it is named
+    Fuzz,
 }
 
 impl Group {
-    /// What all tasks but the benchmarks need.
+    /// What all tasks but the benchmarks, the fuzzer and Miri need.
     const ALL: [Self; 3] = [Self::Build, Self::Containers, Self::Vm];
 
     fn purpose(self) -> &'static str {
@@ -34,6 +36,7 @@ impl Group {
             Self::Containers => "for the tests with real containers",
             Self::Vm => "for the tests on other kernels",
             Self::Bench => "to compare tracer with",
+            Self::Fuzz => "for the fuzzer and Miri",
         }
     }
 }
@@ -41,7 +44,7 @@ impl Group {
 /// The options of `setup`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Only these (default: all but bench)
+    /// Only these (default: all but bench and fuzz)
     #[arg(value_enum, value_name = "GROUP")]
     groups: Vec<Group>,
 }
@@ -64,6 +67,7 @@ pub(crate) fn ensure(groups: &[Group]) -> Result<()> {
             }
             Group::Containers | Group::Bench => {}
             Group::Vm => did |= kernels::ensure()?,
+            Group::Fuzz => did |= rust::ensure_nightly()?,
         }
     }
     let names: Vec<_> = groups.iter().map(|group| format!("{group:?}").to_lowercase()).collect();
@@ -72,7 +76,7 @@ pub(crate) fn ensure(groups: &[Group]) -> Result<()> {
     Ok(())
 }
 
-/// The toolchain that compiles the kernel programs. `TRACER_NIGHTLY` names another, e.g. one of a fixed date.
+/// The toolchain that compiles the kernel programs, and has the sanitizers and Miri. `TRACER_NIGHTLY` names another, e.g. one of a fixed date.
 pub(crate) fn nightly() -> String {
     std::env::var("TRACER_NIGHTLY").unwrap_or_else(|_| "nightly".to_owned())
 }

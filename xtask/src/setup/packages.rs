@@ -94,6 +94,9 @@ const NEEDS: &[Need] = &[
     need(Group::Bench, "sigsnoop", &["libbpf-tools"], "signals by libbpf"),
     need(Group::Bench, "perf", &["linux-perf"], "signals by perf"),
     need(Group::Bench, "strace", &["strace"], "signals by ptrace"),
+    need(Group::Fuzz, "cc", &["gcc", "libc6-dev"], "rustc links with it"),
+    need(Group::Fuzz, "c++", &["g++"], "libFuzzer is C++, and is compiled here"),
+    need(Group::Fuzz, "protoc", &["protobuf-compiler"], "the CRI client of the tests that Miri runs is generated"),
     need(Group::Vm, "qemu-system-x86_64", &["qemu-system-x86"], "boots the other kernels"),
     need(Group::Vm, "qemu-system-aarch64", &["qemu-system-arm"], "boots a kernel of arm64"),
 ];

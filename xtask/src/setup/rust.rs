@@ -24,18 +24,22 @@ pub(super) fn ensure() -> Result<bool> {
     {
         did |= component_for(&stable, file, component, None, why)?;
     }
+    Ok(ensure_nightly()? | did)
+}
 
+/// The same for nightly alone.
+pub(super) fn ensure_nightly() -> Result<bool> {
     let name = nightly();
     let Ok(root) = sysroot(Some(&name)) else {
-        ui::note(format!("toolchain {name}: compiles the kernel programs"));
+        ui::note(format!("toolchain {name}: compiles the kernel programs, and what the fuzzer and Miri run"));
         let components = ["--component", "rust-src", "--component", "clippy"];
         sh::run(sh::cmd("rustup").args(["toolchain", "install", &name, "--profile", "minimal"]).args(components))?;
         return Ok(true);
     };
     let core = "lib/rustlib/src/rust/library/core/src/lib.rs";
-    did |= component_for(&root, core, "rust-src", Some(&name), "core is compiled for the BPF target")?;
-    did |= component_for(&root, "bin/cargo-clippy", "clippy", Some(&name), "lint of the kernel programs")?;
-    Ok(did)
+    let source = component_for(&root, core, "rust-src", Some(&name), "core is compiled for the BPF target")?;
+    let clippy = component_for(&root, "bin/cargo-clippy", "clippy", Some(&name), "lint of the kernel programs")?;
+    Ok(source | clippy)
 }
 
 fn component_for(root: &str, file: &str, component: &str, toolchain: Option<&str>, why: &str) -> Result<bool> {
