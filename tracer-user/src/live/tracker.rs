@@ -63,6 +63,8 @@ pub struct Tracker {
     nameless: VecDeque<String>,
     /// Containers that are not asked for.
     unwanted: Unwanted,
+    /// Room for the records of a drain; empty between two.
+    records: Vec<Record>,
     /// Time of the last record.
     drained_to: BootNs,
     /// The last drain left records in the ring.
@@ -132,6 +134,7 @@ impl Tracker {
             descriptions: Descriptions::default(),
             nameless: VecDeque::new(),
             unwanted: Unwanted::new(),
+            records: Vec::new(),
             drained_to: BootNs(0),
             more: false,
             missed_cgroups: false,
@@ -181,9 +184,9 @@ impl Tracker {
     /// When a map cannot be read or written.
     pub fn drain(&mut self, events: &mut Vec<Event>) -> anyhow::Result<bool> {
         let before = events.len();
-        let mut records = Vec::new();
+        let mut records = std::mem::take(&mut self.records);
         let drained = self.ring.drain(BUDGET, |record| records.push(record))?;
-        for record in records {
+        for record in records.drain(..) {
             match record {
                 Record::Event(event) => {
                     self.drained_to = event.0;
@@ -192,6 +195,7 @@ impl Tracker {
                 Record::CgroupMade(at, made) => self.made(at, &made, events)?,
             }
         }
+        self.records = records;
         self.more = drained.more;
         let mut lost = self.probe.take_losses()?;
         lost.undecodable += self.ring.take_undecodable();
