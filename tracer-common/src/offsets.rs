@@ -51,6 +51,8 @@ pub struct Offsets {
     /// `task_struct.pending.signal`
     pub task_pending: u32,
 
+    /// `signal_struct.curr_target`
+    pub signal_curr_target: u32,
     /// `signal_struct.live`
     pub signal_live: u32,
     /// `signal_struct.flags`
@@ -105,6 +107,8 @@ pub struct Offsets {
     /// Whether `pid.numbers` is a flexible array (since 6.5), 0 or 1: of one that says it has a single element, typed
     /// programs may load no other.
     pub pid_numbers_flexible: u32,
+    /// Fills the last eight bytes up; zero.
+    pub pad: u32,
 }
 
-const _: () = assert!(size_of::<Offsets>() == 16 + 42 * 4);
+const _: () = assert!(size_of::<Offsets>() == 16 + 44 * 4);

@@ -106,8 +106,6 @@ pub mod signal_info {
     pub const REAL_BLOCKED: u8 = 1 << 1;
     /// [`super::SignalRecord::caught`] and [`super::SignalRecord::ignored`] were read.
     pub const MASKS: u8 = 1 << 2;
-    /// The kernel passed no siginfo (`SEND_SIG_NOINFO`, `SEND_SIG_PRIV`); `code` follows from which.
-    pub const NO_SIGINFO: u8 = 1 << 3;
 }
 
 /// Bits of [`ExitRecord::flags`].

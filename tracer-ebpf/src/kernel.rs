@@ -82,11 +82,19 @@ pub(crate) trait Pointer: Copy {
 
     /// The address, for what is at a place that is found while the program runs.
     fn address(self) -> Addr;
+
+    /// The first thread of a task's process, whose `signal_struct` is given.
+    fn leader(self, signal: Self) -> Self;
 }
 
 /// A pointer of which the verifier knows what it points at: a tracepoint's argument where programs are typed, and what is
-/// reached from there. It is read by plain loads instead of a helper for each; where nothing is, the kernel makes them
-/// read zero. Members only, whose offsets are constants for the verifier.
+/// reached from there. It is read by plain loads instead of a helper for each. Members only, whose offsets are constants for
+/// the verifier.
+///
+/// Behind null such a load reads zero. But what the verifier trusts (arguments, the current task, and their `cgroups`,
+/// `group_leader` and `real_parent`) newer kernels load without a net. And for each pointer that a program takes from there
+/// verifiers since 6.2 look all names of the kernel's BTF through, milliseconds each time they come by (before 6.19 one by one).
+/// So what is wanted of a task is taken by way of its `signal`, which is not trusted any more, and that is taken once.
 #[derive(Clone, Copy)]
 pub(crate) struct Typed(u64);
 
@@ -127,6 +135,12 @@ impl Pointer for Typed {
     #[inline(always)]
     fn address(self) -> Addr {
         Addr(self.0)
+    }
+
+    /// Any thread knows the first one; `curr_target` is one, and stays one as long as there is any.
+    #[inline(always)]
+    fn leader(self, signal: Self) -> Self {
+        signal.follow(at!(signal_curr_target)).follow(at!(task_group_leader))
     }
 }
 
@@ -215,5 +229,10 @@ impl Pointer for Addr {
     #[inline(always)]
     fn address(self) -> Addr {
         self
+    }
+
+    #[inline(always)]
+    fn leader(self, _signal: Self) -> Self {
+        self.follow(at!(task_group_leader))
     }
 }

@@ -11,11 +11,9 @@ pub(crate) const SIGURG: u32 = 23;
 pub(crate) const SIGWINCH: u32 = 28;
 pub(crate) const SIGRT_LAST: u32 = 64;
 
-/// `SEND_SIG_NOINFO` and `SEND_SIG_PRIV` stand where a siginfo's address would:
+/// `SEND_SIG_NOINFO`, which is null, and `SEND_SIG_PRIV` stand where a siginfo's address would:
 /// <https://github.com/torvalds/linux/blob/v6.18/include/linux/sched/signal.h>
-const SEND_SIG_NOINFO: u64 = 0;
 const SEND_SIG_PRIV: u64 = 1;
-const SI_USER: i32 = 0;
 const SI_KERNEL: i32 = 0x80;
 
 /// A `k_sigaction`.
@@ -48,7 +46,8 @@ impl Action {
         Self { handler, flags }
     }
 
-    /// The action of a task for a signal, 1 to 64.
+    /// The action of a task for a signal, 1 to 64. Not of a pointer that the verifier trusts: where the kernel's BTF says that
+    /// `sighand` is `__rcu`, such a one must be compared with null before anything is added to it.
     #[inline(always)]
     pub(crate) fn of(task: impl Pointer, signal: u32) -> Self {
         let unknown = Self { handler: handler::UNKNOWN, flags: 0 };
@@ -60,14 +59,11 @@ impl Action {
     }
 }
 
-/// `si_code`, and whether there was a siginfo.
+/// `si_code`. Without a siginfo (null) it reads as 0, which is `SI_USER` and what `SEND_SIG_NOINFO` means. It is not compared
+/// with null: a verifier that believes a typed argument to be no such thing would leave that branch out.
 #[inline(always)]
-pub(crate) fn si_code(info: Addr) -> (i32, bool) {
-    match info.number() {
-        SEND_SIG_NOINFO => (SI_USER, false),
-        SEND_SIG_PRIV => (SI_KERNEL, false),
-        _ => (info.load(at!(siginfo_code)), true),
-    }
+pub(crate) fn si_code(info: Addr) -> i32 {
+    if info.number() == SEND_SIG_PRIV { SI_KERNEL } else { info.load(at!(siginfo_code)) }
 }
 
 /// Whether a signal's default action is to be ignored: `SIG_KERNEL_IGNORE_MASK`.

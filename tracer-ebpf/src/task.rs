@@ -16,10 +16,49 @@ const SIGNAL_GROUP_EXIT: u32 = 0x4;
 const SIGNAL_UNKILLABLE: u32 = 0x40;
 const SA_NOCLDWAIT: u32 = 2;
 
+/// A task, and what is found by way of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Subject<P> {
+    /// The thread.
+    pub(crate) task: P,
+    /// Its process's `signal_struct`.
+    signal: P,
+    /// Its process's first thread.
+    pub(crate) leader: P,
+}
+
+impl<P: Pointer> Subject<P> {
+    /// Follows its pointers.
+    #[inline(always)]
+    pub(crate) fn of(task: P) -> Self {
+        let signal = task.follow(at!(task_signal));
+        Self { task, signal, leader: task.leader(signal) }
+    }
+
+    /// Whether it is init of its innermost pid namespace.
+    #[inline(always)]
+    pub(crate) fn is_init(&self) -> bool {
+        innermost_pid(self.leader) == 1
+    }
+
+    /// 1 for a thread that has ended while others of its process run, 0 for any other.
+    #[inline(always)]
+    pub(crate) fn ended_alone(&self) -> u32 {
+        let live = self.signal.load::<u32>(at!(signal_live));
+        u32::from(self.task.load::<u32>(at!(task_exit_state)) != 0) & u32::from(live != 0)
+    }
+}
+
 /// Describes a task. What cannot be read stays zero, and the flag [`task_flags::INCOMPLETE`] says so.
 #[inline(always)]
 pub(crate) fn describe(task: impl Pointer, cgroup: u64, to: &mut TaskRef) {
-    let leader = task.follow(at!(task_group_leader));
+    describe_subject(&Subject::of(task), cgroup, to);
+}
+
+/// The same of one whose pointers were followed already.
+#[inline(always)]
+pub(crate) fn describe_subject(subject: &Subject<impl Pointer>, cgroup: u64, to: &mut TaskRef) {
+    let &Subject { task, signal, leader } = subject;
     to.cgroup = cgroup;
     to.tgid = task.load(at!(task_tgid));
     to.tid = task.load(at!(task_pid));
@@ -28,7 +67,7 @@ pub(crate) fn describe(task: impl Pointer, cgroup: u64, to: &mut TaskRef) {
     to.ns_tgid = innermost_pid(leader);
     leader.copy_name(at!(task_comm), &mut to.comm);
     let state = task.load::<u32>(at!(task_flags));
-    let signal = signal_flags(task);
+    let signal = signal.load(at!(signal_flags));
     let mut flags = bit(state, PF_EXITING, task_flags::EXITING)
         | bit(state, PF_KTHREAD, task_flags::KTHREAD)
         | bit(signal, SIGNAL_UNKILLABLE, task_flags::UNKILLABLE)
@@ -100,12 +139,6 @@ pub(crate) fn live(task: impl Pointer) -> u32 {
     task.follow(at!(task_signal)).load(at!(signal_live))
 }
 
-/// 1 for a thread that has ended while others of its process run, 0 for any other.
-#[inline(always)]
-pub(crate) fn ended_alone(task: impl Pointer) -> u32 {
-    u32::from(task.load::<u32>(at!(task_exit_state)) != 0) & u32::from(live(task) != 0)
-}
-
 /// Signals pending for the process and for its leader.
 #[inline(always)]
 pub(crate) fn pending(leader: impl Pointer) -> u64 {
@@ -133,12 +166,6 @@ pub(crate) fn is_autoreaped(leader: impl Pointer) -> bool {
     }
     let action = Action::of(leader.follow(at!(task_real_parent)), SIGCHLD);
     action.handler == handler::IGNORE || action.flags & SA_NOCLDWAIT != 0
-}
-
-/// Whether it is init of its innermost pid namespace.
-#[inline(always)]
-pub(crate) fn is_init(task: impl Pointer) -> bool {
-    innermost_pid(task.follow(at!(task_group_leader))) == 1
 }
 
 /// `signal->flags`.

@@ -9,10 +9,8 @@ use std::path::Path;
 
 /// The pinned version of cargo-fuzz.
 const VERSION: &str = "0.13.2";
-/// Longest input that is tried, bytes: longer than what is kept, which would be cut.
+/// Longest input that is tried, and kept, bytes: longer than what is kept already, which would be cut.
 const LONGEST: u32 = 32_768;
-/// What is longer is cut before it is kept.
-const LONGEST_KEPT: u32 = 1_024;
 
 /// The options of `fuzz`.
 #[derive(clap::Args)]
@@ -68,7 +66,7 @@ fn one(name: &str, args: &Args) -> Result<()> {
     ]))?;
     if args.keep {
         // what runs a branch more often than another input is not new
-        let merge = ["-set_cover_merge=1".to_owned(), "-use_counters=0".to_owned(), format!("-max_len={LONGEST_KEPT}")];
+        let merge = ["-set_cover_merge=1".to_owned(), "-use_counters=0".to_owned(), format!("-max_len={LONGEST}")];
         sh::run(fuzz(name).arg(&kept).arg(&found).arg("--").args(merge))?;
     }
     stage.end("nothing found");

@@ -31,7 +31,8 @@ pub(crate) trait Context: EbpfContext {
     /// An argument that always points at the structure that the prototype names.
     fn pointer(&self, index: usize) -> Self::Pointer;
 
-    /// An argument that may be no pointer at all.
+    /// An argument that may be no pointer at all. Not to be compared with null: of a typed one the verifier may be sure that it
+    /// is none.
     fn address(&self, index: usize) -> Addr;
 
     /// The `task_struct` that runs now.
@@ -88,7 +89,7 @@ impl Context for BtfTracePointContext {
 
 /// A program in two: a typed one, and one with helpers for kernels that refuse that. Both run `$body` and return 0.
 ///
-/// Only for tracepoints whose tasks are alive: a typed program follows their pointers as the kernel itself does.
+/// Only for tracepoints whose tasks are not reaped yet: a typed program follows their pointers as the kernel itself does.
 macro_rules! tracepoint {
     ($(#[$doc:meta])* $point:literal: $name:ident, $typed:ident($ctx:ident) $body:block) => {
         $(#[$doc])*

@@ -9,16 +9,16 @@ use tracer_common::{ExecRecord, kind};
 
 use crate::{
     cgroup::{Place, is_wanted},
-    kernel::{Pointer, at},
+    kernel::{Addr, Pointer, at},
     output::{Urgency, emit},
-    probe::tracepoint,
+    probe::raw_tracepoint,
     task,
 };
 
-tracepoint! {
+raw_tracepoint! {
     /// `sched_process_exec`
-    "sched_process_exec": sched_process_exec, sched_process_exec_typed(ctx) {
-        let execing = ctx.pointer(0);
+    sched_process_exec(ctx) {
+        let execing = Addr::new(ctx.arg(0));
         let place = Place::of(execing);
         if !is_wanted(execing, &place) {
             return;
@@ -27,7 +27,7 @@ tracepoint! {
             task::describe(execing, place.key, &mut record.task);
             task::describe_parent(execing, &mut record.parent);
             // a name that cannot be read stays empty, and user space shows comm alone
-            let program = ctx.address(2);
+            let program = Addr::new(ctx.arg(2));
             let (filename, interpreter) = (program.follow(at!(bprm_filename)), program.follow(at!(bprm_interp)));
             let _: Option<u32> = filename.copy_string(&mut record.filename);
             // both are one string unless a script names another file to run it, which a handler of formats does as well:

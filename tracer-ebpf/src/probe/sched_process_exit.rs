@@ -10,23 +10,23 @@ use tracer_common::{ExitRecord, exit_flags, features, kind, task_flags};
 
 use crate::{
     cgroup::{Place, is_wanted},
-    kernel::{Pointer, at, enabled},
+    kernel::{Addr, Pointer, at, enabled},
     output::{Urgency, emit},
-    probe::tracepoint,
+    probe::raw_tracepoint,
     task,
 };
 
-tracepoint! {
+raw_tracepoint! {
     /// `sched_process_exit`
-    "sched_process_exit": sched_process_exit, sched_process_exit_typed(ctx) {
-        let dying = ctx.pointer(0);
+    sched_process_exit(ctx) {
+        let dying = Addr::new(ctx.arg(0));
         let place = Place::of(dying);
         if !is_wanted(dying, &place) {
             return;
         }
         let exact = enabled(features::EXIT_GROUP_DEAD);
         // only the lowest byte of a bool argument is defined
-        let group_dead = if exact { ctx.number::<u64>(1) & 0xff != 0 } else { no_thread_lives(dying) };
+        let group_dead = if exact { ctx.arg::<u64>(1) & 0xff != 0 } else { no_thread_lives(dying) };
         if !group_dead {
             return;
         }
@@ -51,6 +51,6 @@ tracepoint! {
 /// `signal->live` counts the threads that have not begun to exit. Two that exit at once may both see 0: hence
 /// [`exit_flags::EXACT`], which is missing then.
 #[inline(always)]
-fn no_thread_lives(dying: impl Pointer) -> bool {
-    dying.follow(at!(task_signal)).address().get::<u32>(at!(signal_live)) == Some(0)
+fn no_thread_lives(dying: Addr) -> bool {
+    dying.follow(at!(task_signal)).get::<u32>(at!(signal_live)) == Some(0)
 }

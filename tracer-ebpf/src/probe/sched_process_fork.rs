@@ -9,27 +9,27 @@ use tracer_common::{ForkRecord, features, kind, loss};
 
 use crate::{
     cgroup::{Place, follow, is_followed},
-    kernel::{Pointer, at, enabled},
+    kernel::{Addr, at, enabled},
     output::{Urgency, count_loss, emit},
-    probe::{diagnose, tracepoint},
+    probe::{diagnose, raw_tracepoint},
     task,
 };
 
-tracepoint! {
+raw_tracepoint! {
     /// `sched_process_fork`
-    "sched_process_fork": sched_process_fork, sched_process_fork_typed(ctx) {
-        let child = ctx.pointer(1);
+    sched_process_fork(ctx) {
+        let child = Addr::new(ctx.arg(1));
         if !task::is_leader(child) {
             return;
         }
         let place = Place::of(child);
-        let followed = enabled(features::PIDS) && is_followed(ctx.pointer(0));
-        if followed {
-            let tgid = child.load(at!(task_tgid));
-            if !follow(tgid) {
-                count_loss(loss::UNTRACKED);
-                diagnose!(ctx, "process {} is not followed: the table is full", tgid);
-            }
+        let followed = enabled(features::PIDS) && is_followed(Addr::new(ctx.arg(0)));
+        if followed
+            && let Some(tgid) = child.get::<u32>(at!(task_tgid))
+            && !follow(tgid)
+        {
+            count_loss(loss::UNTRACKED);
+            diagnose!(ctx, "process {} is not followed: the table is full", tgid);
         }
         if place.tracked.is_none() && !followed {
             return;

@@ -36,7 +36,7 @@ tracepoint! {
         emit(kind::DELIVER, |record: &mut DeliverRecord| {
             task::describe(target, place.key, &mut record.target);
             record.signal = signal;
-            record.code = si_code(ctx.address(1)).0;
+            record.code = si_code(ctx.address(1));
             record.sa_flags = action.flags;
             record.handler = action.handler;
             let protected = task_flags::INIT | task_flags::UNKILLABLE;

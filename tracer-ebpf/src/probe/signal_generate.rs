@@ -13,7 +13,7 @@ use crate::{
     output::{Urgency, emit},
     probe::{Context, diagnose, tracepoint},
     sigaction::{Action, default_is_ignore, is_chatter, si_code},
-    task,
+    task::{self, Subject},
 };
 
 /// `TRACE_SIGNAL_IGNORED`
@@ -33,22 +33,24 @@ tracepoint! {
 /// Tells of a signal to a target that is traced.
 #[inline(always)]
 fn tell<C: Context>(ctx: &C, target: C::Pointer, place: &Place) {
+    // before anything branches: see `Typed`
+    let target = Subject::of(target);
+    let sender = Subject::of(C::current());
     let signal = ctx.number(0);
     let count_only = !enabled(features::ALL_SIGNALS);
     if count_only && is_chatter(signal) {
         count(place, signal);
         return;
     }
-    let action = Action::of(target, signal);
+    let action = Action::of(target.leader, signal);
     if action.handler == handler::UNKNOWN {
         diagnose!(ctx, "the handler of signal {} cannot be read", signal);
     }
-    let sender = C::current();
-    let origin = Place::key_of(sender);
+    let origin = Place::key_of(sender.leader);
     let foreign = origin != place.key;
     if count_only && default_is_ignore(signal) && action.handler == handler::DEFAULT {
         // httpd's stop signal is SIGWINCH: from outside, at an init, even this may be somebody's idea of a stop
-        if !(foreign && task::is_init(target)) {
+        if !(foreign && target.is_init()) {
             count(place, signal);
             return;
         }
@@ -56,11 +58,13 @@ fn tell<C: Context>(ctx: &C, target: C::Pointer, place: &Place) {
     let sent = Sent { signal, info: ctx.address(1), target, group: ctx.number(3), result: ctx.number(4), action };
     if foreign {
         emit(kind::FOREIGN_SIGNAL, |record: &mut ForeignSignalRecord| {
-            task::ancestors(sender, &mut record.ancestors);
-            sent.fill(place, sender, origin, &mut record.signal)
+            // By helper: a signal may be made by an interrupt of a task that was reaped already, and of such a one nobody keeps
+            // the parent up to date. A plain load there could fault.
+            task::ancestors(sender.task.address(), &mut record.ancestors);
+            sent.fill(place, &sender, origin, &mut record.signal)
         });
     } else {
-        emit(kind::SIGNAL, |record: &mut SignalRecord| sent.fill(place, sender, origin, record));
+        emit(kind::SIGNAL, |record: &mut SignalRecord| sent.fill(place, &sender, origin, record));
     }
 }
 
@@ -75,7 +79,7 @@ fn count(place: &Place, signal: u32) {
 struct Sent<P> {
     signal: u32,
     info: Addr,
-    target: P,
+    target: Subject<P>,
     group: i32,
     result: i32,
     action: Action,
@@ -84,21 +88,20 @@ struct Sent<P> {
 impl<P: Pointer> Sent<P> {
     #[inline(always)]
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "result is 0 to 4")]
-    fn fill(&self, place: &Place, sender: P, origin: u64, record: &mut SignalRecord) -> Urgency {
+    fn fill(&self, place: &Place, sender: &Subject<P>, origin: u64, record: &mut SignalRecord) -> Urgency {
         let &Self { signal, info, target, group, result, action } = self;
-        task::describe(target, place.key, &mut record.target);
+        task::describe_subject(&target, place.key, &mut record.target);
         // a first thread that has ended is no end of its process: the others go on, and take its signals
-        record.target.flags &= !(task::ended_alone(target) * task_flags::EXITING);
-        task::describe(sender, origin, &mut record.sender);
+        record.target.flags &= !(target.ended_alone() * task_flags::EXITING);
+        task::describe_subject(sender, origin, &mut record.sender);
         record.signal = signal;
         record.result = result as u8;
         record.handler = action.handler;
         record.sa_flags = action.flags;
         record.group = u8::from(group != 0);
-        let (code, has_info) = si_code(info);
-        record.code = code;
-        let mut bits = if has_info { 0 } else { signal_info::NO_SIGINFO };
-        let (blocked, real_blocked) = task::blocked(target);
+        record.code = si_code(info);
+        let mut bits = 0;
+        let (blocked, real_blocked) = task::blocked(target.task);
         record.blocked = blocked | real_blocked;
         // `signal` is 1 to 64; the mask keeps the shift defined for the garbage of a test run
         let bit = 1_u64 << (signal.wrapping_sub(1) & 63);
@@ -115,7 +118,8 @@ impl<P: Pointer> Sent<P> {
         let urgency = Urgency::now_if(dropped_at_init || from_outside);
         // The loop within comes last, when nothing that was compared before matters any more: before 6.3 the verifier
         // walks it again for every combination that does.
-        if unhandled_at_init && let Some((caught, ignored)) = crate::masks::read(target.address(), crate::masks::SIGNAL)
+        if unhandled_at_init
+            && let Some((caught, ignored)) = crate::masks::read(target.task.address(), crate::masks::SIGNAL)
         {
             record.caught = caught;
             record.ignored = ignored;

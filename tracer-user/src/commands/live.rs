@@ -62,7 +62,7 @@ pub(super) struct Capture {
     /// Say more about what the tracer does; twice: what the kernel programs do, too
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub(super) verbose: u8,
-    /// Buffer between kernel and tracer, a power of two; more for storms of events [default: 4096]
+    /// Buffer between kernel and tracer, in KiB; more for storms of events [default: 4096]
     #[arg(long, value_name = "KIB", value_parser = clap::value_parser!(u32).range(16..=1 << 20))]
     ring_size: Option<u32>,
 }

@@ -113,6 +113,7 @@ impl Tracker {
                 .as_ref()
                 .map(|v1| CgroupV1 { controller: v1.controller.to_owned(), hierarchy: v1.hierarchy_id }),
             try_new_cgroups: true,
+            ..Settings::default()
         };
         let mut probe = Probe::load(&settings)?;
         let ring = probe.open_ring(drain)?;

@@ -89,7 +89,7 @@ impl Probe {
         load_iterator(&mut probe.ebpf, TASKS, &numbers)?;
         probe.info.programs.push(TASKS);
         for name in offsets::tracepoints() {
-            if !probe.attach_typed(name, &numbers) {
+            if !(settings.typed && probe.attach_typed(name, &numbers)) {
                 probe.attach(name)?;
             }
             probe.info.programs.push(name);
@@ -106,14 +106,18 @@ impl Probe {
 
     /// Attaches the typed program of a tracepoint, if there is one and this kernel takes it. It does the same as the
     /// other one, in less time.
-    fn attach_typed(&mut self, name: &str, numbers: &aya::Btf) -> bool {
+    fn attach_typed(&mut self, name: &'static str, numbers: &aya::Btf) -> bool {
         let Some(program) = self.ebpf.program_mut(&format!("{name}{TYPED}")) else { return false };
         let attached = <&mut BtfTracePoint>::try_from(program)
             .and_then(|program| program.load(name, numbers).and_then(|()| program.attach()));
-        if let Err(error) = &attached {
-            log::info!("{name} does without a typed program: {error}");
+        match attached {
+            Ok(_link) => true,
+            Err(error) => {
+                // the log of a verifier has megabytes: its last lines say why
+                log::info!("{name} does without a typed program: {}", ProbeError::load(name, error));
+                false
+            }
         }
-        attached.is_ok()
     }
 
     fn raw_tracepoint(&mut self, name: &'static str) -> Result<&mut RawTracePoint, ProbeError> {

@@ -85,8 +85,7 @@ fn loaded(probe: &Probe) -> impl Iterator<Item = (&str, &Program)> {
     probe.ebpf.programs().filter(|(_, program)| program.fd().is_ok())
 }
 
-const TYPED_POINTS: [&str; 5] =
-    ["signal_generate", "signal_deliver", "sched_process_exec", "sched_process_exit", "sched_process_fork"];
+const TYPED_POINTS: [&str; 2] = ["signal_generate", "signal_deliver"];
 
 /// A raw program that a typed one stands for is there for other kernels.
 fn load_raw(probe: &mut Probe, name: &'static str) {

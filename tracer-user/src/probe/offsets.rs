@@ -218,6 +218,7 @@ fn members(btf: &Btf<'_>) -> Result<Offsets, KernelMismatch> {
         task_blocked: member("task_struct", &["blocked"])?,
         task_real_blocked: member("task_struct", &["real_blocked"])?,
         task_pending: member("task_struct", &["pending.signal"])?,
+        signal_curr_target: member("signal_struct", &["curr_target"])?,
         signal_live: member("signal_struct", &["live"])?,
         signal_flags: member("signal_struct", &["flags"])?,
         signal_group_exit_code: member("signal_struct", &["group_exit_code"])?,
@@ -242,11 +243,12 @@ fn members(btf: &Btf<'_>) -> Result<Offsets, KernelMismatch> {
         bprm_filename: member("linux_binprm", &["filename"])?,
         bprm_interp: member("linux_binprm", &["interp"])?,
         pid_numbers_flexible: u32::from(size("pid")? <= numbers),
+        pad: 0,
     })
 }
 
 fn switches(settings: &Settings) -> u64 {
-    let Settings { all_signals, ring_bytes: _, pids, log, cgroup_v1, try_new_cgroups } = settings;
+    let Settings { all_signals, ring_bytes: _, pids, log, cgroup_v1, try_new_cgroups, typed: _ } = settings;
     [
         (*all_signals, features::ALL_SIGNALS),
         (*pids, features::PIDS),

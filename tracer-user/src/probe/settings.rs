@@ -21,6 +21,8 @@ pub struct Settings {
     pub cgroup_v1: Option<CgroupV1>,
     /// Track every new cgroup on trial until it is confirmed or untracked.
     pub try_new_cgroups: bool,
+    /// Programs that read memory by plain loads, where the kernel takes them. Without, for tests: those for other kernels.
+    pub typed: bool,
 }
 
 impl Default for Settings {
@@ -32,6 +34,7 @@ impl Default for Settings {
             log: false,
             cgroup_v1: None,
             try_new_cgroups: false,
+            typed: true,
         }
     }
 }

@@ -5,3 +5,4 @@ mod lifecycle;
 mod ring;
 mod signals;
 mod support;
+mod typed;

@@ -83,7 +83,7 @@ struct Memory {
     /// Memory for all that is remembered [default: 64MiB]
     #[arg(long, value_name = "SIZE")]
     history_size: Option<String>,
-    /// Buffer between kernel and agent, a power of two; more for storms of events [default: 4MiB]
+    /// Buffer between kernel and agent, such as 16MiB; more for storms of events [default: 4MiB]
     #[arg(long, value_name = "SIZE")]
     ring_size: Option<String>,
     /// Keep recordings in this directory, for tracer replay
