@@ -137,7 +137,8 @@ impl Pointer for Typed {
         Addr(self.0)
     }
 
-    /// Any thread knows the first one; `curr_target` is one, and stays one as long as there is any.
+    /// Any thread knows the first one; `curr_target` is one, and stays one as long as there is any. Only the idle task of
+    /// processor 0, which nothing has forked, has none.
     #[inline(always)]
     fn leader(self, signal: Self) -> Self {
         signal.follow(at!(signal_curr_target)).follow(at!(task_group_leader))

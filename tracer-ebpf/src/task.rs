@@ -35,6 +35,24 @@ impl<P: Pointer> Subject<P> {
         Self { task, signal, leader: task.leader(signal) }
     }
 
+    /// The key of its process's cgroup. A first thread that has ended is moved no more, and of the idle task of processor 0
+    /// none is known: then it is that of the thread.
+    #[inline(always)]
+    pub(crate) fn key(&self) -> u64 {
+        let exited = self.leader.load::<u32>(at!(task_exit_state)) != 0;
+        if exited || self.leader.load::<u64>(at!(task_start_boottime)) == 0 {
+            Place::key_of(self.task.address())
+        } else {
+            Place::key_of(self.leader)
+        }
+    }
+
+    /// Process id on the host.
+    #[inline(always)]
+    pub(crate) fn tgid(&self) -> u32 {
+        self.task.load(at!(task_tgid))
+    }
+
     /// Whether it is init of its innermost pid namespace.
     #[inline(always)]
     pub(crate) fn is_init(&self) -> bool {
@@ -66,6 +84,10 @@ pub(crate) fn describe_subject(subject: &Subject<impl Pointer>, cgroup: u64, to:
     // a reaped task has no pid in its namespace any more
     to.ns_tgid = innermost_pid(leader);
     leader.copy_name(at!(task_comm), &mut to.comm);
+    if to.start == 0 {
+        // the idle task of processor 0, in whose time an interrupt makes signals
+        task.copy_name(at!(task_comm), &mut to.comm);
+    }
     let state = task.load::<u32>(at!(task_flags));
     let signal = signal.load(at!(signal_flags));
     let mut flags = bit(state, PF_EXITING, task_flags::EXITING)

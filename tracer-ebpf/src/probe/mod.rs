@@ -89,7 +89,8 @@ impl Context for BtfTracePointContext {
 
 /// A program in two: a typed one, and one with helpers for kernels that refuse that. Both run `$body` and return 0.
 ///
-/// Only for tracepoints whose tasks are not reaped yet: a typed program follows their pointers as the kernel itself does.
+/// Only for tracepoints whose arguments are tasks that are not reaped yet: a typed program follows their pointers as the kernel
+/// itself does. Whoever runs may have been, so that its parents are found by helper.
 macro_rules! tracepoint {
     ($(#[$doc:meta])* $point:literal: $name:ident, $typed:ident($ctx:ident) $body:block) => {
         $(#[$doc])*

@@ -33,21 +33,22 @@ tracepoint! {
 /// Tells of a signal to a target that is traced.
 #[inline(always)]
 fn tell<C: Context>(ctx: &C, target: C::Pointer, place: &Place) {
-    // before anything branches: see `Typed`
-    let target = Subject::of(target);
-    let sender = Subject::of(C::current());
     let signal = ctx.number(0);
     let count_only = !enabled(features::ALL_SIGNALS);
     if count_only && is_chatter(signal) {
         count(place, signal);
         return;
     }
+    // before anything else branches: see `Typed`
+    let target = Subject::of(target);
+    let sender = Subject::of(C::current());
     let action = Action::of(target.leader, signal);
     if action.handler == handler::UNKNOWN {
         diagnose!(ctx, "the handler of signal {} cannot be read", signal);
     }
-    let origin = Place::key_of(sender.leader);
-    let foreign = origin != place.key;
+    let origin = sender.key();
+    // threads of one process may be in several cgroups
+    let foreign = origin != place.key && sender.tgid() != target.tgid();
     if count_only && default_is_ignore(signal) && action.handler == handler::DEFAULT {
         // httpd's stop signal is SIGWINCH: from outside, at an init, even this may be somebody's idea of a stop
         if !(foreign && target.is_init()) {
@@ -55,7 +56,8 @@ fn tell<C: Context>(ctx: &C, target: C::Pointer, place: &Place) {
             return;
         }
     }
-    let sent = Sent { signal, info: ctx.address(1), target, group: ctx.number(3), result: ctx.number(4), action };
+    let sent =
+        Sent { signal, info: ctx.address(1), target, group: ctx.number(3), result: ctx.number(4), action, foreign };
     if foreign {
         emit(kind::FOREIGN_SIGNAL, |record: &mut ForeignSignalRecord| {
             // By helper: a signal may be made by an interrupt of a task that was reaped already, and of such a one nobody keeps
@@ -83,13 +85,14 @@ struct Sent<P> {
     group: i32,
     result: i32,
     action: Action,
+    foreign: bool,
 }
 
 impl<P: Pointer> Sent<P> {
     #[inline(always)]
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "result is 0 to 4")]
     fn fill(&self, place: &Place, sender: &Subject<P>, origin: u64, record: &mut SignalRecord) -> Urgency {
-        let &Self { signal, info, target, group, result, action } = self;
+        let &Self { signal, info, target, group, result, action, foreign } = self;
         task::describe_subject(&target, place.key, &mut record.target);
         // a first thread that has ended is no end of its process: the others go on, and take its signals
         record.target.flags &= !(target.ended_alone() * task_flags::EXITING);
@@ -114,7 +117,7 @@ impl<P: Pointer> Sent<P> {
         let at_init = record.target.flags & task_flags::INIT != 0;
         let unhandled_at_init = at_init && action.handler == handler::DEFAULT;
         let dropped_at_init = unhandled_at_init && result == IGNORED;
-        let from_outside = origin != place.key && !default_is_ignore(signal);
+        let from_outside = foreign && !default_is_ignore(signal);
         let urgency = Urgency::now_if(dropped_at_init || from_outside);
         // The loop within comes last, when nothing that was compared before matters any more: before 6.3 the verifier
         // walks it again for every combination that does.

@@ -49,6 +49,8 @@ pub struct Probe {
 pub struct Info {
     /// Names of the attached programs.
     pub programs: Vec<&'static str>,
+    /// Those of them that are typed.
+    pub typed: Vec<&'static str>,
     /// Kernel release, as `uname -r` tells it.
     pub kernel: String,
     /// What was asked for.
@@ -83,13 +85,21 @@ impl Probe {
             pids: take(&mut ebpf, map::PIDS)?,
             lost: take(&mut ebpf, map::LOST)?,
             told: [0; loss::COUNT as usize],
-            info: Info { programs: Vec::new(), kernel: kernel_release(), settings: settings.clone(), offsets },
+            info: Info {
+                programs: Vec::new(),
+                typed: Vec::new(),
+                kernel: kernel_release(),
+                settings: settings.clone(),
+                offsets,
+            },
             ebpf,
         };
         load_iterator(&mut probe.ebpf, TASKS, &numbers)?;
         probe.info.programs.push(TASKS);
         for name in offsets::tracepoints() {
-            if !(settings.typed && probe.attach_typed(name, &numbers)) {
+            if settings.typed && probe.attach_typed(name, &numbers) {
+                probe.info.typed.push(name);
+            } else {
                 probe.attach(name)?;
             }
             probe.info.programs.push(name);

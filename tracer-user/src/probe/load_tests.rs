@@ -102,13 +102,14 @@ fn id(program: &Program) -> u32 {
 #[test]
 #[ignore = "needs root: cargo xtask test runs it"]
 fn every_combination_of_switches_verifies() {
-    for bits in 0..8 {
+    for bits in 0..16 {
         let mut settings = everything_on();
         settings.pids = bits & 1 != 0;
         settings.log = bits & 2 != 0;
         if bits & 4 != 0 {
             settings.cgroup_v1 = None;
         }
+        settings.all_signals = bits & 8 == 0;
         let mut probe = Probe::load(&settings).unwrap();
         // this kernel takes them, and so do all that are tested
         for point in TYPED_POINTS {

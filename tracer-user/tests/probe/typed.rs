@@ -7,7 +7,10 @@ use tracer_user::signal::Signal;
 use crate::support::{Cgroup, Tracer, kill, v1};
 
 /// Forks, execs, signals of all kinds (from inside and outside, from the kernel, blocked, caught, dropped, at threads), exits.
+///
+/// On one processor: it is idle now and then, and an interrupt in that time makes a signal whose sender is no process.
 const SCRIPT: &str = r#"
+taskset -cp 0 $$ >/dev/null
 sh -c 'kill -USR1 $$'
 sh -c 'trap : USR1; kill -USR1 $$'
 sh -c 'trap "" USR1; kill -USR1 $$'
@@ -15,6 +18,17 @@ unshare --pid --fork sh -c 'kill -USR1 $$; unshare --pid --fork sh -c "kill -USR
 perl -e '$SIG{ALRM} = sub {}; setitimer: { require Time::HiRes; Time::HiRes::ualarm(1000); sleep 1 }'
 perl -e 'pipe(R, W); close R; syswrite W, "x"'
 perl -e 'use POSIX; sigprocmask(SIG_BLOCK, POSIX::SigSet->new(SIGTERM)); kill 15, $$; kill 15, $$'
+python3 -c '
+import os, signal, threading
+signal.signal(signal.SIGUSR1, lambda *_: None)
+def other():
+    os.kill(os.getpid(), signal.SIGUSR1)
+    signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
+    signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+thread = threading.Thread(target=other)
+thread.start()
+thread.join()
+'
 exec sleep 1000
 "#;
 
@@ -35,6 +49,8 @@ fn told(tracer: &mut Tracer) -> Vec<What> {
 fn compare(settings: &Settings) {
     let settings = Settings { all_signals: true, ..settings.clone() };
     let mut tracers = [true, false].map(|typed| Tracer::new(&Settings { typed, ..settings.clone() }));
+    let typed = tracers.each_ref().map(|tracer| tracer.probe.info().typed.clone());
+    assert_eq!(typed, [vec!["signal_generate", "signal_deliver"], vec![]], "or else one is compared with itself");
     let cgroup = Cgroup::v2();
     for tracer in &mut tracers {
         tracer.probe.track(cgroup.id()).expect("there is room");
@@ -54,6 +70,8 @@ fn compare(settings: &Settings) {
     );
     assert!(signals(&typed, &|sent| sent.code == 0x80) > 0, "one from the kernel: {typed:#?}");
     assert!(signals(&typed, &|sent| sent.signal == Signal::TERM && sent.blocked) > 0, "a blocked one: {typed:#?}");
+    assert!(signals(&typed, &|sent| sent.sender.tid != sent.sender.pid) > 0, "one by another thread: {typed:#?}");
+    assert!(signals(&typed, &|sent| sent.target.tid != sent.target.pid) > 0, "one at another thread: {typed:#?}");
     assert!(typed.iter().any(|what| matches!(what, What::Deliver(_))), "{typed:#?}");
     for (index, (typed, raw)) in typed.iter().zip(&raw).enumerate() {
         assert_eq!(typed, raw, "event {index}");
