@@ -51,7 +51,7 @@ pub struct Offsets {
     /// `task_struct.pending.signal`
     pub task_pending: u32,
 
-    /// `signal_struct.curr_target`
+    /// `signal_struct.curr_target`; 0 where there is none, which is another member and no pointer.
     pub signal_curr_target: u32,
     /// `signal_struct.live`
     pub signal_live: u32,

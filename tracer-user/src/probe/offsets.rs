@@ -218,7 +218,8 @@ fn members(btf: &Btf<'_>) -> Result<Offsets, KernelMismatch> {
         task_blocked: member("task_struct", &["blocked"])?,
         task_real_blocked: member("task_struct", &["real_blocked"])?,
         task_pending: member("task_struct", &["pending.signal"])?,
-        signal_curr_target: member("signal_struct", &["curr_target"])?,
+        // for typed programs alone: of a kernel without it the verifier refuses them, and the others do
+        signal_curr_target: btf.offset("signal_struct", "curr_target").unwrap_or(0),
         signal_live: member("signal_struct", &["live"])?,
         signal_flags: member("signal_struct", &["flags"])?,
         signal_group_exit_code: member("signal_struct", &["group_exit_code"])?,
