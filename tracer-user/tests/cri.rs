@@ -141,6 +141,60 @@ fn a_runtime_that_restarts() {
     assert!(ended.status.success(), "{}", ended.stderr);
 }
 
+/// A node's containerd is upgraded while kubelet stops a pod. kubelet's request fails with the old one, and it asks the new
+/// one again; the container's shim is still the old one's.
+#[test]
+#[ignore = "needs root: cargo xtask test runs it"]
+fn a_runtime_that_is_upgraded_in_mid_stop() {
+    let next = lab::upgrade();
+    let program = next.join("containerd");
+    let mut needs = PROGRAMS.to_vec();
+    needs.push(program.to_str().expect("a path in plain text"));
+    if !lab::can_run("a_runtime_that_is_upgraded_in_mid_stop", &needs) {
+        return;
+    }
+    let mut containerd = Containerd::start(Cgroups::PureV2);
+    let (before, mut tracer) = (containerd.version(), trace(&containerd));
+    let kubelet = Kubelet::new(&containerd);
+    let (old, old_container) = run(&kubelet, "old", 30, DROPS);
+    named(&mut tracer, &old_container, "old");
+    scope(|scope| {
+        let stop = scope.spawn(|| kubelet.try_stop(&old_container, 30));
+        tracer.wait_for("the drop", PATIENCE, |line| line["kind"] == "signal" && line["outcome"] == "dropped");
+        containerd.stop_containerd();
+        stop.join().expect("it does not panic").expect_err("the one that was asked is gone");
+    });
+    containerd.upgrade(&next);
+    containerd.start_containerd();
+    assert_ne!(before, containerd.version());
+
+    // the new one tells of what it runs itself, and stops what it has taken over
+    let kubelet = Kubelet::new(&containerd);
+    let (new, new_container) = run(&kubelet, "new", 5, HANDLES);
+    named(&mut tracer, &new_container, "new");
+    kubelet.try_stop(&old_container, 2).expect("the new one stops it");
+    let told = termination(&mut tracer, &old_container);
+    expect(&told, "sigterm-dropped", Some("old"));
+    let init = &told["processes"][0];
+    let received = [0, 1, 2].map(|nth| &init["received"][nth]);
+    assert!(received.iter().all(|signal| signal["sender"]["role"] == "runtime"), "{told}");
+    assert_eq!(received.map(|signal| signal["signal"].as_str()), [Some("SIGTERM"), Some("SIGTERM"), Some("SIGKILL")]);
+    kubelet.delete(&new, None);
+    expect(&termination(&mut tracer, &new_container), "graceful", Some("new"));
+    kubelet.remove(&old);
+    let ended = tracer.interrupt();
+    assert!(ended.status.success(), "{}", ended.stderr);
+    assert_eq!(
+        ended
+            .lines
+            .iter()
+            .filter(|line| line["kind"] == "termination" && line["container"]["id"] == old_container.as_str())
+            .count(),
+        1,
+        "one stop, not two"
+    );
+}
+
 #[test]
 #[ignore = "needs root: cargo xtask test runs it"]
 fn fifty_pods_at_once() {

@@ -89,7 +89,8 @@ impl Cgroup {
     /// The processes in it.
     pub(crate) fn processes(&self) -> Vec<u32> {
         let text = std::fs::read_to_string(self.dir.join("cgroup.procs")).unwrap_or_default();
-        text.lines().filter_map(|line| line.parse().ok()).collect()
+        // Of one that is reaped while the file is read v2 says 0: whoever kills that kills itself and all its family.
+        text.lines().filter_map(|line| line.parse().ok()).filter(|&pid| pid != 0).collect()
     }
 
     /// Waits until nothing runs in it, and removes it.

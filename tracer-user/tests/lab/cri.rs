@@ -55,6 +55,20 @@ impl Containerd {
         self.wait_until_it_answers();
     }
 
+    /// The programs of this directory are what [`Self::start_containerd`] starts from now on.
+    #[track_caller]
+    pub(crate) fn upgrade(&self, programs: &Path) {
+        self.helper.order(&format!("upgrade {}", programs.display()));
+    }
+
+    /// The version that answers.
+    #[track_caller]
+    pub(crate) fn version(&self) -> String {
+        let said = read(&mut ctr(&self.socket(), &["version"]));
+        let server = said.split_once("Server:").map(|(_, server)| server.trim_start());
+        server.and_then(|server| server.lines().next()).expect("ctr tells the server's version").to_owned()
+    }
+
     /// Makes it hang: the kernel takes connections for it, and it answers nothing.
     #[track_caller]
     pub(crate) fn hang(&self) {

@@ -1,6 +1,7 @@
 # Runs a containerd with its CRI plugin until stdin closes, in the mount namespace it is started in. cgroups.sh comes
-# first. Each line of stdin is an order: `stop` ends containerd alone, `start` starts it again; `cgroup PATH` says that
-# a pod has that cgroup, `no-cgroup PATH` that it is to be removed.
+# first. Each line of stdin is an order: `stop` ends containerd alone, `start` starts it again; `upgrade DIRECTORY` says
+# where the programs are that `start` starts from now on; `cgroup PATH` says that a pod has that cgroup, `no-cgroup PATH`
+# that it is to be removed.
 
 # A sandbox has a CPU weight, and where v1 has the CPU controller, v2 has none: runc is given the sandbox without it.
 runc=$(command -v runc)
@@ -76,6 +77,7 @@ while read -r order path; do
     case $order in
         start) start_containerd ;;
         stop) stop_containerd ;;
+        upgrade) PATH="$path:$PATH" ;;
         cgroup) pods="$pods $path" ;;
         no-cgroup) remove_cgroup "$path" ;;
     esac

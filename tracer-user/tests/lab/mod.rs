@@ -54,6 +54,11 @@ pub(crate) fn workspace() -> PathBuf {
     Path::new(&crate_dir).parent().expect("a crate is in the workspace").to_owned()
 }
 
+/// The directory of the programs that a runtime is upgraded to.
+pub(crate) fn upgrade() -> PathBuf {
+    std::env::var_os("TRACER_UPGRADE").map_or_else(|| workspace().join("target/upgrade/usr/bin"), PathBuf::from)
+}
+
 /// Asks until there is an answer, and panics naming `what` when the deadline passes without one.
 #[track_caller]
 pub(crate) fn until<T>(what: &str, deadline: Duration, mut ask: impl FnMut() -> Option<T>) -> T {

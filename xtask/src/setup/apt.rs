@@ -46,18 +46,32 @@ impl Archive {
         if sh::read(sh::cmd("dpkg").arg("--print-architecture"))?.trim() == architecture {
             return Ok(Self::default());
         }
-        let lists = paths::target_dir(&format!("vm/apt-{architecture}/lists"))?;
-        let cache = paths::target_dir(&format!("vm/apt-{architecture}/cache"))?;
+        let options = [format!("APT::Architecture={architecture}"), format!("APT::Architectures={architecture}")];
+        Self::apart(architecture, options.to_vec())
+    }
+
+    /// That of another release of Debian by its code name, from the mirror that this machine uses.
+    pub(super) fn of_release(release: &str) -> Result<Self> {
+        let mirror = sh::read(sh::cmd("apt-get").args(["indextargets", "--format", "$(REPO_URI)", "Origin: Debian"]))?;
+        let mirror = mirror.lines().find(|uri| !uri.contains("security")).unwrap_or("http://deb.debian.org/debian/");
+        let sources = paths::target_dir(&format!("vm/apt-{release}"))?.join("sources.list");
+        std::fs::write(&sources, format!("deb {mirror} {release} main\n"))
+            .with_context(|| format!("cannot write {}", sources.display()))?;
+        let options =
+            [format!("Dir::Etc::SourceList={}", sources.display()), "Dir::Etc::SourceParts=/dev/null".to_owned()];
+        Self::apart(release, options.to_vec())
+    }
+
+    /// One with lists of its own, and these settings of apt's.
+    fn apart(name: &str, mut settings: Vec<String>) -> Result<Self> {
+        let lists = paths::target_dir(&format!("vm/apt-{name}/lists"))?;
+        let cache = paths::target_dir(&format!("vm/apt-{name}/cache"))?;
         for dir in [lists.join("partial"), cache.join("archives/partial")] {
             std::fs::create_dir_all(&dir).with_context(|| format!("cannot make the directory {}", dir.display()))?;
         }
-        let options = [
-            format!("APT::Architecture={architecture}"),
-            format!("APT::Architectures={architecture}"),
-            format!("Dir::State::Lists={}", lists.display()),
-            format!("Dir::Cache={}", cache.display()),
-        ];
-        let options = options.into_iter().flat_map(|option| ["-o".to_owned(), option]).collect();
+        settings.push(format!("Dir::State::Lists={}", lists.display()));
+        settings.push(format!("Dir::Cache={}", cache.display()));
+        let options = settings.into_iter().flat_map(|setting| ["-o".to_owned(), setting]).collect();
         Ok(Self { options, lists: Some(lists) })
     }
 
@@ -76,8 +90,21 @@ impl Archive {
         Ok(())
     }
 
-    /// Downloads a package into `dir`.
-    pub(super) fn download(&self, package: &str, dir: &Path) -> Result<()> {
+    /// Downloads a package and unpacks one directory of it into `dir`.
+    pub(super) fn unpack(&self, package: &str, dir: &Path, part: &str) -> Result<()> {
+        let staging = paths::target_dir("vm/download")?;
+        self.download(package, &staging)?;
+        let prefix = format!("{package}_");
+        let debs = std::fs::read_dir(&staging).with_context(|| format!("cannot list {}", staging.display()))?;
+        let deb = debs.flatten().find(|entry| entry.file_name().to_string_lossy().starts_with(&prefix));
+        let deb =
+            deb.with_context(|| format!("apt-get download {package} left no file in {}", staging.display()))?.path();
+        let script = r#"set -o pipefail; dpkg-deb --fsys-tarfile "$1" | tar --extract --directory "$2" "$3""#;
+        sh::read(sh::cmd("bash").args(["-c", script, "unpack"]).arg(&deb).arg(dir).arg(part))?;
+        std::fs::remove_file(&deb).with_context(|| format!("cannot remove {}", deb.display()))
+    }
+
+    fn download(&self, package: &str, dir: &Path) -> Result<()> {
         let mut command = sh::cmd("apt-get");
         command.args(["download", "--quiet=2", "-o", "APT::Sandbox::User=root"]).args(&self.options);
         sh::run(command.arg(package).current_dir(dir))

@@ -1,12 +1,12 @@
 //! Kernels for the virtual machines, and the busybox they run: downloaded and unpacked, never installed.
 
 use super::apt::Archive;
-use crate::{elf, paths, sh, ui};
-use anyhow::{Context, Result, bail};
+use crate::{elf, paths, ui};
+use anyhow::{Result, bail};
 use std::cmp::Reverse;
 use std::fmt;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The architectures that are tested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,13 +80,13 @@ pub(super) fn ensure() -> Result<bool> {
             ui::note(format!("Debian's Linux {series} for {name}: the tests boot it (into target/vm, not installed)"));
             archive.refresh()?;
             let package = kernel_package(kernel, &archive)?;
-            unpack(&archive, &package, &paths::target_dir(&format!("vm/{kernel}"))?, "./boot")?;
+            archive.unpack(&package, &paths::target_dir(&format!("vm/{kernel}"))?, "./boot")?;
             did = true;
         }
         if elf::assert_static(&busybox(arch)?).is_err() {
             ui::note("busybox-static: the virtual machines' shell (into target/vm, not installed)");
             archive.refresh()?;
-            unpack(&archive, "busybox-static", &busybox_dir(arch)?, ".")?;
+            archive.unpack("busybox-static", &busybox_dir(arch)?, ".")?;
             did = true;
         }
     }
@@ -135,19 +135,6 @@ fn kernel_package(Kernel { series, arch }: Kernel, archive: &Archive) -> Result<
 /// The numbers in a name, so that 6.12.117 comes after 6.12.99.
 fn numbers(name: &str) -> Vec<u32> {
     name.split(|letter: char| !letter.is_ascii_digit()).filter_map(|part| part.parse().ok()).collect()
-}
-
-/// Downloads a package and unpacks one directory of it.
-fn unpack(archive: &Archive, package: &str, dir: &Path, part: &str) -> Result<()> {
-    let staging = paths::target_dir("vm/download")?;
-    archive.download(package, &staging)?;
-    let prefix = format!("{package}_");
-    let debs = fs::read_dir(&staging).with_context(|| format!("cannot list {}", staging.display()))?;
-    let deb = debs.flatten().find(|entry| entry.file_name().to_string_lossy().starts_with(&prefix));
-    let deb = deb.with_context(|| format!("apt-get download {package} left no file in {}", staging.display()))?.path();
-    let script = r#"set -o pipefail; dpkg-deb --fsys-tarfile "$1" | tar --extract --directory "$2" "$3""#;
-    sh::read(sh::cmd("bash").args(["-c", script, "unpack"]).arg(&deb).arg(dir).arg(part))?;
-    fs::remove_file(&deb).with_context(|| format!("cannot remove {}", deb.display()))
 }
 
 #[cfg(test)]

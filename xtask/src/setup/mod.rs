@@ -6,6 +6,7 @@ mod linker;
 mod packages;
 mod quiet;
 mod rust;
+pub(crate) mod upgrade;
 
 use crate::ui;
 use anyhow::Result;
@@ -65,7 +66,8 @@ pub(crate) fn ensure(groups: &[Group]) -> Result<()> {
                 did |= rust::ensure()?;
                 did |= linker::ensure()?;
             }
-            Group::Containers | Group::Bench => {}
+            Group::Containers => did |= upgrade::ensure()?,
+            Group::Bench => {}
             Group::Vm => did |= kernels::ensure()?,
             Group::Fuzz => did |= rust::ensure_nightly()?,
         }

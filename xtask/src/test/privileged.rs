@@ -9,6 +9,7 @@ use super::skips::Skips;
 use super::{Tally, strict};
 use crate::cargo::{self, Artifact};
 use crate::setup::kernels::Arch;
+use crate::setup::upgrade;
 use crate::{sh, statics, ui};
 use anyhow::{Context, Result};
 use std::collections::BTreeSet;
@@ -106,6 +107,7 @@ impl Runner<'_> {
         let mut prefix = self.prefix.iter().map(String::as_str).chain(["env"]);
         let mut command = sh::cmd(prefix.next().unwrap_or("env"));
         command.args(prefix).arg(skips.variable()).arg(format!("CARGO_MANIFEST_DIR={}", self.binary.dir.display()));
+        command.arg(format!("TRACER_UPGRADE={}", upgrade::programs().display()));
         command.args(self.shipped.map(|path| format!("TRACER_STATIC={}", path.display())));
         command.args(timeout).arg(&self.binary.executable).args(["--ignored", "--test-threads=1"]).args(words);
         command.current_dir(&self.binary.dir);

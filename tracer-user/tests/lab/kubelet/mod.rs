@@ -214,12 +214,15 @@ impl<'a> Kubelet<'a> {
                 drop(done.recv_timeout(Duration::from_secs(grace.into())));
                 left -= u32::try_from(started.elapsed().as_secs()).map_or(grace, |used| used.min(grace));
             }
-            let timeout = i64::from(left.max(LEAST_GRACE_S));
-            let request = StopContainerRequest { container_id: running.id.clone(), timeout };
-            self.call("StopContainer", async |channel| {
-                RuntimeServiceClient::new(channel).stop_container(request).await
-            });
+            self.try_stop(&running.id, left.max(LEAST_GRACE_S))
+                .unwrap_or_else(|error| panic!("StopContainer: {error}\n{}", self.containerd.logs()));
         });
+    }
+
+    /// Asks the runtime once to stop a container, without its hook.
+    pub(crate) fn try_stop(&self, id: &str, seconds: u32) -> Result<(), Status> {
+        let request = StopContainerRequest { container_id: id.to_owned(), timeout: seconds.into() };
+        self.try_call(async |channel| RuntimeServiceClient::new(channel).stop_container(request).await).map(drop)
     }
 
     /// Ends the sandbox and removes all that is left of the pod.
