@@ -22,6 +22,7 @@ mod https;
 pub mod kubernetes;
 pub mod live;
 pub mod manual;
+pub mod memory;
 pub mod model;
 pub mod otlp;
 pub mod output;

@@ -3,10 +3,12 @@
 
 mod lab;
 
+use std::process::Command;
+
 use lab::docker::{Cgroups, Daemon, Options};
 use lab::screen::{Screen, typed};
 use lab::tracer::BINARY;
-use lab::{PATIENCE, again, send, until};
+use lab::{PATIENCE, again, read, send, until};
 
 /// A recording to look at, where no root and no kernel are needed.
 const RECORDING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/scenarios/bash-drops.rec");
@@ -236,6 +238,23 @@ import os, time
 while True:
     if os.fork() == 0: os._exit(0)
     time.sleep(0.5)";
+
+#[test]
+#[ignore = "needs root: cargo xtask test runs it"]
+fn without_memory_it_gives_the_terminal_back_and_says_why() {
+    if !lab::can_run("without_memory_it_gives_the_terminal_back_and_says_why", &["tmux", "prlimit"]) {
+        return;
+    }
+    let screen = Screen::open(80, 24);
+    let modes = screen.modes();
+    screen.type_line(&format!("{}; echo ended-$?", replay()));
+    screen.wait_for("REPLAY");
+    read(Command::new("prlimit").args(["--as=1", "--pid", &tracer_of(&screen).to_string()]));
+    // a larger screen needs more than it has
+    screen.resize(400, 120);
+    screen.wait_until("why", |text| text.contains("tracer: error: out of memory: ") && text.contains("ended-1"));
+    is_as_before(&screen, &modes);
+}
 
 #[test]
 #[ignore = "needs root: cargo xtask test runs it"]

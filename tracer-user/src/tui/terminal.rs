@@ -1,10 +1,9 @@
-//! The terminal, taken and given back: in order, on a panic, and when the shell stops and continues us.
+//! The terminal, taken and given back: in order, on a panic, without memory, and when the shell stops and continues us.
 //!
 //! What goes to the terminal goes through the [`Buffer`] of the output's thread, so that a slow terminal holds nobody up;
-//! only a panic writes past it. Modes are set directly: they need nobody to read.
+//! only what ends at once writes past it. Modes are set directly: they need nobody to read.
 
 use std::io::{self, Write as _};
-use std::os::fd::AsFd as _;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -22,7 +21,7 @@ const LEAVE: &[u8] = b"\x1b[0m\x1b[?7h\x1b[?25h\x1b[?1049l";
 const MOUSE_ON: &[u8] = b"\x1b[?1000h\x1b[?1006h";
 const MOUSE_OFF: &[u8] = b"\x1b[?1006l\x1b[?1000l";
 
-/// The terminal is ours: a panic has to give it back.
+/// The terminal is ours: whatever ends us has to give it back.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// The terminal as long as it is ours.
@@ -102,14 +101,13 @@ impl Drop for Terminal {
 }
 
 /// Gives the terminal back if it is ours, past the thread that writes the output and past the lock of standard output,
-/// which that thread may hold.
-fn give_back_at_once() {
+/// which that thread may hold. Asks for no memory.
+pub(crate) fn give_back_at_once() {
     if !TAKEN.swap(false, Ordering::SeqCst) {
         return;
     }
-    let stdout = io::stdout();
     for bytes in [MOUSE_OFF, LEAVE] {
-        rustix::io::write(stdout.as_fd(), bytes).unwrap_or_default();
+        rustix::io::write(rustix::stdio::stdout(), bytes).unwrap_or_default();
     }
     disable_raw_mode().unwrap_or_default();
 }

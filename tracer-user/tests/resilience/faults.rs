@@ -93,6 +93,80 @@ fn whichever_call_of_bpf_fails_it_ends_with_a_reason_or_goes_on() {
     assert!(ended > 0, "an injected failure has an effect");
 }
 
+/// As much as it may reserve, KiB: from what the program itself takes to what is enough.
+const ROOMS: std::ops::Range<u32> = 24_000..160_000;
+/// Processes to remember.
+const CROWD: &str = "i=0; while [ $i -lt 5000 ]; do sleep 1000 & i=$((i + 1)); done; wait";
+
+#[test]
+#[ignore = "needs root: cargo xtask test runs it"]
+fn without_memory_it_says_so_or_works() {
+    if !lab::can_run("without_memory_it_says_so_or_works", &[]) {
+        return;
+    }
+    let cgroup = Cgroup::any("no-room");
+    let (mut refused, mut worked) = (0, 0);
+    let within = |room: u32, option: &str| {
+        let mut command = Command::new("sh");
+        command.args(["-c", r#"ulimit -v "$0" && exec "$@""#, &room.to_string(), BINARY, option]);
+        command
+    };
+    // where even its version cannot be told, nothing of ours runs
+    let starts = |room: &u32| lab::output(&mut within(*room, "--version")).status.success();
+    for room in ROOMS.step_by(8_000).filter(starts) {
+        let output = run(within(room, "--no-attach"), &cgroup);
+        let said = told(&output);
+        let errors: Vec<_> = said.lines().filter(|line| line.starts_with("tracer: error: ")).collect();
+        assert!(!said.contains("panicked"), "{room} KiB: {said}");
+        match output.status.code() {
+            Some(0) => {
+                worked += 1;
+                assert!(errors.is_empty() && said.contains("tracing"), "{room} KiB: {said}");
+            }
+            Some(1 | 3) => {
+                assert_eq!(errors.len(), 1, "{room} KiB: {said}");
+                let why = errors[0].to_lowercase();
+                assert!(
+                    why.contains("memory") || why.contains("resource temporarily unavailable"),
+                    "{room} KiB: {said}"
+                );
+                refused += u32::from(why.contains("out of memory"));
+            }
+            code => panic!("{room} KiB: {code:?}: {said}"),
+        }
+    }
+    assert!(refused > 0 && worked > 0, "{refused} refused, {worked} worked");
+}
+
+/// From one moment on, in the middle of its work.
+#[test]
+#[ignore = "needs root: cargo xtask test runs it"]
+fn when_memory_runs_out_it_says_so_and_what_it_told_is_right() {
+    if !lab::can_run("when_memory_runs_out_it_says_so_and_what_it_told_is_right", &["prlimit", "unshare"]) {
+        return;
+    }
+    let cgroup = Cgroup::any("runs-out");
+    // the C library gives back what is freed, and so has little of its own to go on with
+    let mut thrifty = Command::new("env");
+    thrifty.args(["MALLOC_TRIM_THRESHOLD_=0", "MALLOC_TOP_PAD_=0", "MALLOC_ARENA_MAX=1", BINARY]);
+    let mut tracer = Tracer::start(thrifty, &["--cgroup", cgroup.arg()], ready);
+    let mut workload = Workload::init(&cgroup, DROPS);
+    workload.send("TERM");
+    tracer.wait_for("the drop", PATIENCE, |line| line["kind"] == "signal" && line["outcome"] == "dropped");
+    lab::read(Command::new("prlimit").args(["--data=1", "--pid", &tracer.pid().to_string()]));
+    workload.send("KILL");
+    workload.wait();
+    let mut crowd = cgroup.command("sh").args(["-c", CROWD]).spawn().expect("it starts");
+    let ended = tracer.wait();
+    drop((crowd.kill(), crowd.wait()));
+    let errors: Vec<_> = ended.stderr.lines().filter(|line| line.starts_with("tracer: error: ")).collect();
+    assert_eq!((ended.status.code(), errors.len()), (Some(1), 1), "{}", ended.stderr);
+    assert!(errors[0].starts_with("tracer: error: out of memory: the system refused "), "{errors:?}");
+    for line in ended.lines.iter().filter(|line| crate::is_termination(line)) {
+        assert_eq!(line["verdict"], "sigterm-dropped", "{line}");
+    }
+}
+
 /// The kernel answers nothing any more, while a container is being stopped.
 #[test]
 #[ignore = "needs root: cargo xtask test runs it"]
