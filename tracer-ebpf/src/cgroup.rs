@@ -5,7 +5,7 @@ use aya_ebpf::{bindings::BPF_NOEXIST, macros::map, maps::HashMap};
 use tracer_common::{CGROUP_V1, FOLLOWED_PIDS, TRACKED_CGROUPS, TrackedCgroup, features, tracked};
 
 use crate::{
-    kernel::{Addr, Pointer, at, count_one, enabled},
+    kernel::{Addr, Pointer, at, count_one, enabled, is_nonzero},
     sigaction::{SIGCHLD, SIGURG},
 };
 
@@ -73,7 +73,8 @@ impl Place {
     /// leave their containers where nothing is tracked in v1.
     #[inline(always)]
     pub(crate) fn of(task: impl Pointer) -> Self {
-        Self::look_up(v1_key(task), || v2_key(task))
+        let set = cgroups(task);
+        Self::look_up(in_v1(set), || in_v2(set))
     }
 
     /// The key alone, of a task of which it does not matter whether it is tracked. Where there is one hierarchy, nothing
@@ -123,25 +124,37 @@ pub(crate) fn unfollow(tgid: u32) {
     PIDS.remove(tgid).unwrap_or(());
 }
 
+/// A task's cgroups in all hierarchies: its `css_set`.
+#[inline(always)]
+fn cgroups<P: Pointer>(task: P) -> P {
+    task.follow(at!(task_cgroups))
+}
+
 /// Number of a task's cgroup in the v2 hierarchy, 0 when unreadable.
 #[inline(always)]
 pub(crate) fn v2_key(task: impl Pointer) -> u64 {
-    number(task.follow(at!(task_cgroups)).follow(at!(css_set_dfl_cgrp)))
+    in_v2(cgroups(task))
 }
 
 /// Number of a task's cgroup in the chosen v1 hierarchy, 0 when unreadable or none is chosen.
 #[inline(always)]
 pub(crate) fn v1_key(task: impl Pointer) -> u64 {
+    in_v1(cgroups(task))
+}
+
+#[inline(always)]
+fn in_v2(set: impl Pointer) -> u64 {
+    number(set.follow(at!(css_set_dfl_cgrp)))
+}
+
+#[inline(always)]
+fn in_v1(set: impl Pointer) -> u64 {
     if !enabled(features::CGROUP_V1) {
         return 0;
     }
-    in_v1(number(task.follow(at!(task_cgroups)).follow(at!(v1_subsys)).follow(at!(css_cgroup))))
-}
-
-/// A number in the v1 hierarchy as a key; 0 stays what it is.
-#[inline(always)]
-const fn in_v1(number: u64) -> u64 {
-    if number == 0 { 0 } else { number | CGROUP_V1 }
+    let number = number(set.follow(at!(v1_subsys)).follow(at!(css_cgroup)));
+    // without a number there is no key
+    number | (is_nonzero(number) * CGROUP_V1)
 }
 
 /// Key of a `struct cgroup`, if it is of the v2 hierarchy (number 0) or of the chosen v1 one.

@@ -69,6 +69,23 @@ pub(crate) unsafe fn count_one(counter: *mut u64) {
     unsafe { core::arch::asm!("lock *(u64 *)({counter} + 0) += {one}", counter = in(reg) counter, one = in(reg) 1_u64) }
 }
 
+/// 1 for anything but 0, and 0 for that, without a branch: where two ways come together again the verifier walks on once for
+/// each, all the way to the end.
+#[inline(always)]
+pub(crate) fn is_nonzero(value: impl Into<u64>) -> u64 {
+    let value = value.into();
+    let mut either = value | value.wrapping_neg();
+    // SAFETY: a shift. The compiler does not see that it is one, and so makes no branch of it.
+    unsafe { core::arch::asm!("{either} >>= 63", either = inout(reg) either, options(pure, nomem, nostack)) };
+    either
+}
+
+/// The other way round.
+#[inline(always)]
+pub(crate) fn is_zero(value: impl Into<u64>) -> u64 {
+    is_nonzero(value) ^ 1
+}
+
 /// Where a structure of the kernel is. What reads it is written once, and compiled for either way to read.
 pub(crate) trait Pointer: Copy {
     /// The value of a member, zero if it cannot be read.

@@ -4,7 +4,7 @@
 use aya_ebpf::{macros::map, maps::PerCpuArray};
 use tracer_common::{Action, ActionsRecord, TaskRecord};
 
-use crate::kernel::{Addr, Pointer, at};
+use crate::kernel::{Addr, Pointer, at, is_nonzero};
 
 /// Memory that would not fit on the 512-byte stack.
 #[repr(C)]
@@ -45,12 +45,11 @@ pub(crate) fn read(task: Addr, slot: u32) -> Option<(u64, u64)> {
     }
     let mut caught = 0;
     let mut ignored = 0;
-    for (signal, [handler, ..]) in actions.iter().enumerate() {
-        match handler {
-            0 => {}
-            1 => ignored |= 1 << signal,
-            _ => caught |= 1 << signal,
-        }
+    for (signal, &[handler, ..]) in actions.iter().enumerate() {
+        // SIG_DFL and SIG_IGN are 0 and 1, and everything else is an address
+        let function = is_nonzero(handler >> 1);
+        caught |= function << signal;
+        ignored |= (is_nonzero(handler) ^ function) << signal;
     }
     Some((caught, ignored))
 }

@@ -2,7 +2,7 @@
 
 use tracer_common::handler;
 
-use crate::kernel::{Addr, Pointer, at};
+use crate::kernel::{Addr, Pointer, at, is_nonzero};
 
 pub(crate) const SIGKILL: u32 = 9;
 pub(crate) const SIGCHLD: u32 = 17;
@@ -31,19 +31,17 @@ impl Action {
     #[expect(clippy::cast_possible_truncation, reason = "0 or 1, and the low half of the flags")]
     pub(crate) fn read(action: Addr) -> Self {
         // an unsigned long on every 64-bit machine; the flags that exist fit into its low half
-        let (handler, flags) = if at!(action_flags) == at!(action_handler) + 8 {
-            let both = action.get::<[u64; 2]>(at!(action_handler));
-            (both.map(|[handler, _]| handler), both.map_or(0, |[_, flags]| flags as u32))
+        let mut both = [0_u64; 2];
+        let (read, flags) = if at!(action_flags) == at!(action_handler) + 8 {
+            let read = action.copy(at!(action_handler), &mut both);
+            (read, both[1] as u32)
         } else {
-            (action.get::<u64>(at!(action_handler)), action.load(at!(action_flags)))
+            (action.copy(at!(action_handler), &mut both[0]), action.load(at!(action_flags)))
         };
-        let handler = match handler {
-            // SIG_DFL and SIG_IGN are 0 and 1, and everything else is an address
-            Some(handler) if handler <= u64::from(handler::IGNORE) => handler as u8,
-            Some(_) => handler::FUNCTION,
-            None => handler::UNKNOWN,
-        };
-        Self { handler, flags }
+        // SIG_DFL and SIG_IGN are 0 and 1, and everything else is an address
+        let [handler, _] = both;
+        let known = is_nonzero(handler) + is_nonzero(handler >> 1);
+        Self { handler: known as u8 | (u8::from(!read) * handler::UNKNOWN), flags }
     }
 
     /// The action of a task for a signal, 1 to 64. Not of a pointer that the verifier trusts: where the kernel's BTF says that

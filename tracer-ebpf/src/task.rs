@@ -4,7 +4,7 @@ use tracer_common::{ANCESTORS, Ancestor, TaskRef, handler, task_flags};
 
 use crate::{
     cgroup::Place,
-    kernel::{Pointer, at},
+    kernel::{Pointer, at, is_nonzero, is_zero},
     sigaction::{Action, SIGCHLD},
 };
 
@@ -90,20 +90,21 @@ pub(crate) fn describe_subject(subject: &Subject<impl Pointer>, cgroup: u64, to:
     }
     let state = task.load::<u32>(at!(task_flags));
     let signal = signal.load(at!(signal_flags));
-    let mut flags = bit(state, PF_EXITING, task_flags::EXITING)
+    let complete = is_nonzero(to.ns_tgid) & is_nonzero(to.start) & is_nonzero(cgroup);
+    to.flags = bit(state, PF_EXITING, task_flags::EXITING)
         | bit(state, PF_KTHREAD, task_flags::KTHREAD)
         | bit(signal, SIGNAL_UNKILLABLE, task_flags::UNKILLABLE)
-        | bit(signal, SIGNAL_GROUP_EXIT, task_flags::GROUP_EXIT);
-    if task.load::<u32>(at!(task_ptrace)) != 0 {
-        flags |= task_flags::PTRACED;
-    }
-    if to.ns_tgid == 1 {
-        flags |= task_flags::INIT;
-    }
-    if to.ns_tgid == 0 || to.start == 0 || cgroup == 0 {
-        flags |= task_flags::INCOMPLETE;
-    }
-    to.flags = flags;
+        | bit(signal, SIGNAL_GROUP_EXIT, task_flags::GROUP_EXIT)
+        | flag(is_nonzero(task.load::<u32>(at!(task_ptrace))), task_flags::PTRACED)
+        | flag(is_zero(to.ns_tgid ^ 1), task_flags::INIT)
+        | flag(complete ^ 1, task_flags::INCOMPLETE);
+}
+
+/// A flag, if `set` is 1; it is 0 or 1.
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "0 or 1")]
+const fn flag(set: u64, flag: u32) -> u32 {
+    (set as u32) << flag.trailing_zeros()
 }
 
 /// `to` if the bit `from` is set in `word`, both being single bits: arithmetic where a branch would double the paths.

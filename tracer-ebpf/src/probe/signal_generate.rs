@@ -9,7 +9,7 @@ use tracer_common::{ForeignSignalRecord, SignalRecord, features, handler, kind, 
 
 use crate::{
     cgroup::{Place, is_wanted},
-    kernel::{Addr, Pointer, enabled},
+    kernel::{Addr, Pointer, enabled, is_nonzero, is_zero},
     output::{Urgency, emit},
     probe::{Context, diagnose, tracepoint},
     sigaction::{Action, default_is_ignore, is_chatter, si_code},
@@ -103,25 +103,19 @@ impl<P: Pointer> Sent<P> {
         record.sa_flags = action.flags;
         record.group = u8::from(group != 0);
         record.code = si_code(info);
-        let mut bits = 0;
         let (blocked, real_blocked) = task::blocked(target.task);
         record.blocked = blocked | real_blocked;
         // `signal` is 1 to 64; the mask keeps the shift defined for the garbage of a test run
-        let bit = 1_u64 << (signal.wrapping_sub(1) & 63);
-        if blocked & bit != 0 {
-            bits |= signal_info::BLOCKED;
-        }
-        if real_blocked & bit != 0 {
-            bits |= signal_info::REAL_BLOCKED;
-        }
-        let at_init = record.target.flags & task_flags::INIT != 0;
-        let unhandled_at_init = at_init && action.handler == handler::DEFAULT;
-        let dropped_at_init = unhandled_at_init && result == IGNORED;
-        let from_outside = foreign && !default_is_ignore(signal);
-        let urgency = Urgency::now_if(dropped_at_init || from_outside);
+        let bit = signal.wrapping_sub(1) & 63;
+        let mut bits = ((blocked >> bit & 1) as u8 * signal_info::BLOCKED)
+            | ((real_blocked >> bit & 1) as u8 * signal_info::REAL_BLOCKED);
+        let at_init = u64::from(record.target.flags & task_flags::INIT);
+        let unhandled_at_init = is_nonzero(at_init) & is_zero(action.handler ^ handler::DEFAULT);
+        let dropped_at_init = unhandled_at_init & is_zero((result ^ IGNORED) as u32);
+        let urgency = Urgency::now_if(foreign && !default_is_ignore(signal) || dropped_at_init != 0);
         // The loop within comes last, when nothing that was compared before matters any more: before 6.3 the verifier
         // walks it again for every combination that does.
-        if unhandled_at_init
+        if unhandled_at_init != 0
             && let Some((caught, ignored)) = crate::masks::read(target.task.address(), crate::masks::SIGNAL)
         {
             record.caught = caught;

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Read as _;
 
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray};
-use aya::programs::{BtfTracePoint, Iter, RawTracePoint};
+use aya::programs::Iter;
 use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
 use aya_log::EbpfLogger;
 use tracer_common::{FOLLOWED_PIDS, Offsets, TRACKED_CGROUPS, TrackedCgroup, features, loss, map, tracked};
@@ -13,6 +13,7 @@ use super::decode::{self, TaskSeen};
 use super::error::ProbeError;
 use super::offsets::{self, Found};
 use super::pod::{OffsetsValue, TrackedValue};
+use super::programs;
 use super::ring::Ring;
 use super::settings::Settings;
 use crate::event::{CgroupId, Lost};
@@ -23,9 +24,6 @@ static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tracer-
 const BTF: &str = "/sys/kernel/btf/vmlinux";
 /// Program of the snapshot.
 pub(super) const TASKS: &str = "iter_task";
-
-/// What the name of a typed program ends with.
-const TYPED: &str = "_typed";
 
 /// aya-log's ring, which exists whether it is used or not, and its size when it is.
 const LOG_MAP: &str = "AYA_LOGS";
@@ -94,45 +92,15 @@ impl Probe {
             },
             ebpf,
         };
-        load_iterator(&mut probe.ebpf, TASKS, &numbers)?;
+        let typed = programs::load(&mut probe.ebpf, TASKS, settings.typed, &numbers)?;
         probe.info.programs.push(TASKS);
         for name in offsets::tracepoints() {
-            if settings.typed && probe.attach_typed(name, &numbers) {
+            if programs::attach(&mut probe.ebpf, name, typed.contains(&name))? {
                 probe.info.typed.push(name);
-            } else {
-                probe.attach(name)?;
             }
             probe.info.programs.push(name);
         }
         Ok(probe)
-    }
-
-    fn attach(&mut self, name: &'static str) -> Result<(), ProbeError> {
-        let program = self.raw_tracepoint(name)?;
-        program.load().map_err(|error| ProbeError::load(name, error))?;
-        program.attach(name).map_err(|error| ProbeError::attach(name, error))?;
-        Ok(())
-    }
-
-    /// Attaches the typed program of a tracepoint, if there is one and this kernel takes it. It does the same as the
-    /// other one, in less time.
-    fn attach_typed(&mut self, name: &'static str, numbers: &aya::Btf) -> bool {
-        let Some(program) = self.ebpf.program_mut(&format!("{name}{TYPED}")) else { return false };
-        let attached = <&mut BtfTracePoint>::try_from(program)
-            .and_then(|program| program.load(name, numbers).and_then(|()| program.attach()));
-        match attached {
-            Ok(_link) => true,
-            Err(error) => {
-                // the log of a verifier has megabytes: its last lines say why
-                log::info!("{name} does without a typed program: {}", ProbeError::load(name, error));
-                false
-            }
-        }
-    }
-
-    fn raw_tracepoint(&mut self, name: &'static str) -> Result<&mut RawTracePoint, ProbeError> {
-        let program = self.ebpf.program_mut(name).ok_or_else(|| missing("program", name))?;
-        program.try_into().map_err(|error| ProbeError::load(name, error))
     }
 
     /// What was loaded.

@@ -13,6 +13,7 @@ mod load;
 mod offsets;
 mod peak;
 mod pod;
+mod programs;
 mod ring;
 mod settings;
 mod survey;
