@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use aya::programs::{Program, loaded_programs};
+use aya::programs::{Program, RawTracePoint, loaded_programs};
 use aya::{RawTracePointRunOptions, TestRun as _};
 
 use super::*;
@@ -46,7 +46,7 @@ fn null_and_garbage_make_records_and_no_more() {
             for &second in &GARBAGE {
                 let mut options = RawTracePointRunOptions::new();
                 options.args[..6].copy_from_slice(&[first, second, first, second, first, second]);
-                let program = probe.raw_tracepoint(name).unwrap();
+                let program = raw_tracepoint(&mut probe, name);
                 program.test_run(options).unwrap_or_else(|error| panic!("{name}({first:#x}, {second:#x}): {error}"));
             }
         }
@@ -87,9 +87,13 @@ fn loaded(probe: &Probe) -> impl Iterator<Item = (&str, &Program)> {
 
 const TYPED_POINTS: [&str; 2] = ["signal_generate", "signal_deliver"];
 
+fn raw_tracepoint<'a>(probe: &'a mut Probe, name: &str) -> &'a mut RawTracePoint {
+    probe.ebpf.program_mut(name).unwrap().try_into().unwrap()
+}
+
 /// A raw program that a typed one stands for is there for other kernels.
 fn load_raw(probe: &mut Probe, name: &'static str) {
-    match probe.raw_tracepoint(name).unwrap().load() {
+    match raw_tracepoint(probe, name).load() {
         Ok(()) | Err(aya::programs::ProgramError::AlreadyLoaded) => {}
         Err(error) => panic!("{name}: {error}"),
     }
