@@ -100,10 +100,11 @@ impl Runner<'_> {
     /// Runs those of its tests that the words after the options let through.
     fn run(&self, words: &[&str]) -> Result<Report> {
         let skips = Skips::new()?;
-        // `--foreground` leaves Ctrl-C to the whole family; what a killed test leaves behind ends by itself
-        // (see tests/lab: its daemons end when the pipe from the test closes).
+        // timeout makes a process group of it: a test that kills its own group by mistake must not take us along. Ctrl-C, which
+        // does not reach it there, ends it by ending us. What a killed test leaves behind ends by itself (see tests/lab: its
+        // daemons end when the pipe from the test closes).
         let seconds = DEADLINE_SECONDS.to_string();
-        let timeout = ["timeout", "--foreground", "--kill-after=30", &seconds];
+        let timeout = ["setpriv", "--pdeathsig=TERM", "timeout", "--kill-after=30", &seconds];
         let mut prefix = self.prefix.iter().map(String::as_str).chain(["env"]);
         let mut command = sh::cmd(prefix.next().unwrap_or("env"));
         command.args(prefix).arg(skips.variable()).arg(format!("CARGO_MANIFEST_DIR={}", self.binary.dir.display()));
