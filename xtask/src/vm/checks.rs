@@ -152,6 +152,23 @@ const CHECKS: &[Check] = &[
         subcommand: Some("audit"),
         ..PLAIN
     },
+    // the machine sleeps in the middle of a stop. The last one: if it never woke, all that comes after would be missing
+    Check {
+        name: "suspend",
+        command: SUSPEND,
+        seconds: 60,
+        require: &[
+            r#""verdict":"sigterm-dropped""#,
+            r#""certain":true"#,
+            "(?m)^suspends: 1$",
+            r"(?m)^right: asleep for \d+\.\d+ s",
+            r"(?m)^right: from SIGTERM to the exit \d+\.\d+ s",
+            r"(?m)^right: SIGTERM at \d{4}-",
+            r"(?m)^right: the exit at \d{4}-",
+        ],
+        forbid: &["panicked at", "(?m)^WRONG", r#""kind":"lost""#],
+        ..PLAIN
+    },
 ];
 
 /// A child reaches the memory limit of a cgroup that is killed as a whole.
@@ -196,6 +213,71 @@ while [ -n "$(cat $dir/cgroup.procs)" ]; do sleep 0.2; done
 rmdir $dir
 wait
 cat /tmp/steps.out"#;
+
+/// The machine suspends itself; the alarm of its real-time clock wakes it.
+///
+/// On x86-64 into ACPI's S3: `CLOCK_MONOTONIC` stands still meanwhile, and by how much less it tells than the time since
+/// boot is how long the machine slept. What qemu emulates of arm64 has suspend-to-idle only, with idle states that stop no
+/// clock: there all tasks are frozen, and the kernel counts the suspend, but both clocks go on.
+const SUSPEND: &str = r#"
+set -e
+top=/sys/fs/cgroup
+[ "$CGROUP_VERSION" = 2 ] || top=$top/pids
+dir=$top/docker/89abcdef0123456789abcdef0123456789abcdef0123456789abcdef01234567
+power=/sys/power
+alarm=/sys/class/rtc/rtc0/wakealarm
+boot() { cut -d " " -f 1 /proc/uptime; }
+monotonic() { awk '/^now at/ { printf "%.3f", $3 / 1e9 }' /proc/timer_list; }
+judge() {
+    awk -v low=$2 -v is=$3 -v high=$4 -v text="$1" 'BEGIN {
+        print (low <= is && is <= high ? "right: " : "WRONG: ") text " (from " low " to " high ")" }'
+}
+mkdir -p $dir
+tracer --output json --container 89abcdef0123 --until-exit >/tmp/suspend.out &
+until grep -q 89abcdef0123 /tmp/suspend.out; do sleep 0.5; done
+unshare -p -f sh -c 'echo 0 >"$0/cgroup.procs"; exec sleep 1000' $dir &
+until grep -q sleep /proc/$(head -n 1 $dir/cgroup.procs)/comm; do sleep 0.2; done
+pid=$(head -n 1 $dir/cgroup.procs)
+state=freeze
+case $(uname -m) in x86_64) state=mem; echo deep >$power/mem_sleep ;; esac
+suspends=$(cat $power/suspend_stats/success)
+
+begun=$(boot) wall=$(date +%s)
+kill -TERM $pid
+termed=$(boot) wall_termed=$(date +%s) stands=$(monotonic)
+# with the count, an alarm that comes before the machine sleeps is an error: without, it would sleep for ever
+count=$(cat $power/wakeup_count)
+echo 0 >$alarm
+echo +8 >$alarm
+echo $count >$power/wakeup_count
+down=$(boot)
+echo $state >$power/state
+up=$(boot)
+echo "suspends: $(($(cat $power/suspend_stats/success) - suspends))"
+missed=$(awk -v boot=$(boot) -v begun=$termed -v now=$(monotonic) -v then=$stands \
+    'BEGIN { printf "%.2f", boot - begun - (now - then) }')
+killing=$(boot) wall_killing=$(date +%s)
+kill -KILL $pid
+while [ -n "$(cat $dir/cgroup.procs)" ]; do sleep 0.2; done
+gone=$(boot) wall_gone=$(date +%s)
+rmdir $dir
+wait
+cat /tmp/suspend.out
+
+end=$(grep '"kind":"termination"' /tmp/suspend.out)
+field() { echo "$end" | sed "s/.*\"$1\":\"*\([^,}\"]*\).*/\1/"; }
+seconds() { date -u -d "$(echo "$1" | sed "s/T/ /; s/\..*//")" +%s; }
+add() { awk -v one=$1 -v two=$2 'BEGIN { printf "%.2f", one + two }'; }
+asleep=$(add $up -$down)
+[ $state = freeze ] || asleep=$missed
+used=$(field used_s) started=$(field started) exited=$(field exited)
+# a loaded machine is late to sleep, and late to wake
+judge "asleep for $asleep s, into $state" 2 $asleep 60
+# /proc/uptime has hundredths
+judge "from SIGTERM to the exit $used s" $(add $killing -$(add $termed 0.02)) $used $(add $gone -$(add $begun -0.02))
+# whole seconds
+judge "SIGTERM at $started" $((wall - 1)) $(seconds $started) $((wall_termed + 1))
+judge "the exit at $exited" $((wall_killing - 1)) $(seconds $exited) $((wall_gone + 1))"#;
 
 /// One command, two, exec; a trap that waits for its foreground child, one that tells nobody, one that does both.
 const SHELLS: &str = r#"
