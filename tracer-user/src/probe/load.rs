@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Read as _;
+use std::thread;
 
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray};
 use aya::programs::Iter;
@@ -239,21 +240,35 @@ pub(super) fn object(settings: &Settings) -> Result<Object, ProbeError> {
     if OBJECT.is_empty() {
         return Err(ProbeError::Stub);
     }
-    let btf = fs::read(BTF).map_err(|source| ProbeError::NoBtf { path: BTF, source })?;
-    let Found { offsets, numbers } = offsets::find(&btf, settings)?;
-    drop(btf);
-    // all of the kernel's BTF would take tens of milliseconds, and of MiB
+    let (mut loader, found) = thread::scope(|scope| {
+        // aya parses all of the kernel's BTF for a loader, wanted or not, and that takes as long as our own look at it
+        let loader = thread::Builder::new().spawn_scoped(scope, loader);
+        (loader.ok().and_then(|made| made.join().ok()), find(settings))
+    });
+    let Found { offsets, numbers } = found?;
     let numbers = aya::Btf::parse(&numbers, aya::Endianness::default())
         .map_err(|error| ProbeError::Object { what: error.to_string() })?;
     let value = OffsetsValue(offsets);
-    let ebpf = EbpfLoader::new()
-        // the programs carry no relocations against the kernel's types, and parsing those takes long
-        .btf(None)
+    let ebpf = loader
+        .get_or_insert_with(self::loader)
         .override_global(map::OFFSETS, &value, true)
         .map_max_entries(map::RING, settings.ring_bytes)
         .map_max_entries(LOG_MAP, if settings.log { LOG_BYTES } else { UNUSED_LOG_BYTES })
         .load(OBJECT)?;
     Ok(Object { ebpf, offsets, numbers })
+}
+
+/// A loader without the kernel's BTF: the programs carry no relocations against its types.
+fn loader<'a>() -> EbpfLoader<'a> {
+    let mut loader = EbpfLoader::new();
+    loader.btf(None);
+    loader
+}
+
+/// Looks up what there is to know of this kernel.
+fn find(settings: &Settings) -> Result<Found, ProbeError> {
+    let btf = fs::read(BTF).map_err(|source| ProbeError::NoBtf { path: BTF, source })?;
+    Ok(offsets::find(&btf, settings)?)
 }
 
 /// Loads a program of the kind `iter/task`.
