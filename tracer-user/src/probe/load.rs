@@ -243,7 +243,8 @@ pub(super) fn object(settings: &Settings) -> Result<Object, ProbeError> {
     let (mut loader, found) = thread::scope(|scope| {
         // aya parses all of the kernel's BTF for a loader, wanted or not, and that takes as long as our own look at it
         let loader = thread::Builder::new().spawn_scoped(scope, loader);
-        (loader.ok().and_then(|made| made.join().ok()), find(settings))
+        let found = find(settings);
+        (loader.ok().and_then(|made| made.join().ok()), found)
     });
     let Found { offsets, numbers } = found?;
     let numbers = aya::Btf::parse(&numbers, aya::Endianness::default())
