@@ -40,10 +40,10 @@ fn build() -> Result<()> {
     println!("cargo:rerun-if-changed=../tracer-common/src");
     println!("cargo:rerun-if-env-changed={SKIP}");
     println!("cargo:rerun-if-env-changed={NIGHTLY}");
+    let out = env::var_os("OUT_DIR").context("cargo sets OUT_DIR for build scripts")?;
+    let object = Path::new(&out).join(NAME);
     if env::var(SKIP).is_ok_and(|value| value == "1" || value.eq_ignore_ascii_case("true")) {
-        let out = env::var_os("OUT_DIR").context("cargo sets OUT_DIR for build scripts")?;
-        let stub = Path::new(&out).join(NAME);
-        fs::write(&stub, []).with_context(|| format!("cannot write {}", stub.display()))?;
+        fs::write(&object, []).with_context(|| format!("cannot write {}", object.display()))?;
         return Ok(());
     }
     let root = env::var("CARGO_MANIFEST_DIR").context("cargo sets CARGO_MANIFEST_DIR for build scripts")?;
@@ -54,5 +54,26 @@ fn build() -> Result<()> {
     aya_build::build_ebpf([Package { name: NAME, root_dir, ..Package::default() }], toolchain).context(
         "the kernel programs need the nightly toolchain with rust-src, and bpf-linker (`cargo xtask setup` installs \
          them); AYA_BUILD_SKIP=1 builds without the programs, for tests that do not trace",
-    )
+    )?;
+    strip(&object).with_context(|| format!("cannot strip {}", object.display()))
+}
+
+/// Leaves out what is for debuggers: most of the object. BTF, which is made of it, stays.
+fn strip(object: &Path) -> Result<()> {
+    let bytes = fs::read(object)?;
+    let mut elf = object::build::elf::Builder::read(bytes.as_slice())?;
+    for section in &mut elf.sections {
+        let name = section.name.as_slice();
+        section.delete = name.starts_with(b".debug_") || name.starts_with(b".rel.debug_");
+    }
+    // the compiler keeps the sections' names among the symbols', the crate wants them apart
+    let names = elf.sections.add();
+    names.name = b".shstrtab".as_slice().into();
+    names.sh_type = object::elf::SHT_STRTAB;
+    names.sh_addralign = 1;
+    names.data = object::build::elf::SectionData::SectionString;
+    let mut stripped = Vec::new();
+    elf.write(&mut stripped)?;
+    fs::write(object, stripped)?;
+    Ok(())
 }

@@ -11,6 +11,9 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::Write as _;
 use std::sync::atomic::{AtomicI32, Ordering};
 
+/// How long the last words may take, s.
+const PATIENCE_S: u32 = 2;
+
 /// The system's allocator, for the `tracer` binary. Whoever could go on without the memory that is refused ends as well: there
 /// is nobody here who could go on for long.
 #[derive(Debug)]
@@ -65,6 +68,9 @@ fn end(size: usize) -> ! {
 }
 
 fn tell(size: usize) {
+    // whoever reads the terminal or the pipe may have stopped doing so: then SIGALRM ends it
+    // SAFETY: takes a number.
+    unsafe { libc::alarm(PATIENCE_S) };
     crate::tui::terminal::give_back_at_once();
     let mut text = [0_u8; 160];
     let mut rest = text.as_mut_slice();

@@ -249,7 +249,7 @@ fn without_memory_it_gives_the_terminal_back_and_says_why() {
     let modes = screen.modes();
     screen.type_line(&format!("{}; echo ended-$?", replay()));
     screen.wait_for("REPLAY");
-    read(Command::new("prlimit").args(["--as=1", "--pid", &tracer_of(&screen).to_string()]));
+    read(Command::new("prlimit").args(["--data=1", "--pid", &tracer_of(&screen).to_string()]));
     // a larger screen needs more than it has
     screen.resize(400, 120);
     screen.wait_until("why", |text| text.contains("tracer: error: out of memory: ") && text.contains("ended-1"));

@@ -107,6 +107,33 @@ pub(super) struct Btf<'a> {
     starts: Vec<u32>,
     /// The types that bear a wanted name, in order of appearance: names are not unique.
     named: HashMap<&'a str, Vec<u32>>,
+    /// How these names begin: most of a hundred thousand others are told apart by that.
+    beginnings: Beginnings<'a>,
+}
+
+/// The beginnings of some names, all as long as the shortest name, sorted.
+#[derive(Debug)]
+struct Beginnings<'a> {
+    len: usize,
+    sorted: Vec<&'a [u8]>,
+}
+
+impl<'a> Beginnings<'a> {
+    /// Longer ones would tell hardly more apart.
+    const LONGEST: usize = 8;
+
+    fn of(names: &[&'a str]) -> Self {
+        let len = names.iter().map(|name| name.len()).min().unwrap_or(0).min(Self::LONGEST);
+        let mut sorted: Vec<_> = names.iter().filter_map(|name| name.as_bytes().get(..len)).collect();
+        sorted.sort_unstable();
+        sorted.dedup();
+        Self { len, sorted }
+    }
+
+    /// Whether one of the names may begin where this does.
+    fn may_be_at(&self, text: &[u8]) -> bool {
+        text.get(..self.len).is_some_and(|beginning| self.sorted.binary_search(&beginning).is_ok())
+    }
 }
 
 /// A type's common head.
@@ -134,6 +161,12 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
 fn index(value: u32) -> usize {
     // no supported target has pointers of less than 32 bits
     usize::try_from(value).unwrap_or(usize::MAX)
+}
+
+/// The string at the beginning of some bytes, if it is terminated and UTF-8.
+fn terminated(bytes: &[u8]) -> Option<&str> {
+    let len = bytes.iter().position(|&byte| byte == 0)?;
+    std::str::from_utf8(bytes.get(..len)?).ok()
 }
 
 impl<'a> Btf<'a> {
@@ -169,6 +202,7 @@ impl<'a> Btf<'a> {
             // vmlinux has about one type per 25 bytes
             starts: Vec::with_capacity(types.len() / 24 + 1),
             named: wanted.iter().map(|&name| (name, Vec::new())).collect(),
+            beginnings: Beginnings::of(wanted),
         };
         btf.scan()?;
         Ok(btf)
@@ -200,8 +234,9 @@ impl<'a> Btf<'a> {
                 kind => return Err(BtfError::Kind { id, kind }),
             };
             if matches!(kind, kind::STRUCT | kind::ENUM | kind::TYPEDEF | kind::FUNC)
-                && let Some(name) = self.string(u32_at(self.types, at).ok_or(SHORT)?)
-                && let Some(ids) = self.named.get_mut(name)
+                && let Some(name) = self.strings.get(index(u32_at(self.types, at).ok_or(SHORT)?)..)
+                && self.beginnings.may_be_at(name)
+                && let Some(ids) = terminated(name).and_then(|name| self.named.get_mut(name))
             {
                 ids.push(id);
             }
@@ -212,9 +247,7 @@ impl<'a> Btf<'a> {
 
     /// The string at an offset, if it is terminated and UTF-8.
     fn string(&self, offset: u32) -> Option<&'a str> {
-        let rest = self.strings.get(index(offset)..)?;
-        let len = rest.iter().position(|&byte| byte == 0)?;
-        std::str::from_utf8(&rest[..len]).ok()
+        terminated(self.strings.get(index(offset)..)?)
     }
 
     fn get(&self, id: u32) -> Option<Type<'a>> {

@@ -3,6 +3,7 @@
 //! To load a program is to wait for the kernel's verifier, which works for each thread that asks; the programs on signals
 //! take it as long as all others together.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
@@ -31,16 +32,21 @@ pub(super) fn load(
             *place = (typed || !is_typed).then_some(program);
         }
     }
-    let open = Mutex::new(jobs.iter_mut());
+    let (open, failed) = (Mutex::new(jobs.iter_mut()), AtomicBool::new(false));
     let work = || {
-        while let Some(job) = { open.lock().unwrap_or_else(PoisonError::into_inner).next() } {
+        while !failed.load(Ordering::Relaxed)
+            && let Some(job) = { open.lock().unwrap_or_else(PoisonError::into_inner).next() }
+        {
             job.done = job.load(btf);
+            failed.fetch_or(job.done.is_err(), Ordering::Relaxed);
         }
     };
     thread::scope(|scope| {
         // where no thread can be started this one does all of it
-        let _helper = thread::Builder::new().spawn_scoped(scope, work);
+        let helper = thread::Builder::new().spawn_scoped(scope, work);
         work();
+        // a scope waits for what its threads do, not for their ends: and privileges are given up by the only thread there is
+        helper.map(|helper| helper.join().unwrap_or_default()).unwrap_or_default();
     });
     let mut taken = Vec::new();
     for job in jobs {

@@ -78,11 +78,19 @@ pub(crate) fn until<T>(what: &str, deadline: Duration, mut ask: impl FnMut() -> 
 pub(crate) fn can_run(test: &str, programs: &[&str]) -> bool {
     let root = std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
     let missing: Vec<_> = programs.iter().filter(|name| host::program(name).is_none()).copied().collect();
-    let reason = match (root, missing.is_empty()) {
+    match (root, missing.is_empty()) {
         (true, true) => return true,
-        (false, _) => "needs root".to_owned(),
-        (true, false) => format!("{} not found: `cargo xtask setup` installs it", missing.join(", ")),
-    };
+        (false, _) => cannot_run(test, "needs root"),
+        (true, false) => {
+            cannot_run(test, &format!("{} not found: `cargo xtask setup` installs it", missing.join(", ")));
+        }
+    }
+    false
+}
+
+/// Says why a test cannot run here: under CI that is a failure.
+#[track_caller]
+pub(crate) fn cannot_run(test: &str, reason: &str) {
     let strict = std::env::var("CI").is_ok_and(|value| value == "true" || value == "1");
     assert!(!strict, "{test} cannot run here, and under CI nothing is skipped: {reason}");
     eprintln!("skipped: {test}: {reason}");
@@ -90,7 +98,6 @@ pub(crate) fn can_run(test: &str, programs: &[&str]) -> bool {
         let mut file = OpenOptions::new().append(true).create(true).open(path).expect("the file of skips opens");
         writeln!(file, "{test}: {reason}").expect("the file of skips takes a line");
     }
-    false
 }
 
 /// Runs a command that must succeed, and returns what it printed, without the line end.

@@ -24,6 +24,8 @@ pub(crate) enum Said<'a> {
 pub(crate) struct Tracer {
     child: Child,
     incoming: Receiver<Value>,
+    /// Reads stdout until it is closed.
+    reader: Option<JoinHandle<()>>,
     lines: Vec<Value>,
     notes: Arc<Mutex<Vec<String>>>,
     /// Reads stderr until it is closed.
@@ -53,10 +55,10 @@ impl Tracer {
         command.args(["--output", "json"]).args(args);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
-        let incoming = read_lines(child.stdout.take().expect("stdout is piped"));
+        let (incoming, reader) = read_lines(child.stdout.take().expect("stdout is piped"));
         let notes = Arc::default();
         let listener = Some(read_notes(child.stderr.take().expect("stderr is piped"), Arc::clone(&notes)));
-        let mut tracer = Self { child, incoming, lines: Vec::new(), notes, listener };
+        let mut tracer = Self { child, incoming, reader: Some(reader), lines: Vec::new(), notes, listener };
         tracer.wait_until_ready(ready);
         tracer
     }
@@ -154,6 +156,9 @@ impl Tracer {
         let status = until("the tracer to end", PATIENCE, || self.child.try_wait().expect("it can be waited for"));
         // The pipes are closed now, so both of these end: whatever was written before the end is still in them.
         self.lines.extend(self.incoming.iter());
+        if let Some(reader) = self.reader.take() {
+            reader.join().expect("every line is JSON");
+        }
         if let Some(listener) = self.listener.take() {
             listener.join().expect("reading stderr does not panic");
         }
@@ -182,18 +187,22 @@ impl Drop for Tracer {
     }
 }
 
-/// Every line of `--output json` is one JSON object; anything else is a bug, and is shown as such.
-fn read_lines(stdout: impl Read + Send + 'static) -> Receiver<Value> {
+/// Every line of `--output json` is one JSON object; anything else is a bug, and is shown as such. One without an end, the last,
+/// was cut off: whoever is told to end does not wait for slow readers.
+fn read_lines(stdout: impl Read + Send + 'static) -> (Receiver<Value>, JoinHandle<()>) {
     let (sender, receiver) = channel();
-    thread::spawn(move || {
-        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+    let reader = thread::spawn(move || {
+        let mut stdout = BufReader::new(stdout);
+        let mut line = String::new();
+        while stdout.read_line(&mut line).is_ok() && line.ends_with('\n') {
             let value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("not a JSON line ({error}): {line}"));
             if sender.send(value).is_err() {
                 return;
             }
+            line.clear();
         }
     });
-    receiver
+    (receiver, reader)
 }
 
 fn read_notes(stderr: impl Read + Send + 'static, notes: Arc<Mutex<Vec<String>>>) -> JoinHandle<()> {

@@ -100,11 +100,17 @@ impl Runner<'_> {
     /// Runs those of its tests that the words after the options let through.
     fn run(&self, words: &[&str]) -> Result<Report> {
         let skips = Skips::new()?;
-        // timeout makes a process group of it: a test that kills its own group by mistake must not take us along. Ctrl-C, which
-        // does not reach it there, ends it by ending us. What a killed test leaves behind ends by itself (see tests/lab: its
-        // daemons end when the pipe from the test closes).
+        // As root: timeout makes a process group of it, since a test that kills its own group by mistake must not take us
+        // along. Ctrl-C, which does not reach it there, ends it by ending us. By sudo, which would not see us end, it stays in
+        // our group. What a killed test leaves behind ends by itself (see tests/lab: its daemons end when the pipe from the
+        // test closes).
         let seconds = DEADLINE_SECONDS.to_string();
-        let timeout = ["setpriv", "--pdeathsig=TERM", "timeout", "--kill-after=30", &seconds];
+        let group: &[&str] = if self.prefix.is_empty() {
+            &["setpriv", "--pdeathsig=TERM", "timeout"]
+        } else {
+            &["timeout", "--foreground"]
+        };
+        let timeout = group.iter().copied().chain(["--kill-after=30", &seconds]);
         let mut prefix = self.prefix.iter().map(String::as_str).chain(["env"]);
         let mut command = sh::cmd(prefix.next().unwrap_or("env"));
         command.args(prefix).arg(skips.variable()).arg(format!("CARGO_MANIFEST_DIR={}", self.binary.dir.display()));
