@@ -76,7 +76,7 @@ fn nothing_is_left_behind() {
     let end = Instant::now() + Duration::from_secs(10);
     while left() > 0 {
         assert!(Instant::now() < end, "{} programs are still there", left());
-        std::thread::sleep(Duration::from_millis(5));
+        thread::sleep(Duration::from_millis(5));
     }
 }
 
