@@ -192,7 +192,7 @@ impl Session {
         {
             log::warn!("privileges that are not needed any more could not be given up: {error:#}");
         }
-        // the first thread of our own: from here on nobody has more than that
+        // the first thread that stays: from here on nobody has more than that
         let sink = Sink::new(io::stdout()).context("cannot start the thread that writes the output")?;
         let view = view(sink.buffer(), clock);
         let (sender, descriptions) = mpsc::channel(DESCRIPTIONS);

@@ -1,6 +1,7 @@
 //! Gives up, once attached, every privilege that is not needed any more.
 //!
-//! Capabilities belong to threads: this is done while there is only one, and those made later have no more than it.
+//! Capabilities belong to threads: this is done while there is only one (those that loaded the kernel programs have ended), and
+//! those made later have no more than it.
 
 use anyhow::Context as _;
 use rustix::fs::{Access, AtFlags, CWD, accessat};
