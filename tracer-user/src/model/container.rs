@@ -66,6 +66,8 @@ pub struct Container {
     pub(super) oom: Option<(BootNs, Party)>,
     /// Last loss of events that may concern it.
     pub(super) loss: Option<BootNs>,
+    /// What it runs had run for a while when it was seen for the first time: when that was.
+    pub(super) late: Option<BootNs>,
     /// Figures of its cgroup.
     pub figures: CgroupFigures,
     /// Signals to it so far, counted-only ones included.
@@ -187,6 +189,7 @@ impl Container {
             execs: VecDeque::new(),
             oom: None,
             loss: None,
+            late: None,
             figures: CgroupFigures::default(),
             signals: 0,
             zombies: 0,

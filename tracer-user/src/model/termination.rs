@@ -204,13 +204,22 @@ fn received(receipt: &Receipt) -> Received {
     }
 }
 
-/// Nothing was lost that could have changed the verdict.
+/// Nothing was lost, and nothing happened before anybody looked, that could have changed the verdict.
 fn is_certain(container: &Container, stop: &Stop) -> bool {
-    container.loss.is_none_or(|loss| {
-        let reason_known = stop.request.is_some();
-        let memory = if reason_known { limits::LOSS_HEALED_MS } else { limits::LOSS_MEMORY_MS };
-        loss < stop.started && stop.started.ms_since(loss) > memory
-    })
+    !may_have_been_asked_before(container, stop)
+        && container.loss.is_none_or(|loss| {
+            let reason_known = stop.request.is_some();
+            let memory = if reason_known { limits::LOSS_HEALED_MS } else { limits::LOSS_MEMORY_MS };
+            loss < stop.started && stop.started.ms_since(loss) > memory
+        })
+}
+
+/// Tracing began in the middle of a stop, perhaps: of a SIGKILL alone nobody knows whether it is the end of a grace period.
+fn may_have_been_asked_before(container: &Container, stop: &Stop) -> bool {
+    let (None, Some(kill), Some(late)) = (&stop.request, &stop.kill, container.late) else { return false };
+    matches!(kill.sender.role, Role::Runtime | Role::Host)
+        && stop.first.is_none_or(|first| first.start < late.0)
+        && kill.at.ms_since(late) <= limits::LOSS_MEMORY_MS
 }
 
 /// What the pod's stop means for the grace period of one of its containers.
