@@ -66,8 +66,11 @@ impl Node {
         {
             self.consider_first(container, key);
             self.program_known(at, container, key);
-            if is_new && at.ms_since(BootNs(key.start)) > limits::LOSS_HEALED_MS {
-                self.containers.entry(container).and_modify(|container| container.late = container.late.or(Some(at)));
+            if is_new
+                && at.ms_since(BootNs(key.start)) > limits::LOSS_HEALED_MS
+                && let Some(container) = self.containers.get_mut(&container)
+            {
+                container.late.get_or_insert(at);
             }
         }
     }

@@ -11,7 +11,7 @@ use super::container::{Container, Stop};
 use super::explain::{self, Story};
 use super::grace::{Patience, PodClock, patience};
 use super::limits;
-use super::names::{Outcome, Role};
+use super::names::{Cause, Outcome, Role};
 use super::node::Node;
 use super::pod::PodStop;
 use super::process::{ContainerKey, Place, Process, Receipt};
@@ -51,13 +51,16 @@ impl Node {
         let facts = facts(container, stop, &members, &places, program, &patience);
         let others: Vec<_> = self.going_on(owner).collect();
         let (verdict, cause) = judge(&facts);
+        let certain = is_certain(container, stop);
+        // of what was not all seen nobody can say "never"
+        let cause = cause.filter(|&cause| certain || cause != Cause::NeverSignalled);
         let told = self.tell_members(stop, &members, &places);
         let signal = stop.signal();
         let mut termination = Termination {
             container: container.name.clone(),
             verdict,
             cause,
-            certain: is_certain(container, stop),
+            certain,
             stop_signal: signal.map(|signal| signal.signal),
             outcome: signal.map(|signal| signal.outcome),
             taken: signal.is_some_and(|signal| signal.taken),
@@ -214,12 +217,13 @@ fn is_certain(container: &Container, stop: &Stop) -> bool {
         })
 }
 
-/// Tracing began in the middle of a stop, perhaps: of a SIGKILL alone nobody knows whether it is the end of a grace period.
+/// Tracing began in the middle of a stop, perhaps: of a SIGKILL alone nobody knows whether it is the end of a grace period that
+/// began before.
 fn may_have_been_asked_before(container: &Container, stop: &Stop) -> bool {
     let (None, Some(kill), Some(late)) = (&stop.request, &stop.kill, container.late) else { return false };
     matches!(kill.sender.role, Role::Runtime | Role::Host)
         && stop.first.is_none_or(|first| first.start < late.0)
-        && kill.at.ms_since(late) <= limits::LOSS_MEMORY_MS
+        && kill.at.ms_since(late) <= container.grace_ms().unwrap_or(0).max(limits::LOSS_MEMORY_MS)
 }
 
 /// What the pod's stop means for the grace period of one of its containers.

@@ -322,6 +322,9 @@ fn killed(story: &Story<'_>, cause: Option<Cause>) -> String {
     };
     let by = sent_by(&kill.sender);
     match (kill.sender.role, cause) {
+        (Role::Runtime | Role::Host, None) if !story.termination.certain => format!(
+            "{by} sent SIGKILL to {first}. No stop signal was seen before it: there was none, or it came before tracer looked, and a grace period ran out."
+        ),
         (Role::Runtime, _) => format!(
             "{by} sent SIGKILL to {first} without any stop signal before it: a forced removal, or the grace period was over before a stop signal was sent."
         ),

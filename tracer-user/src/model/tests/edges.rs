@@ -465,11 +465,11 @@ fn gunicorns_workers_that_cannot_load_their_application_do_not_look_at_their_par
 #[test]
 fn a_sigkill_soon_after_tracing_began_may_be_the_end_of_a_grace_period() {
     const BEGUN: u64 = 100_000;
-    let ended = |started: u64, asked: Option<u64>, killed: u64, killer: Task| {
+    let ended_after = |grace_ms: u64, started: u64, asked: Option<u64>, killed: u64, killer: Task| {
         let made = Made { number: 2 };
         let first = Task { start: at(started).0, ..made.task(1, "app") };
         let mut node = Node::new();
-        for Event(_, what) in made.found("app", None, Some(10_000), "app") {
+        for Event(_, what) in made.found("app", None, Some(grace_ms), "app") {
             let what = match what {
                 What::Process(seen) => What::Process(crate::event::ProcessSeen { task: first, ..seen }),
                 other => other,
@@ -484,13 +484,17 @@ fn a_sigkill_soon_after_tracing_began_may_be_the_end_of_a_grace_period() {
         node.tick(at(killed + 10_000));
         let end = node.terminations().next().expect("it ended");
         assert_eq!(end.stop_signal, asked.map(|_| Signal::TERM));
+        let claims = end.cause.is_some() || end.fix.is_some() || end.explanation.contains("nor a grace period");
+        assert!(end.certain || !claims, "{}", end.explanation);
         end.certain
     };
+    let ended = |started, asked, killed, killer| ended_after(10_000, started, asked, killed, killer);
     let host = Task { pid: 91, comm: "bash".into(), ..Made::runc() };
     for killer in [Made::runc(), host] {
         assert!(!ended(1_000, None, BEGUN + 600, killer), "a request before that is not seen");
         assert!(!ended(1_000, None, BEGUN + 60_000, killer));
         assert!(ended(1_000, None, BEGUN + 60_001, killer), "nobody waits so long");
+        assert!(!ended_after(300_000, 1_000, None, BEGUN + 300_000, killer), "its grace period is long");
         assert!(ended(BEGUN - 3_000, None, BEGUN + 600, killer), "it has only just begun");
         assert!(ended(1_000, Some(BEGUN + 100), BEGUN + 600, killer), "the request was seen");
     }
